@@ -1,0 +1,11 @@
+// Time as the rest of core sees it, so that a test can move it.
+
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+}
+
+export const systemClock: Clock = { now: () => Date.now() };
+
+/** Whole seconds, the unit of every `expiresAt` (DynamoDB's TTL attribute is epoch seconds). */
+export const epochSeconds = (clock: Clock): number => Math.floor(clock.now() / 1000);

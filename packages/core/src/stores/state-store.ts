@@ -1,0 +1,135 @@
+// The contract between what state means (src/state) and where it is kept (the other files of this folder).
+// One method is one conditional request to one item. A store knows nothing of sessions, notes or principals.
+
+/** Where an entry stands: partition and sort key, as built by state/keys.ts. */
+export interface Key {
+  readonly pk: string;
+  readonly sk: string;
+}
+
+/** An entry's own data: flat scalars. Structure is the business of src/state, which keeps it as JSON text. */
+export type Attributes = Record<string, string | number | boolean>;
+
+/**
+ * Who writes, and when the write was created. A store applies each operation at most once, however often it is sent.
+ * `slot` names the writer (a process, or one keyed call); a writer has one operation in flight per entry, and its
+ * stamps only grow, so a slot that holds this stamp has applied it and one that holds a later stamp refuses it.
+ */
+export interface Operation {
+  readonly slot: string;
+  /** Creation time in milliseconds since the epoch, strictly growing per slot. */
+  readonly stamp: number;
+}
+
+/** What an entry remembers of a writer's last operation. */
+export interface Slot {
+  readonly stamp: number;
+  /** The entry's version after that operation. */
+  readonly version: number;
+  /** The incremented attribute's value after that operation, when it was an increment. */
+  readonly result?: number;
+}
+
+export interface Entry {
+  readonly key: Key;
+  readonly attributes: Attributes;
+  /** Counts changes, from 1. */
+  readonly version: number;
+  /** Epoch seconds; absent: never expires. At or after this second the entry is gone for every operation. */
+  readonly expiresAt?: number;
+  /** The id given to the `put` that created it. */
+  readonly createdBy?: string;
+  readonly slots: Readonly<Record<string, Slot>>;
+  /** Operations stamped at or before this are refused: what they did, if anything, has been forgotten. 0 at first. */
+  readonly watermark: number;
+  /** True for a tombstone or an expired entry. Only a failed write ever shows one. */
+  readonly dead: boolean;
+}
+
+export interface PutOptions {
+  /** `absent`: nothing live stands there (a tombstone and an expired entry count as absent). A version: exactly that live version. */
+  if: "absent" | { readonly version: number };
+  /** Recorded as `createdBy`. A repeat that finds its own id has been applied, and is answered as written. */
+  id: string;
+  expiresAt?: number | undefined;
+}
+
+export type PutResult =
+  | { readonly written: true; readonly entry: Entry; readonly repeated: boolean }
+  /** `current` is what stands there; undefined when it has gone since. */
+  | { readonly written: false; readonly current: Entry | undefined };
+
+export interface Change {
+  set?: Attributes;
+  remove?: readonly string[];
+  /** Adds to a numeric attribute; a missing one counts as 0. Refused when the attribute is present and not a number. */
+  increment?: { readonly attribute: string; readonly by: number };
+  /** Epoch seconds; null: never; undefined: left as it is. */
+  expiresAt?: number | null;
+  /** Leaves a tombstone: all attributes go, slots and watermark stay. Give `expiresAt` for how long it stands. */
+  bury?: true;
+  /** Forgets these slots, if each still holds the given stamp, and raises the watermark to `watermark` (never lowers it). */
+  forget?: { readonly slots: Readonly<Record<string, number>>; readonly watermark: number };
+  /** By how much the version grows; default 1. More than 1 for merged changes; 0 when the data stays as it is. */
+  versions?: number;
+}
+
+export interface UpdateOptions {
+  /**
+   * Which states of the item the change applies to. `live`: exists, no tombstone, not expired. `live-or-missing`: also when
+   * there is no item at all. `dead`: a tombstone or an expired entry (its old attributes go first; slots, watermark and the
+   * version's count stay).
+   */
+  on: "live" | "live-or-missing" | "dead";
+  /** Absent only for changes that are idempotent by nature. */
+  operation?: Operation;
+  /** The live version must be exactly this; 0 means there must be no live entry. */
+  version?: number;
+  /** Each of these attributes must equal the given value. */
+  match?: Attributes;
+}
+
+export type UpdateResult =
+  /** `version` and `result` are those of this operation, also when it was `repeated` and the entry has moved on since. */
+  | { readonly applied: true; readonly repeated: boolean; readonly version: number; readonly result?: number; readonly entry: Entry }
+  | { readonly applied: false; readonly current: Entry | undefined };
+
+export interface DeleteOptions {
+  version?: number;
+  match?: Attributes;
+}
+
+export interface ListOptions {
+  /** Only sort keys that start with this. */
+  prefix?: string;
+  /** Strictly beyond this sort key, in the order of the listing. */
+  after?: string;
+  /** At most this many entries; a page may hold fewer (1 MB per request, expired entries dropped) and still have more behind it. */
+  limit: number;
+  order?: "ascending" | "descending";
+}
+
+export interface Page {
+  readonly entries: readonly Entry[];
+  /** The sort key to continue after; absent at the end. */
+  readonly next?: string;
+}
+
+/**
+ * Errors: `AppError("unavailable")` when the table is throttled or cannot be reached within the store's bounds (it has
+ * retried by then; whether a write took effect is unknown, and sending the same operation again is safe);
+ * `AppError("too_large")` for an item over the engine's bound. Anything else is a bug.
+ */
+export interface StateStore {
+  /** Strongly consistent. Dead entries are undefined. */
+  get(key: Key): Promise<Entry | undefined>;
+  put(key: Key, attributes: Attributes, options: PutOptions): Promise<PutResult>;
+  update(key: Key, change: Change, options: UpdateOptions): Promise<UpdateResult>;
+  /** Removes the item itself. True when something was removed. Not protected against a lost reply: for leases and sweeping only. */
+  delete(key: Key, options?: DeleteOptions): Promise<boolean>;
+  /** Strongly consistent, in sort-key order (UTF-8 bytes). Live entries only. */
+  list(pk: string, options: ListOptions): Promise<Page>;
+  /** Really asks the backend. Throws `unavailable` with the reason. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
