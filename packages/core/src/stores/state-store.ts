@@ -77,8 +77,9 @@ export interface Change {
 export interface UpdateOptions {
   /**
    * Which states of the item the change applies to. `live`: exists, no tombstone, not expired. `live-or-missing`: also when
-   * there is no item at all. `dead`: a tombstone or an expired entry (its old attributes go first; slots, watermark and the
-   * version's count stay).
+   * there is no item at all. `dead`: a tombstone or an expired entry, which the change brings back to life: an increment
+   * starts from 0, `expiresAt` undefined means never, old attributes stay unless set or removed; slots, watermark and the
+   * version's count stay.
    */
   on: "live" | "live-or-missing" | "dead";
   /** Absent only for changes that are idempotent by nature. */
