@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   in_progress: { status: 409, retryable: true, title: "The same call is still running" },
   key_reused: { status: 422, retryable: false, title: "The idempotency key was used with other arguments" },
   too_large: { status: 413, retryable: false, title: "Something is larger than its limit" },
+  unsupported_media_type: { status: 415, retryable: false, title: "The body is not JSON" },
   rate_limited: { status: 429, retryable: true, title: "Too many calls" },
   unavailable: { status: 503, retryable: true, title: "The state table cannot be reached right now" },
   internal: { status: 500, retryable: false, title: "An internal error" },

@@ -66,7 +66,11 @@ export interface Change {
   increment?: { readonly attribute: string; readonly by: number };
   /** Epoch seconds; null: never; undefined: left as it is. */
   expiresAt?: number | null;
-  /** Leaves a tombstone: all attributes go, slots and watermark stay. Give `expiresAt` for how long it stands. */
+  /** Epoch seconds, for an entry that has no expiry of its own (a new one, or one that never expires). */
+  expiresAtIfNone?: number;
+  /** Copies an attribute's value from before the change to another name; nothing happens when it is missing. */
+  copy?: { readonly from: string; readonly to: string };
+  /** Leaves a tombstone: the attributes named in `remove` go, slots and watermark stay. Give `expiresAt` for how long it stands. */
   bury?: true;
   /** Forgets these slots, if each still holds the given stamp, and raises the watermark to `watermark` (never lowers it). */
   forget?: { readonly slots: Readonly<Record<string, number>>; readonly watermark: number };
@@ -92,7 +96,13 @@ export interface UpdateOptions {
 
 export type UpdateResult =
   /** `version` and `result` are those of this operation, also when it was `repeated` and the entry has moved on since. */
-  | { readonly applied: true; readonly repeated: boolean; readonly version: number; readonly result?: number; readonly entry: Entry }
+  | {
+      readonly applied: true;
+      readonly repeated: boolean;
+      readonly version: number;
+      readonly result?: number;
+      readonly entry: Entry;
+    }
   | { readonly applied: false; readonly current: Entry | undefined };
 
 export interface DeleteOptions {

@@ -1,0 +1,162 @@
+// The one pipeline every call takes, whatever carried it: validate, run in time, validate the answer, log once.
+import { randomUUID } from "node:crypto";
+import type * as z from "zod";
+import { AppError } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+import type { Principal } from "./principal.ts";
+import type { SessionHandle, State } from "./state/state.ts";
+import type { Tool, ToolContext } from "./tool.ts";
+
+export interface ToolCall {
+  readonly name: string;
+  /** As the client sent them: anything. */
+  readonly arguments: unknown;
+  readonly principal: Principal;
+  /** The client program's name and version, as it gave them. */
+  readonly client?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface CallRuntime {
+  readonly tools: ReadonlyMap<string, Tool>;
+  readonly state: State;
+  readonly logger: Logger;
+  /** How long results of cached tools are kept, unless a tool says otherwise. */
+  readonly cacheTtlSeconds: number;
+}
+
+/** Runs a call to its structured result. Everything it throws is an AppError that the caller may see. */
+export async function callTool(runtime: CallRuntime, call: ToolCall): Promise<Record<string, unknown>> {
+  const started = performance.now();
+  const fields: Record<string, unknown> = {
+    request_id: randomUUID(),
+    tool: call.name.slice(0, 64),
+    principal: call.principal.id,
+  };
+  try {
+    const result = await run(runtime, call, fields);
+    runtime.logger.info({ ...fields, duration_ms: elapsed(started), outcome: "ok" }, "call");
+    return result;
+  } catch (thrown) {
+    const error = thrown instanceof AppError ? thrown : internalError(runtime.logger, thrown, fields);
+    runtime.logger.info({ ...fields, duration_ms: elapsed(started), outcome: error.code }, "call");
+    throw error;
+  }
+}
+
+async function run(
+  runtime: CallRuntime,
+  call: ToolCall,
+  fields: Record<string, unknown>,
+): Promise<Record<string, unknown>> {
+  const tool = runtime.tools.get(call.name);
+  if (!tool) throw unknownTool(runtime.tools, call.name);
+  const { session_id: sessionId, ...input } = parseInput(tool, call.arguments);
+  const state = runtime.state.forCaller({ principal: call.principal, client: (call.client ?? "").slice(0, 200) });
+  let session: SessionHandle | undefined;
+  if (tool.session !== "none") {
+    session = state.session(typeof sessionId === "string" ? sessionId : undefined);
+    fields.session = session.id;
+  }
+  const compute = (signal: AbortSignal) => {
+    const context: ToolContext = {
+      get session() {
+        if (!session) throw new TypeError(`The tool ${tool.name} is defined with session: "none" and asked for one.`);
+        return session;
+      },
+      state,
+      principal: call.principal,
+      signal,
+      log: withFields(runtime.logger, fields),
+    };
+    return tool.run(input, context);
+  };
+  const result = await inTime(runtime, call.signal, async (signal) => {
+    if (!tool.cache) return compute(signal);
+    const ttlSeconds = tool.cache.ttlSeconds ?? runtime.cacheTtlSeconds;
+    const kept = await runtime.state.cache.get(
+      { principal: call.principal.id, tool: tool.name, arguments: input, ttlSeconds },
+      () => compute(signal),
+    );
+    return { ...kept.result, cached: kept.cached };
+  });
+  await session?.settle();
+  const answer = session ? { session_id: session.id, ...result } : result;
+  const parsed = tool.output.safeParse(answer);
+  if (!parsed.success)
+    throw new TypeError(`${tool.name} returned what its output schema forbids: ${issueText(parsed.error)}`);
+  return parsed.data;
+}
+
+export function unknownTool(tools: ReadonlyMap<string, Tool>, name: string): AppError {
+  const known = [...tools.keys()].join(", ");
+  return new AppError("not_found", `There is no tool ${JSON.stringify(name.slice(0, 64))}. The tools are: ${known}.`);
+}
+
+function parseInput(tool: Tool, given: unknown): Record<string, unknown> {
+  const parsed = tool.input.safeParse(given ?? {});
+  if (parsed.success) return parsed.data;
+  const allowed = Object.keys(tool.input.shape).join(", ");
+  throw new AppError(
+    "invalid_input",
+    `${tool.name}: ${issueText(parsed.error)} Its arguments are: ${allowed || "none"}.`,
+  );
+}
+
+/** One sentence per problem, at most three. */
+function issueText(error: z.ZodError): string {
+  const sentences = error.issues.slice(0, 3).map((issue) => {
+    const where = issue.path.length > 0 ? `${issue.path.map(String).join(".")}: ` : "";
+    return `${where}${issue.message}.`;
+  });
+  return sentences.join(" ").slice(0, 600);
+}
+
+/** Runs with a signal that ends when the client's does or when the call takes too long; a call that ignores it is left behind. */
+async function inTime<T>(
+  runtime: CallRuntime,
+  given: AbortSignal | undefined,
+  task: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { callTimeoutMs } = runtime.state.limits;
+  const controller = new AbortController();
+  const abort = () => controller.abort(given?.reason);
+  given?.addEventListener("abort", abort, { once: true });
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = new AppError(
+        "unavailable",
+        `The call took longer than ${callTimeoutMs / 1000} s and was given up. Whether it took effect is not known.`,
+      );
+      controller.abort(error);
+      reject(error);
+    }, callTimeoutMs);
+  });
+  try {
+    return await Promise.race([task(controller.signal), tooLate]);
+  } finally {
+    clearTimeout(timer);
+    given?.removeEventListener("abort", abort);
+  }
+}
+
+/** The caller learns a number to quote, the log learns everything, once. */
+function internalError(logger: Logger, thrown: unknown, fields: Record<string, unknown>): AppError {
+  logger.error({ ...fields, err: thrown }, "unexpected error");
+  return new AppError(
+    "internal",
+    `Something failed inside the server. Quote request ${fields.request_id} to its operator.`,
+  );
+}
+
+function withFields(logger: Logger, fields: Record<string, unknown>): Logger {
+  return {
+    debug: (more, message) => logger.debug({ ...fields, ...more }, message),
+    info: (more, message) => logger.info({ ...fields, ...more }, message),
+    warn: (more, message) => logger.warn({ ...fields, ...more }, message),
+    error: (more, message) => logger.error({ ...fields, ...more }, message),
+  };
+}
+
+const elapsed = (started: number): number => Math.round((performance.now() - started) * 10) / 10;

@@ -1,0 +1,27 @@
+// Who calls. A principal is a hash of issuer and subject, never of token bytes: a refreshed token keeps its sessions.
+import { createHash } from "node:crypto";
+
+export interface Principal {
+  /** 24 characters, part of every key: entries of another principal are keys that do not exist for this one. */
+  readonly id: string;
+  /** What a person reads in a note's provenance: a token's name, an OAuth subject, `local`, `anonymous`. */
+  readonly subject: string;
+  /** `anonymous` callers share one principal: only unguessable handles work for them and nothing can be listed. */
+  readonly kind: "local" | "token" | "oauth" | "anonymous";
+  /** Scopes granted to this caller; undefined: all. */
+  readonly scopes?: readonly string[];
+}
+
+export function makePrincipal(
+  kind: Principal["kind"],
+  issuer: string,
+  subject: string,
+  scopes?: readonly string[],
+): Principal {
+  // The length keeps ("a", "bc") and ("ab", "c") apart.
+  const hash = createHash("sha256").update(`${issuer.length}:${issuer}:${subject}`).digest("base64url").slice(0, 24);
+  return { id: hash, subject, kind, ...(scopes && { scopes }) };
+}
+
+export const LOCAL_PRINCIPAL: Principal = makePrincipal("local", "stateful-mcp", "local");
+export const ANONYMOUS_PRINCIPAL: Principal = makePrincipal("anonymous", "stateful-mcp", "anonymous");

@@ -1,0 +1,32 @@
+// Every key of the table is built here and nowhere else. User-supplied parts are percent-encoded, so no delimiter inside
+// them reaches a neighbour's key, and a prefix of a name stays a prefix of its encoding.
+import type { Key } from "../stores/state-store.ts";
+
+const encode = encodeURIComponent;
+
+export const principalPartition = (principal: string): string => `P#${principal}`;
+export const sessionPartition = (principal: string, session: string): string => `P#${principal}#S#${encode(session)}`;
+
+export const SESSION_PREFIX = "S#";
+export const sessionKey = (principal: string, session: string): Key => ({
+  pk: principalPartition(principal),
+  sk: SESSION_PREFIX + encode(session),
+});
+
+export const notesPrefix = (generation: string): string => `N#${generation}#`;
+export const valuesPrefix = (generation: string, keyPrefix = ""): string => `V#${generation}#${encode(keyPrefix)}`;
+export const valueKey = (principal: string, session: string, generation: string, key: string): Key => ({
+  pk: sessionPartition(principal, session),
+  sk: valuesPrefix(generation, key),
+});
+export const valueNameOf = (sk: string): string => decodeURIComponent(sk.slice(sk.indexOf("#", 2) + 1));
+
+/** A log position as sort key text: 12 digits keep 10^12 entries in order. */
+export const sequenceText = (sequence: number): string => String(sequence).padStart(12, "0");
+
+export const cachedResultKey = (owner: string, hash: string): Key => ({ pk: `${owner}#C#${hash}`, sk: "R" });
+export const cacheLeaseKey = (owner: string, hash: string): Key => ({ pk: `${owner}#C#${hash}`, sk: "L" });
+/** Partition owner of results that are the same for everybody. Principal ids are hashes, so none is called this. */
+export const SHARED_OWNER = "shared";
+
+export const claimKey = (principal: string, hash: string): Key => ({ pk: `P#${principal}#I#${hash}`, sk: "C" });

@@ -1,0 +1,182 @@
+// One effect per operation on one entry: who writes (a writer's slot), what an entry says about it, and when it may forget.
+// Knows entries and operations, not what they mean.
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { Change, Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
+import { Serial } from "./serial.ts";
+
+/** An entry that remembers more writers than this has its oldest forgotten by whoever writes next. */
+const SLOTS_SOFT_MAX = 8;
+/** An entry with this many makes writers wait until one can be forgotten: about 5 KB of memory of operations. */
+const SLOTS_HARD_MAX = 64;
+/** A writer process that has not written for so long has no request under way: its retries end after seconds. */
+const PLAIN_FORGET_AFTER_MS = 60_000;
+/** A completed keyed call may be forgotten after this; its claim still answers re-sends, the watermark stops late duplicates. */
+const KEYED_FORGET_AFTER_MS = 5_000;
+const WAIT_FOR_SLOT_MS = 250;
+const ATTEMPTS_MAX = 20;
+
+const KEYED_PREFIX = "k";
+const PLAIN_PREFIX = "w";
+export const keyedSlot = (claimHash: string, index: number): string => `${KEYED_PREFIX}${claimHash}.${index}`;
+
+export type WriteOutcome =
+  | { readonly outcome: "applied"; readonly version: number; readonly result?: number; readonly entry: Entry }
+  /** The live entry is not at the expected version, does not match, or holds no number to add to. */
+  | { readonly outcome: "conflict"; readonly current: Entry }
+  | { readonly outcome: "missing" }
+  /** Too old to be known: the entry has forgotten operations created after this one. */
+  | { readonly outcome: "refused"; readonly watermark: number };
+
+export interface WriteOptions {
+  /** Whether a missing or dead entry is created by the change; otherwise it is `missing`. */
+  mayCreate: boolean;
+  version?: number;
+  match?: Change["set"];
+  /** A keyed call's operation; without it the process writes under its own slot. */
+  operation?: Operation;
+}
+
+export interface EntryWriterOptions {
+  store: StateStore;
+  clock: Clock;
+  /** Of these keyed slots, those whose claim is completed (or gone): their answer no longer depends on the entry. */
+  completedSlots?: (pk: string, slots: readonly string[]) => Promise<ReadonlySet<string>>;
+}
+
+/** Writes entries under this process's slot or a keyed call's, one write per entry at a time. */
+export class EntryWriter {
+  readonly #store: StateStore;
+  readonly #clock: Clock;
+  readonly #completedSlots: NonNullable<EntryWriterOptions["completedSlots"]>;
+  readonly #slot = PLAIN_PREFIX + randomBytes(6).toString("base64url");
+  readonly serial = new Serial();
+  #lastStamp = 0;
+
+  constructor(options: EntryWriterOptions) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#completedSlots = options.completedSlots ?? (async () => new Set());
+  }
+
+  /** A new operation of this process: stamps only grow, also when the clock steps back. */
+  nextOperation(above = 0): Operation {
+    this.#lastStamp = Math.max(this.#clock.now(), this.#lastStamp + 1, above + 1);
+    return { slot: this.#slot, stamp: this.#lastStamp };
+  }
+
+  /** Applies the change exactly once. Call it through `serial` when the entry may be written concurrently in this process. */
+  async write(key: Key, change: Change, options: WriteOptions): Promise<WriteOutcome> {
+    const { operation: keyed } = options;
+    let operation = keyed ?? this.nextOperation();
+    for (let attempt = 0; ; attempt++) {
+      const written = await this.#apply(key, change, options, operation);
+      if (written.outcome === "applied") {
+        await this.#forgetSome(key, written.entry);
+        return written;
+      }
+      if (written.outcome !== "refused" || keyed) return written;
+      // Nobody forgets a slot this young, so the refused operation has not been applied: it may go again under a later stamp.
+      const age = this.#clock.now() - operation.stamp;
+      if (age > PLAIN_FORGET_AFTER_MS / 2 || attempt >= ATTEMPTS_MAX) throw unknownOutcome();
+      operation = this.nextOperation(written.watermark);
+    }
+  }
+
+  async #apply(key: Key, change: Change, options: WriteOptions, operation: Operation): Promise<WriteOutcome> {
+    const { version, match } = options;
+    const mayCreate = options.mayCreate && !version;
+    let on: "live" | "live-or-missing" | "dead" = mayCreate ? "live-or-missing" : "live";
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const result = await this.#store.update(key, on === "dead" ? revived(change) : change, {
+        on,
+        operation,
+        ...(version !== undefined && on !== "dead" && { version }),
+        ...(match && on !== "dead" && { match }),
+      });
+      if (result.applied) {
+        const { version, result: value, entry } = result;
+        return { outcome: "applied", version, ...(value !== undefined && { result: value }), entry };
+      }
+      const { current } = result;
+      if (!current) {
+        if (!mayCreate) return { outcome: "missing" };
+        on = "live-or-missing";
+        continue;
+      }
+      // The watermark comes first: below it nothing else that the entry says about this operation can be trusted.
+      const slot = current.slots[operation.slot];
+      if (current.watermark >= operation.stamp || (slot && slot.stamp > operation.stamp))
+        return { outcome: "refused", watermark: Math.max(current.watermark, slot?.stamp ?? 0) };
+      if (current.dead) {
+        if (!mayCreate) return { outcome: "missing" };
+        on = "dead";
+        continue;
+      }
+      if (isConflict(current, change, version, match)) return { outcome: "conflict", current };
+      on = mayCreate ? "live-or-missing" : "live";
+    }
+    throw new AppError("unavailable", "The entry is being changed by too many callers at once. Try again.", {
+      retryAfterSeconds: 1,
+    });
+  }
+
+  /** Keeps the entry's memory of operations small. Forgetting moves the watermark, in the same write, over what was forgotten. */
+  async #forgetSome(key: Key, seen: Entry): Promise<void> {
+    let entry = seen;
+    if (entry.dead) return; // A tombstone keeps what it knows for as long as it stands.
+    for (let wait = 0; Object.keys(entry.slots).length > SLOTS_SOFT_MAX; wait++) {
+      const slots = await this.#forgettable(key, entry);
+      const stamps = Object.values(slots);
+      if (stamps.length > 0) {
+        const watermark = Math.max(...stamps);
+        const change: Change = { forget: { slots, watermark }, versions: 0 };
+        const result = await this.#store.update(key, change, { on: "live" });
+        if (result.applied || !result.current || result.current.dead) return;
+        entry = result.current;
+      }
+      if (Object.keys(entry.slots).length < SLOTS_HARD_MAX || wait >= ATTEMPTS_MAX) return;
+      await new Promise((resolve) => setTimeout(resolve, WAIT_FOR_SLOT_MS));
+    }
+  }
+
+  async #forgettable(key: Key, entry: Entry): Promise<Record<string, number>> {
+    const now = this.#clock.now();
+    const slots = Object.entries(entry.slots);
+    const idle = slots.filter(
+      ([name, slot]) => name.startsWith(PLAIN_PREFIX) && slot.stamp < now - PLAIN_FORGET_AFTER_MS,
+    );
+    const keyed = slots.filter(
+      ([name, slot]) => name.startsWith(KEYED_PREFIX) && slot.stamp < now - KEYED_FORGET_AFTER_MS,
+    );
+    const completed =
+      keyed.length > 0
+        ? await this.#completedSlots(
+            key.pk,
+            keyed.map(([name]) => name),
+          )
+        : new Set<string>();
+    const forgettable = [...idle, ...keyed.filter(([name]) => completed.has(name))];
+    return Object.fromEntries(forgettable.map(([name, slot]) => [name, slot.stamp]));
+  }
+}
+
+/** What a change means on an entry that was deleted or has expired: nothing of its old life stays. */
+function revived(change: Change): Change {
+  const expiresAt = change.expiresAt ?? change.expiresAtIfNone ?? null;
+  const { expiresAtIfNone: _, ...rest } = change;
+  return { ...rest, expiresAt };
+}
+
+function isConflict(current: Entry, change: Change, version?: number, match?: Change["set"]): boolean {
+  if (version !== undefined && current.version !== version) return true;
+  if (Object.entries(match ?? {}).some(([name, value]) => current.attributes[name] !== value)) return true;
+  const { increment } = change;
+  if (!increment) return false;
+  const value = current.attributes[increment.attribute];
+  return value !== undefined && typeof value !== "number";
+}
+
+export const unknownOutcome = (): AppError =>
+  new AppError("unavailable", "Whether this write took effect is not known. Read the state before you repeat it.");

@@ -1,0 +1,243 @@
+// Sessions: who owns them, how long they live, and the generation that decides which entries are visible. Knows nothing of
+// what a session holds.
+import { randomBytes } from "node:crypto";
+import { type Clock, epochSeconds } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import { byteLength, SESSION_NAME_MAX_BYTES } from "../limits.ts";
+import type { Entry, Operation, StateStore } from "../stores/state-store.ts";
+import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
+import type { EntryWriter } from "./operations.ts";
+
+export interface SessionSettings {
+  /** Sliding lifetime in seconds; 0: never ends. */
+  ttlSeconds: number;
+  /** Hard end in seconds after creation, however active the session is. Does not apply to a session that never ends. */
+  maxSeconds: number;
+}
+
+export interface Session {
+  readonly id: string;
+  /** Minted at creation and at each reset; entries carry it in their key, so those of an earlier life are unreachable. */
+  readonly generation: string;
+  readonly createdAtMs: number;
+  /** Coarse: moves at most once per quarter of the lifetime. */
+  readonly activeAtMs: number;
+  readonly ttlSeconds: number;
+  /** Epoch seconds; undefined: never. */
+  readonly expiresAt: number | undefined;
+  /** Epoch seconds, fixed at creation; undefined: never. What the session's entries carry as their own expiry. */
+  readonly hardEnd: number | undefined;
+}
+
+export const HANDLE_PREFIX = "ses_";
+const HANDLE = /^ses_[0-9a-hjkmnp-tv-z]{26}$/;
+const TOMBSTONE_SECONDS = 3600;
+/** A session that never ends still notes its activity, this often. */
+const ACTIVITY_SECONDS = 3600;
+const LIST_PAGE = 1000;
+
+/** `ses_` and 26 characters of Crockford base 32: 130 random bits. */
+export function mintHandle(): string {
+  const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+  return HANDLE_PREFIX + Array.from(randomBytes(26), (byte) => alphabet[byte & 31]).join("");
+}
+
+export const mintGeneration = (): string => randomBytes(12).toString("base64url");
+
+export const isHandle = (id: string): boolean => id.startsWith(HANDLE_PREFIX);
+
+/** Throws `invalid_input` for an id that is neither a minted handle nor an acceptable name. */
+export function checkSessionId(id: string): void {
+  if (isHandle(id)) {
+    // The same answer as for a handle that never existed: its form says nothing.
+    if (!HANDLE.test(id)) throw sessionNotFound(id);
+    return;
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+  const clean = id.isWellFormed() && id.trim() === id && !/[\u0000-\u001f\u007f]/.test(id);
+  if (id === "" || !clean || byteLength(id) > SESSION_NAME_MAX_BYTES) {
+    throw new AppError(
+      "invalid_input",
+      `session_id must be a handle from create_session or a name of 1 to ${SESSION_NAME_MAX_BYTES} bytes without control characters or spaces around it.`,
+    );
+  }
+}
+
+export const sessionNotFound = (id: string): AppError =>
+  new AppError(
+    "session_not_found",
+    `There is no session ${JSON.stringify(id.slice(0, 64))}: it never existed, has expired, or was deleted. Call create_session for a new one, or list_sessions to find yours.`,
+  );
+
+export interface SessionsOptions {
+  store: StateStore;
+  writer: EntryWriter;
+  clock: Clock;
+  settings: SessionSettings;
+  maxPerPrincipal: number;
+}
+
+/** The sessions of all principals; every method names the principal it acts for. */
+export class Sessions {
+  readonly #store: StateStore;
+  readonly #writer: EntryWriter;
+  readonly #clock: Clock;
+  readonly #settings: SessionSettings;
+  readonly #maxPerPrincipal: number;
+
+  constructor(options: SessionsOptions) {
+    this.#store = options.store;
+    this.#writer = options.writer;
+    this.#clock = options.clock;
+    this.#settings = options.settings;
+    this.#maxPerPrincipal = options.maxPerPrincipal;
+  }
+
+  /** The live session, read strongly; undefined when there is none. */
+  async find(principal: string, id: string): Promise<Session | undefined> {
+    const entry = await this.#store.get(sessionKey(principal, id));
+    return entry && toSession(id, entry);
+  }
+
+  /**
+   * Creates a session. `created` is false when a live one of this name stands there that another operation created.
+   * @throws AppError `rate_limited` when the principal has its limit of sessions.
+   */
+  async create(
+    principal: string,
+    id: string,
+    options: { ttlSeconds?: number | undefined; operation?: Operation | undefined } = {},
+  ): Promise<{ session: Session; created: boolean }> {
+    const now = epochSeconds(this.#clock);
+    const ttlSeconds = options.ttlSeconds ?? this.#settings.ttlSeconds;
+    await this.#checkRoom(principal);
+    const attributes = {
+      generation: mintGeneration(),
+      createdAtMs: this.#clock.now(),
+      activeAtMs: this.#clock.now(),
+      ttlSeconds,
+      hardEnd: ttlSeconds === 0 ? 0 : now + Math.max(ttlSeconds, this.#settings.maxSeconds),
+    };
+    const expiresAt = ttlSeconds === 0 ? null : now + ttlSeconds;
+    const key = sessionKey(principal, id);
+    // An update rather than a put: a tombstone under this name keeps what it remembers, so that a re-sent delete of the
+    // earlier session does not end this one.
+    const written = await this.#writer.serial.run(key.pk + key.sk, () =>
+      this.#writer.write(
+        key,
+        { set: attributes, expiresAt },
+        { mayCreate: true, version: 0, ...(options.operation && { operation: options.operation }) },
+      ),
+    );
+    if (written.outcome === "refused") throw new OperationForgotten(written.watermark);
+    if (written.outcome === "conflict") return { session: toSession(id, written.current), created: false };
+    if (written.outcome === "missing") throw new AppError("unavailable", "The session changes too fast. Try again.");
+    const { entry } = written;
+    // A repeat may find that its session has been deleted since: it is answered with what it had created.
+    const session = entry.dead ? { id, ...attributes, expiresAt: expiresAt ?? undefined } : toSession(id, entry);
+    return { session, created: true };
+  }
+
+  /**
+   * Notes activity and moves a sliding expiry, at most once per quarter of the lifetime. Only the session item is written:
+   * entries carry the hard end.
+   */
+  async touch(principal: string, session: Session): Promise<void> {
+    const now = epochSeconds(this.#clock);
+    const every = session.ttlSeconds === 0 ? ACTIVITY_SECONDS : session.ttlSeconds / 4;
+    if (now - session.activeAtMs / 1000 < every) return;
+    const expiresAt = session.hardEnd === undefined ? null : Math.min(now + session.ttlSeconds, session.hardEnd);
+    await this.#store.update(
+      sessionKey(principal, session.id),
+      { set: { activeAtMs: this.#clock.now() }, expiresAt, versions: 0 },
+      // Not another session of the same name that has taken its place since it was read.
+      { on: "live", match: { createdAtMs: session.createdAtMs } },
+    );
+  }
+
+  /**
+   * One write, whatever the session holds: a new generation. Resolves to the generation that has ended, or undefined when
+   * there is no live session.
+   */
+  async reset(principal: string, id: string, operation?: Operation): Promise<string | undefined> {
+    const key = sessionKey(principal, id);
+    const change = {
+      // The old generation stays readable in the answer, so that what was cleared can be counted without reading first.
+      copy: { from: "generation", to: "previous" },
+      set: { generation: mintGeneration(), activeAtMs: this.#clock.now() },
+    };
+    const written = await this.#writer.serial.run(key.pk + key.sk, () =>
+      this.#writer.write(key, change, { mayCreate: false, ...(operation && { operation }) }),
+    );
+    if (written.outcome === "refused") throw new OperationForgotten(written.watermark);
+    if (written.outcome !== "applied") return undefined;
+    return String(written.entry.attributes.previous);
+  }
+
+  /** Leaves a tombstone for an hour. Resolves to the generation that has ended, or undefined when nothing was deleted. */
+  async delete(principal: string, session: Session, operation?: Operation): Promise<boolean> {
+    const key = sessionKey(principal, session.id);
+    const change = {
+      bury: true as const,
+      remove: ["generation", "previous", "createdAtMs", "activeAtMs", "ttlSeconds", "hardEnd"],
+      expiresAt: epochSeconds(this.#clock) + TOMBSTONE_SECONDS,
+    };
+    const written = await this.#writer.serial.run(key.pk + key.sk, () =>
+      this.#writer.write(key, change, { mayCreate: false, ...(operation && { operation }) }),
+    );
+    if (written.outcome === "refused") throw new OperationForgotten(written.watermark);
+    return written.outcome === "applied";
+  }
+
+  /** All live sessions of a principal, latest activity first; at most the limit of sessions and a few that raced past it. */
+  async list(principal: string): Promise<Session[]> {
+    const sessions: Session[] = [];
+    let after: string | undefined;
+    do {
+      const page = await this.#store.list(principalPartition(principal), {
+        prefix: SESSION_PREFIX,
+        limit: LIST_PAGE,
+        ...(after && { after }),
+      });
+      for (const entry of page.entries) sessions.push(toSession(sessionIdOf(entry), entry));
+      after = page.next;
+    } while (after);
+    return sessions.sort((a, b) => b.activeAtMs - a.activeAtMs || (a.id < b.id ? -1 : 1));
+  }
+
+  async #checkRoom(principal: string): Promise<void> {
+    const page = await this.#store.list(principalPartition(principal), {
+      prefix: SESSION_PREFIX,
+      limit: this.#maxPerPrincipal,
+    });
+    if (page.entries.length < this.#maxPerPrincipal) return;
+    throw new AppError(
+      "rate_limited",
+      `You have ${this.#maxPerPrincipal} sessions, which is the limit. Delete one with delete_session first.`,
+    );
+  }
+}
+
+/** The entry no longer knows this keyed operation; its claim has to say what happened. */
+export class OperationForgotten extends Error {
+  readonly watermark: number;
+  constructor(watermark: number) {
+    super("The entry has forgotten operations created after this one.");
+    this.watermark = watermark;
+  }
+}
+
+const sessionIdOf = (entry: Entry): string => decodeURIComponent(entry.key.sk.slice(SESSION_PREFIX.length));
+
+function toSession(id: string, entry: Entry): Session {
+  const { generation, createdAtMs, activeAtMs, ttlSeconds, hardEnd } = entry.attributes;
+  return {
+    id,
+    generation: String(generation),
+    createdAtMs: Number(createdAtMs),
+    activeAtMs: Number(activeAtMs),
+    ttlSeconds: Number(ttlSeconds),
+    expiresAt: entry.expiresAt,
+    hardEnd: hardEnd ? Number(hardEnd) : undefined,
+  };
+}

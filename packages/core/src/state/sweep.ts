@@ -1,0 +1,29 @@
+// Removes what no live session reaches after a reset or a delete. Best effort: such entries are invisible anyway, and where
+// sessions end, DynamoDB's TTL removes them too.
+import type { StateStore } from "../stores/state-store.ts";
+import { notesPrefix, sessionPartition, valuesPrefix } from "./keys.ts";
+
+const PAGE_ENTRIES = 100;
+/** Per sweep; the rest is left to TTL, so that one reset cannot keep a process busy. */
+const ENTRIES_MAX = 200_000;
+const PARALLEL = 8;
+
+export async function sweepSession(
+  store: StateStore,
+  owner: string,
+  session: string,
+  generation: string,
+): Promise<void> {
+  const pk = sessionPartition(owner, session);
+  let removed = 0;
+  for (const prefix of [notesPrefix(generation), valuesPrefix(generation)]) {
+    let after: string | undefined;
+    do {
+      const page = await store.list(pk, { prefix, limit: PAGE_ENTRIES, ...(after && { after }) });
+      for (let i = 0; i < page.entries.length; i += PARALLEL)
+        await Promise.all(page.entries.slice(i, i + PARALLEL).map((entry) => store.delete(entry.key)));
+      removed += page.entries.length;
+      after = page.next;
+    } while (after && removed < ENTRIES_MAX);
+  }
+}

@@ -1,0 +1,263 @@
+// A session's key-value entries: any JSON, with versions, atomic increments and their own optional expiry.
+import { type Clock, epochSeconds } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import { byteLength, KEY_MAX_BYTES, type Limits } from "../limits.ts";
+import type { Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
+import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
+import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";
+import { type EntryWriter, unknownOutcome, type WriteOutcome } from "./operations.ts";
+import { OperationForgotten, type Session } from "./session.ts";
+
+/** Anything JSON can say. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+export interface StoredValue {
+  readonly value: Json;
+  readonly version: number;
+}
+
+export interface ValuesPage {
+  readonly values: { key: string; version: number }[];
+  readonly nextCursor?: string;
+}
+
+/** One attribute for both forms, so that the type of what stands there is the condition that protects an increment. */
+const VALUE = "value";
+const TOMBSTONE_SECONDS = 3600;
+
+/** Throws `invalid_input` for a key that cannot be stored. */
+export function checkValueKey(key: string): void {
+  const bytes = byteLength(key);
+  if (key === "" || bytes > KEY_MAX_BYTES || !key.isWellFormed())
+    throw new AppError(
+      "invalid_input",
+      `key must be 1 to ${KEY_MAX_BYTES} bytes of valid Unicode; this one has ${bytes}.`,
+    );
+}
+
+/** A number that DynamoDB holds exactly; others are kept as JSON text and cannot be incremented. */
+const fitsNumber = (value: Json): value is number =>
+  typeof value === "number" && (value === 0 || (Math.abs(value) >= 1e-128 && Math.abs(value) < 1e125));
+
+const decode = (entry: Entry): Json => {
+  const stored = entry.attributes[VALUE];
+  return typeof stored === "number" ? stored : (JSON.parse(String(stored)) as Json);
+};
+
+interface Batch {
+  readonly by: number[];
+  readonly done: Promise<WriteOutcome>;
+}
+
+export class Values {
+  readonly #store: StateStore;
+  readonly #writer: EntryWriter;
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+  readonly #batches = new Map<string, Batch>();
+
+  constructor(options: { store: StateStore; writer: EntryWriter; clock: Clock; limits: Limits }) {
+    this.#store = options.store;
+    this.#writer = options.writer;
+    this.#clock = options.clock;
+    this.#limits = options.limits;
+  }
+
+  async get(principal: string, session: Session, key: string): Promise<StoredValue | undefined> {
+    checkValueKey(key);
+    const entry = await this.#store.get(valueKey(principal, session.id, session.generation, key));
+    return entry && { value: decode(entry), version: entry.version };
+  }
+
+  /** @throws AppError `conflict` with `current_version` when `ifVersion` does not hold (0: must not exist), `too_large`. */
+  async set(
+    principal: string,
+    session: Session,
+    key: string,
+    value: Json,
+    options: {
+      ifVersion?: number | undefined;
+      ttlSeconds?: number | undefined;
+      operation?: Operation | undefined;
+    } = {},
+  ): Promise<{ version: number }> {
+    checkValueKey(key);
+    const change: Change = {
+      // Adding 0 turns -0, which the engine does not know, into 0.
+      set: { [VALUE]: fitsNumber(value) ? value + 0 : this.#encode(value) },
+      expiresAt: this.#expiresAt(session, options.ttlSeconds),
+    };
+    const written = await this.#write(principal, session, key, change, {
+      mayCreate: true,
+      ...(options.ifVersion !== undefined && { version: options.ifVersion }),
+      ...(options.operation && { operation: options.operation }),
+    });
+    if (written.outcome !== "applied") throw versionConflict(key, options.ifVersion, written);
+    return { version: written.version };
+  }
+
+  /** True when a live value was deleted. @throws AppError `conflict` when `ifVersion` does not hold. */
+  async delete(
+    principal: string,
+    session: Session,
+    key: string,
+    options: { ifVersion?: number | undefined; operation?: Operation | undefined } = {},
+  ): Promise<boolean> {
+    checkValueKey(key);
+    const expiresAt = epochSeconds(this.#clock) + TOMBSTONE_SECONDS;
+    const written = await this.#write(
+      principal,
+      session,
+      key,
+      { bury: true, remove: [VALUE], expiresAt },
+      {
+        mayCreate: false,
+        ...(options.ifVersion !== undefined && { version: options.ifVersion }),
+        ...(options.operation && { operation: options.operation }),
+      },
+    );
+    if (written.outcome === "applied") return true;
+    if (written.outcome === "missing" && !options.ifVersion) return false;
+    throw versionConflict(key, options.ifVersion, written);
+  }
+
+  /**
+   * Adds to a number atomically; a missing key counts as 0. Increments of one key that arrive together in this process are
+   * written as one, and each is answered as if it had been alone.
+   * @throws AppError `conflict` when the value is not a number.
+   */
+  async increment(
+    principal: string,
+    session: Session,
+    key: string,
+    by: number,
+    operation?: Operation,
+  ): Promise<{ value: number; version: number }> {
+    checkValueKey(key);
+    const write = (sum: number, versions: number) =>
+      this.#writer.write(
+        valueKey(principal, session.id, session.generation, key),
+        {
+          increment: { attribute: VALUE, by: sum },
+          versions,
+          ...(session.hardEnd !== undefined && { expiresAtIfNone: session.hardEnd }),
+        },
+        { mayCreate: true, ...(operation && { operation }) },
+      );
+    const place = valueKey(principal, session.id, session.generation, key);
+    const serialKey = place.pk + place.sk;
+    if (operation || !Number.isSafeInteger(by)) {
+      const written = await this.#writer.serial.run(serialKey, () => write(by, 1));
+      return incremented(key, written, 0, 0);
+    }
+    let batch = this.#batches.get(serialKey);
+    if (!batch) {
+      const members: number[] = [];
+      const done = this.#writer.serial.run(serialKey, () => {
+        this.#batches.delete(serialKey); // Whoever comes now belongs to the next write.
+        return write(
+          members.reduce((sum, one) => sum + one, 0),
+          members.length,
+        );
+      });
+      batch = { by: members, done };
+      this.#batches.set(serialKey, batch);
+    }
+    const { by: members, done } = batch;
+    const position = members.push(by);
+    const written = await done;
+    const later = members.slice(position);
+    return incremented(
+      key,
+      written,
+      later.reduce((sum, one) => sum + one, 0),
+      later.length,
+    );
+  }
+
+  async list(
+    principal: string,
+    session: Session,
+    options: { prefix: string; cursor?: string | undefined; limit: number },
+  ): Promise<ValuesPage> {
+    if (!options.prefix.isWellFormed() || byteLength(options.prefix) > KEY_MAX_BYTES)
+      throw new AppError("invalid_input", `prefix must be at most ${KEY_MAX_BYTES} bytes of valid Unicode.`);
+    const all = valuesPrefix(session.generation);
+    let after: string | undefined;
+    if (options.cursor !== undefined) {
+      const [generation, position] = decodeCursor(options.cursor, ["string", "string"]);
+      if (generation !== session.generation || byteLength(position) > 3 * KEY_MAX_BYTES) throw badCursor();
+      after = all + position;
+    }
+    const page = await this.#store.list(sessionPartition(principal, session.id), {
+      prefix: valuesPrefix(session.generation, options.prefix),
+      limit: options.limit,
+      ...(after && { after }),
+    });
+    const values = page.entries.map((entry) => ({ key: valueNameOf(entry.key.sk), version: entry.version }));
+    const { next } = page;
+    return { values, ...(next && { nextCursor: encodeCursor([session.generation, next.slice(all.length)]) }) };
+  }
+
+  async #write(
+    principal: string,
+    session: Session,
+    key: string,
+    change: Change,
+    options: { mayCreate: boolean; version?: number; operation?: Operation },
+  ): Promise<WriteOutcome> {
+    const place = valueKey(principal, session.id, session.generation, key);
+    return this.#writer.serial.run(place.pk + place.sk, () => this.#writer.write(place, change, options));
+  }
+
+  #encode(value: Json): string {
+    const text = JSON.stringify(value);
+    const bytes = byteLength(text);
+    if (bytes > this.#limits.valueMaxBytes) {
+      throw new AppError(
+        "too_large",
+        `value has ${bytes} bytes as JSON; the limit is ${this.#limits.valueMaxBytes}. Store it in parts.`,
+      );
+    }
+    return text;
+  }
+
+  #expiresAt(session: Session, ttlSeconds: number | undefined): number | null {
+    if (ttlSeconds === undefined) return session.hardEnd ?? null;
+    return Math.min(epochSeconds(this.#clock) + ttlSeconds, session.hardEnd ?? Number.POSITIVE_INFINITY);
+  }
+}
+
+function incremented(
+  key: string,
+  written: WriteOutcome,
+  later: number,
+  laterCount: number,
+): { value: number; version: number } {
+  if (written.outcome === "refused") throw new OperationForgotten(written.watermark);
+  if (written.outcome === "conflict")
+    throw new AppError(
+      "conflict",
+      `The value of ${JSON.stringify(key)} is not a number, so nothing can be added to it.`,
+      {
+        details: { current_version: written.current.version },
+      },
+    );
+  if (written.outcome === "missing" || written.result === undefined) throw unknownOutcome();
+  const value = written.result - later;
+  // The engine adds in decimal; taking off what came later must not bring binary noise back.
+  return {
+    value: Number.isInteger(value) ? value : Number(value.toPrecision(15)),
+    version: written.version - laterCount,
+  };
+}
+
+function versionConflict(key: string, expected: number | undefined, written: WriteOutcome): Error {
+  if (written.outcome === "refused") return new OperationForgotten(written.watermark);
+  const current = written.outcome === "conflict" ? written.current.version : 0;
+  return new AppError(
+    "conflict",
+    `${JSON.stringify(key)} is at version ${current}, not ${expected}${current === 0 ? " (0: it does not exist)" : ""}. Read it again with get_value and decide.`,
+    { details: { current_version: current } },
+  );
+}

@@ -1,0 +1,131 @@
+// What a tool is. Data first, one function; the same definition serves every transport. Names go on the wire as written.
+import * as z from "zod";
+import type { Logger } from "./logger.ts";
+import type { Principal } from "./principal.ts";
+import type { CallerState, SessionHandle } from "./state/state.ts";
+
+/** What a tool's function is given besides its input. */
+export interface ToolContext {
+  /** The session the call means. Reading `session` of a tool defined with `session: "none"` is a bug and throws. */
+  readonly session: SessionHandle;
+  /** Sessions of the caller: create and list. */
+  readonly state: CallerState;
+  readonly principal: Principal;
+  /** Aborted when the client cancels or goes away, or when the call has taken too long. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** The four hints of the protocol, all of them always sent. */
+export interface ToolAnnotations {
+  /** Changes nothing. Default false. */
+  readOnlyHint?: boolean;
+  /** May destroy something. Default false. */
+  destructiveHint?: boolean;
+  /** Calling it again with the same arguments changes nothing more. Default: as `readOnlyHint`. */
+  idempotentHint?: boolean;
+  /** Reaches beyond this server's own state. Default false. */
+  openWorldHint?: boolean;
+}
+
+export interface ToolCache {
+  /** How long a result is kept, in seconds. Default: the server's (900). */
+  ttlSeconds?: number;
+}
+
+export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z.ZodObject = z.ZodObject> {
+  /** 1 to 64 letters, digits, `_`, `-`, `.`: exactly what clients see. */
+  name: string;
+  /** What a person sees; default: the name. */
+  title?: string;
+  /** What the model reads to decide whether to call it. */
+  description: string;
+  /** A flat object schema. `session_id` is added by the server for tools that use a session. */
+  input: I;
+  /** What `run` resolves to. `session_id` is added by the server. */
+  output: O;
+  annotations?: ToolAnnotations;
+  /** Whether the tool works on a session: `optional` (default) takes one when given, `required` insists, `none` has nothing to do with any. */
+  session?: "optional" | "required" | "none";
+  /** Keeps results and answers equal calls from them; `cached` is added to the output. Only for tools with `session: "none"`. */
+  cache?: ToolCache;
+  run(input: z.output<I>, context: ToolContext): Promise<z.input<O>> | z.input<O>;
+}
+
+/** A checked definition with its schemas as they go on the wire. */
+export interface Tool {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly annotations: Required<ToolAnnotations>;
+  readonly session: "optional" | "required" | "none";
+  readonly cache: ToolCache | undefined;
+  /** Accepts what a client sends, `session_id` included; unknown arguments are refused. */
+  readonly input: z.ZodObject;
+  readonly output: z.ZodObject;
+  readonly inputSchema: Record<string, unknown>;
+  readonly outputSchema: Record<string, unknown>;
+  run(input: Record<string, unknown>, context: ToolContext): Promise<Record<string, unknown>>;
+}
+
+const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+const RESERVED_ARGUMENTS = ["session_id", "idempotency_key"] as const;
+
+const SESSION_ARGUMENT = z
+  .string()
+  .describe("The session to use: a handle from create_session, or a name of your own such as 'team-plan'.");
+const CACHED_RESULT = z.boolean().describe("Whether an earlier call had computed this result.");
+const SESSION_RESULT = z.string().describe("The session that was used. Pass it to later calls.");
+
+/**
+ * Checks a definition and prepares its schemas.
+ * @throws TypeError with one sentence when the definition cannot work, so that it fails at start and not at the first call.
+ */
+export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(definition: ToolDefinition<I, O>): Tool {
+  const { name, description, annotations = {}, session = "optional" } = definition;
+  const wrong = (why: string) => new TypeError(`The tool ${JSON.stringify(name)} cannot be defined: ${why}`);
+  if (!NAME.test(name)) throw wrong("its name must be 1 to 64 letters, digits, '_', '-' or '.'.");
+  if (description.trim() === "") throw wrong("it needs a description, which is what a model decides by.");
+  for (const reserved of RESERVED_ARGUMENTS)
+    if (reserved in definition.input.shape)
+      throw wrong(`its input must not define ${reserved}, which the server adds.`);
+
+  if (definition.cache && session !== "none") throw wrong('it is cached, so it must be defined with session: "none".');
+  const sessionShape =
+    session === "none" ? {} : { session_id: session === "required" ? SESSION_ARGUMENT : SESSION_ARGUMENT.optional() };
+  const input = z.strictObject({ ...definition.input.shape, ...sessionShape });
+  const output = z.object({
+    ...(session !== "none" && { session_id: SESSION_RESULT }),
+    ...definition.output.shape,
+    ...(definition.cache && { cached: CACHED_RESULT }),
+  });
+  const readOnlyHint = annotations.readOnlyHint ?? false;
+  const inputSchema = wireSchema(input, "input");
+  for (const keyword of ["$ref", "anyOf", "oneOf", "allOf"])
+    if (keyword in inputSchema) throw wrong(`its input has ${keyword} at the top, which several hosts reject.`);
+  return {
+    name,
+    title: definition.title ?? name,
+    description,
+    annotations: {
+      readOnlyHint,
+      destructiveHint: annotations.destructiveHint ?? false,
+      idempotentHint: annotations.idempotentHint ?? readOnlyHint,
+      openWorldHint: annotations.openWorldHint ?? false,
+    },
+    session,
+    cache: definition.cache,
+    input,
+    output,
+    inputSchema,
+    outputSchema: wireSchema(output, "output"),
+    // The pipeline parses with `input` before and `output` after, so the types hold where the casts stand.
+    run: async (args, context) => (await definition.run(args as z.output<I>, context)) as Record<string, unknown>,
+  };
+}
+
+function wireSchema(schema: z.ZodObject, io: "input" | "output"): Record<string, unknown> {
+  // Inlined rather than $ref'd: hosts that reject references are many.
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { io, reused: "inline" });
+  return json;
+}

@@ -1,0 +1,39 @@
+// The tools of the ready server, in the order clients see them.
+import type { Tool } from "../tool.ts";
+import { echoCached } from "./cache-demo.ts";
+import { addNote, getNotes } from "./notes.ts";
+import { createSession, deleteSession, listSessions, resetSession, sessionInfo } from "./sessions.ts";
+import { deleteValue, getValue, incrementValue, listValues, storeValue } from "./values.ts";
+
+export interface BuiltinToolsOptions {
+  /** Shown by session_info. */
+  backend: string;
+  /** Anonymous callers cannot list, so they are not offered to. */
+  anonymous: boolean;
+  /** Sliding lifetime of a session in seconds; 0: never ends. */
+  ttlSeconds: number;
+}
+
+export function builtinTools(options: BuiltinToolsOptions): Tool[] {
+  const { backend, anonymous, ttlSeconds } = options;
+  const retention =
+    ttlSeconds === 0
+      ? "It is kept until you delete it."
+      : `It ends ${ttlSeconds} seconds after its last use unless ttl_seconds says otherwise.`;
+  const features = ["sessions", "notes", "values", "cache"];
+  return [
+    createSession(retention),
+    ...(anonymous ? [] : [listSessions]),
+    sessionInfo(backend, features),
+    resetSession,
+    deleteSession,
+    addNote,
+    getNotes,
+    storeValue,
+    getValue,
+    listValues,
+    deleteValue,
+    incrementValue,
+    echoCached,
+  ];
+}
