@@ -1,5 +1,6 @@
 // MCP over whatever carries it: the server factory both eras share, and the pool that spares building a server per request.
 import {
+  CLIENT_INFO_META_KEY,
   type McpServerFactory,
   ProtocolError,
   ProtocolErrorCode,
