@@ -1,6 +1,6 @@
 // Read this first. `createApp` puts tools, state and routes together; adapters carry bytes to what it returns.
 import type { McpServerFactory } from "@modelcontextprotocol/server";
-import { type CallRuntime, callTool, type ToolCall } from "./call-tool.ts";
+import { type CallRuntime, callTool, type ToolCall, type ToolResult } from "./call-tool.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Access } from "./http/auth.ts";
 import { pooledFactory } from "./http/mcp.ts";
@@ -37,6 +37,8 @@ export interface AppOptions {
   };
   /** `ttlSeconds`: how long cached results are kept. Default 900. */
   cache?: { ttlSeconds?: number };
+  /** `ttlSeconds`: how long the answer of a call with an idempotency key is kept. Default 86,400. */
+  idempotency?: { ttlSeconds?: number };
   /** Host names besides localhost under which the server may be addressed. */
   allowedHosts?: readonly string[];
   /** Host names of web pages, besides localhost ones, that may call. */
@@ -57,7 +59,7 @@ export interface App {
   /** Builds MCP servers for a connection without HTTP, such as stdio. They act for the local principal. */
   readonly mcp: McpServerFactory;
   /** Runs one tool call through the pipeline. @throws AppError */
-  call(call: ToolCall): Promise<Record<string, unknown>>;
+  call(call: ToolCall): Promise<ToolResult>;
   /** Resolves when the state table answers. @throws AppError `unavailable` */
   ready(): Promise<void>;
   /** From now on health routes answer 503, so that a load balancer looks elsewhere. Calls are still answered. */
@@ -70,6 +72,7 @@ export const PROTOCOL_REVISIONS = ["2026-07-28", "2025-11-25"] as const;
 export const DEFAULT_SESSION_TTL_SECONDS = 86_400;
 export const DEFAULT_SESSION_MAX_SECONDS = 7_776_000;
 export const DEFAULT_CACHE_TTL_SECONDS = 900;
+export const DEFAULT_IDEMPOTENCY_TTL_SECONDS = 86_400;
 
 const INSTRUCTIONS =
   "This server remembers. Notes and values are kept per session, across calls, restarts and clients. " +
@@ -95,6 +98,7 @@ export function createApp(options: AppOptions = {}): App {
     clock,
     limits,
     sessions: { ttlSeconds, maxSeconds, defaultSession: options.sessions?.defaultSession },
+    idempotencyTtlSeconds: options.idempotency?.ttlSeconds ?? DEFAULT_IDEMPOTENCY_TTL_SECONDS,
   });
   const runtime: CallRuntime = {
     tools: toolMap(tools),

@@ -2,9 +2,11 @@
 import { randomUUID } from "node:crypto";
 import type * as z from "zod";
 import { AppError } from "./errors.ts";
-import type { Logger } from "./logger.ts";
+import type { LogFields, Logger } from "./logger.ts";
 import type { Principal } from "./principal.ts";
-import type { SessionHandle, State } from "./state/state.ts";
+import type { KeyedCall } from "./state/idempotency.ts";
+import { principalPartition, SHARED_OWNER } from "./state/keys.ts";
+import type { Caller, State } from "./state/state.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 
 export interface ToolCall {
@@ -15,6 +17,14 @@ export interface ToolCall {
   /** The client program's name and version, as it gave them. */
   readonly client?: string;
   readonly signal?: AbortSignal;
+  /** The caller's own identity for this call, when it did not come as the argument `idempotency_key`. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+export interface ToolResult {
+  readonly structured: Record<string, unknown>;
+  /** True when this is the recorded answer of an earlier call with the same idempotency key. */
+  readonly replayed: boolean;
 }
 
 export interface CallRuntime {
@@ -26,16 +36,14 @@ export interface CallRuntime {
 }
 
 /** Runs a call to its structured result. Everything it throws is an AppError that the caller may see. */
-export async function callTool(runtime: CallRuntime, call: ToolCall): Promise<Record<string, unknown>> {
+export async function callTool(runtime: CallRuntime, call: ToolCall): Promise<ToolResult> {
   const started = performance.now();
-  const fields: Record<string, unknown> = {
-    request_id: randomUUID(),
-    tool: call.name.slice(0, 64),
-    principal: call.principal.id,
-  };
+  const requestId = randomUUID();
+  const fields: LogFields = { request_id: requestId, tool: call.name.slice(0, 64), principal: call.principal.id };
   try {
     const result = await run(runtime, call, fields);
-    runtime.logger.info({ ...fields, duration_ms: elapsed(started), outcome: "ok" }, "call");
+    const outcome = result.replayed ? "replayed" : "ok";
+    runtime.logger.info({ ...fields, duration_ms: elapsed(started), outcome }, "call");
     return result;
   } catch (thrown) {
     const error = thrown instanceof AppError ? thrown : internalError(runtime.logger, thrown, fields);
@@ -44,48 +52,75 @@ export async function callTool(runtime: CallRuntime, call: ToolCall): Promise<Re
   }
 }
 
-async function run(
-  runtime: CallRuntime,
-  call: ToolCall,
-  fields: Record<string, unknown>,
-): Promise<Record<string, unknown>> {
+async function run(runtime: CallRuntime, call: ToolCall, fields: LogFields): Promise<ToolResult> {
   const tool = runtime.tools.get(call.name);
   if (!tool) throw unknownTool(runtime.tools, call.name);
-  const { session_id: sessionId, ...input } = parseInput(tool, call.arguments);
-  const state = runtime.state.forCaller({ principal: call.principal, client: (call.client ?? "").slice(0, 200) });
-  let session: SessionHandle | undefined;
+  const { session_id: sessionId, idempotency_key: givenKey, ...input } = parseInput(tool, call.arguments);
+  const key = typeof givenKey === "string" ? givenKey : call.idempotencyKey;
+  const caller = { principal: call.principal, client: (call.client ?? "").slice(0, 200) };
+  let sessionName = "";
   if (tool.session !== "none") {
-    session = state.session(typeof sessionId === "string" ? sessionId : undefined);
-    fields.session = session.id;
+    sessionName = runtime.state.forCaller(caller).session(typeof sessionId === "string" ? sessionId : undefined).id;
+    fields.session = sessionName;
   }
-  const compute = (signal: AbortSignal) => {
-    const context: ToolContext = {
-      get session() {
-        if (!session) throw new TypeError(`The tool ${tool.name} is defined with session: "none" and asked for one.`);
-        return session;
-      },
-      state,
-      principal: call.principal,
-      signal,
-      log: withFields(runtime.logger, fields),
-    };
-    return tool.run(input, context);
-  };
-  const result = await inTime(runtime, call.signal, async (signal) => {
-    if (!tool.cache) return compute(signal);
-    const ttlSeconds = tool.cache.ttlSeconds ?? runtime.cacheTtlSeconds;
-    const kept = await runtime.state.cache.get(
-      { principal: call.principal.id, tool: tool.name, arguments: input, ttlSeconds },
-      () => compute(signal),
-    );
-    return { ...kept.result, cached: kept.cached };
+  return inTime(runtime, call.signal, async (signal) => {
+    const attempt = (keyed?: KeyedCall) =>
+      runOnce(runtime, tool, input, { caller: { ...caller, keyed }, sessionName, signal, fields });
+    // A tool that only reads has no effect to protect: its key is accepted and means nothing.
+    if (key === undefined || tool.annotations.readOnlyHint) return { structured: await attempt(), replayed: false };
+    const request = { principal: call.principal.id, tool: tool.name, session: sessionName, key, arguments: input };
+    const { result, replayed } = await runtime.state.idempotency.run(request, { claimFirst: tool.idempotent }, attempt);
+    return { structured: result, replayed };
   });
+}
+
+interface Attempt {
+  readonly caller: Caller;
+  readonly sessionName: string;
+  readonly signal: AbortSignal;
+  readonly fields: LogFields;
+}
+
+async function runOnce(runtime: CallRuntime, tool: Tool, input: Record<string, unknown>, attempt: Attempt) {
+  const { caller, sessionName, signal, fields } = attempt;
+  const state = runtime.state.forCaller(caller);
+  const session = tool.session === "none" ? undefined : state.session(sessionName);
+  const context: ToolContext = {
+    get session() {
+      if (!session) throw new TypeError(`The tool ${tool.name} is defined with session: "none" and asked for one.`);
+      return session;
+    },
+    state,
+    principal: caller.principal,
+    signal,
+    log: withFields(runtime.logger, fields),
+  };
+  const compute = () => tool.run(input, context);
+  const result = tool.cache ? await throughCache(runtime, tool, caller, input, compute) : await compute();
   await session?.settle();
-  const answer = session ? { session_id: session.id, ...result } : result;
-  const parsed = tool.output.safeParse(answer);
+  const parsed = tool.output.safeParse(session ? { session_id: session.id, ...result } : result);
   if (!parsed.success)
     throw new TypeError(`${tool.name} returned what its output schema forbids: ${issueText(parsed.error)}`);
   return parsed.data;
+}
+
+async function throughCache(
+  runtime: CallRuntime,
+  tool: Tool,
+  caller: Caller,
+  input: Record<string, unknown>,
+  compute: () => Promise<Record<string, unknown>>,
+) {
+  const {
+    ttlSeconds = runtime.cacheTtlSeconds,
+    staleSeconds = Math.ceil(ttlSeconds / 10),
+    shared,
+    version = "",
+  } = tool.cache ?? {};
+  const owner = shared ? SHARED_OWNER : principalPartition(caller.principal.id);
+  const call = { owner, tool: tool.name, toolVersion: version, arguments: input, ttlSeconds, staleSeconds };
+  const { result, cached } = await runtime.state.cache.get(call, compute);
+  return { ...result, cached };
 }
 
 export function unknownTool(tools: ReadonlyMap<string, Tool>, name: string): AppError {
@@ -142,7 +177,7 @@ async function inTime<T>(
 }
 
 /** The caller learns a number to quote, the log learns everything, once. */
-function internalError(logger: Logger, thrown: unknown, fields: Record<string, unknown>): AppError {
+function internalError(logger: Logger, thrown: unknown, fields: LogFields): AppError {
   logger.error({ ...fields, err: thrown }, "unexpected error");
   return new AppError(
     "internal",
@@ -150,7 +185,7 @@ function internalError(logger: Logger, thrown: unknown, fields: Record<string, u
   );
 }
 
-function withFields(logger: Logger, fields: Record<string, unknown>): Logger {
+function withFields(logger: Logger, fields: LogFields): Logger {
   return {
     debug: (more, message) => logger.debug({ ...fields, ...more }, message),
     info: (more, message) => logger.info({ ...fields, ...more }, message),

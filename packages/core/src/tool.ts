@@ -2,7 +2,8 @@
 import * as z from "zod";
 import type { Logger } from "./logger.ts";
 import type { Principal } from "./principal.ts";
-import type { CallerState, SessionHandle } from "./state/state.ts";
+import type { SessionHandle } from "./state/session-handle.ts";
+import type { CallerState } from "./state/state.ts";
 
 /** What a tool's function is given besides its input. */
 export interface ToolContext {
@@ -29,8 +30,14 @@ export interface ToolAnnotations {
 }
 
 export interface ToolCache {
-  /** How long a result is kept, in seconds. Default: the server's (900). */
+  /** How long a result is fresh, in seconds. Default: the server's (900). */
   ttlSeconds?: number;
+  /** Seconds after that in which the old result is still served while one caller computes a new one. Default: a tenth of `ttlSeconds`. */
+  staleSeconds?: number;
+  /** One result for everybody instead of one per principal. Only for answers that do not depend on who asks. Default false. */
+  shared?: boolean;
+  /** Change it when the tool's answers change, so that a new deployment does not serve results of the old one. */
+  version?: string;
 }
 
 export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z.ZodObject = z.ZodObject> {
@@ -49,6 +56,11 @@ export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z
   session?: "optional" | "required" | "none";
   /** Keeps results and answers equal calls from them; `cached` is added to the output. Only for tools with `session: "none"`. */
   cache?: ToolCache;
+  /**
+   * The tool has effects outside this server's state. A call with an idempotency key is then claimed before it runs, so that
+   * a re-send does not run beside it; after a crash it may still run again (at least once). Default false.
+   */
+  idempotent?: boolean;
   run(input: z.output<I>, context: ToolContext): Promise<z.input<O>> | z.input<O>;
 }
 
@@ -60,6 +72,7 @@ export interface Tool {
   readonly annotations: Required<ToolAnnotations>;
   readonly session: "optional" | "required" | "none";
   readonly cache: ToolCache | undefined;
+  readonly idempotent: boolean;
   /** Accepts what a client sends, `session_id` included; unknown arguments are refused. */
   readonly input: z.ZodObject;
   readonly output: z.ZodObject;
@@ -74,6 +87,10 @@ const RESERVED_ARGUMENTS = ["session_id", "idempotency_key"] as const;
 const SESSION_ARGUMENT = z
   .string()
   .describe("The session to use: a handle from create_session, or a name of your own such as 'team-plan'.");
+const IDEMPOTENCY_ARGUMENT = z
+  .string()
+  .optional()
+  .describe("A key of your choice for this one call. Sent again with the same key, the call has no second effect.");
 const CACHED_RESULT = z.boolean().describe("Whether an earlier call had computed this result.");
 const SESSION_RESULT = z.string().describe("The session that was used. Pass it to later calls.");
 
@@ -93,13 +110,14 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(definit
   if (definition.cache && session !== "none") throw wrong('it is cached, so it must be defined with session: "none".');
   const sessionShape =
     session === "none" ? {} : { session_id: session === "required" ? SESSION_ARGUMENT : SESSION_ARGUMENT.optional() };
-  const input = z.strictObject({ ...definition.input.shape, ...sessionShape });
+  const readOnlyHint = annotations.readOnlyHint ?? false;
+  const keyShape = readOnlyHint ? {} : { idempotency_key: IDEMPOTENCY_ARGUMENT };
+  const input = z.strictObject({ ...definition.input.shape, ...sessionShape, ...keyShape });
   const output = z.object({
     ...(session !== "none" && { session_id: SESSION_RESULT }),
     ...definition.output.shape,
     ...(definition.cache && { cached: CACHED_RESULT }),
   });
-  const readOnlyHint = annotations.readOnlyHint ?? false;
   const inputSchema = wireSchema(input, "input");
   for (const keyword of ["$ref", "anyOf", "oneOf", "allOf"])
     if (keyword in inputSchema) throw wrong(`its input has ${keyword} at the top, which several hosts reject.`);
@@ -115,6 +133,7 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(definit
     },
     session,
     cache: definition.cache,
+    idempotent: definition.idempotent ?? false,
     input,
     output,
     inputSchema,

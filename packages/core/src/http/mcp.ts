@@ -18,6 +18,11 @@ export interface McpOptions {
   instructions: string;
 }
 
+/** Our own keys in `_meta`: an idempotency key a client sends beside the arguments, and what a result says about itself. */
+export const IDEMPOTENCY_META_KEY = "io.github.stateful-mcp/idempotency-key";
+const REPLAYED_META_KEY = "io.github.stateful-mcp/replayed";
+const ERROR_META_KEY = "io.github.stateful-mcp/error";
+
 /** What tools/list answers: the same for everybody, in a fixed order. */
 export function wireTools(tools: Iterable<Tool>): Record<string, unknown>[] {
   return [...tools].map(({ name, title, description, inputSchema, outputSchema, annotations }) => ({
@@ -42,7 +47,7 @@ export function errorResult(error: AppError) {
   return {
     content: [{ type: "text" as const, text: message }],
     isError: true,
-    _meta: { "io.github.stateful-mcp/error": facts },
+    _meta: { [ERROR_META_KEY]: facts },
   };
 }
 
@@ -73,14 +78,19 @@ function buildServer(runtime: CallRuntime, options: McpOptions, running: (delta:
           ProtocolErrorCode.InvalidParams,
           `There is no tool ${JSON.stringify(name.slice(0, 64))}.`,
         );
-      const result = await callTool(runtime, {
+      const { structured, replayed } = await callTool(runtime, {
         name,
         arguments: given,
         principal: principalOf(context),
         client: clientOf(server, context),
         signal: context.mcpReq.signal,
+        idempotencyKey: metaText(context, IDEMPOTENCY_META_KEY),
       });
-      return { content: [{ type: "text", text: JSON.stringify(result) }], structuredContent: result };
+      return {
+        content: [{ type: "text", text: JSON.stringify(structured) }],
+        structuredContent: structured,
+        ...(replayed && { _meta: { [REPLAYED_META_KEY]: true } }),
+      };
     } catch (error) {
       if (error instanceof AppError) return errorResult(error);
       throw error;
@@ -96,6 +106,11 @@ export const PRINCIPAL_KEY = "principal";
 function principalOf(context: ServerContext): Principal {
   const given = context.http?.authInfo?.extra?.[PRINCIPAL_KEY];
   return (given as Principal | undefined) ?? LOCAL_PRINCIPAL;
+}
+
+function metaText(context: ServerContext, key: string): string | undefined {
+  const value: unknown = context.mcpReq._meta?.[key];
+  return typeof value === "string" ? value : undefined;
 }
 
 function clientOf(server: Server, context: ServerContext): string {

@@ -75,8 +75,10 @@ export function createRouter(options: RouterOptions): Router {
       const body = await readJson(c.req.raw, options.bodyMaxBytes);
       const { name, arguments: given } = (body ?? {}) as { name?: unknown; arguments?: unknown };
       if (typeof name !== "string") throw new AppError("invalid_input", 'Send {"name": "<tool>", "arguments": {…}}.');
-      const call = { name, arguments: given, principal, signal: c.req.raw.signal };
-      return c.json({ result: await callTool(runtime, call) });
+      const idempotencyKey = c.req.header("idempotency-key");
+      const call = { name, arguments: given, principal, signal: c.req.raw.signal, idempotencyKey };
+      const { structured, replayed } = await callTool(runtime, call);
+      return c.json({ result: structured }, 200, replayed ? { "Idempotency-Replayed": "true" } : {});
     } catch (thrown) {
       const error = asAppError(thrown, options);
       return c.json({ error: error.message, code: error.code }, error.status as 400, headersFor(error, c));

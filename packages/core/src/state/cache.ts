@@ -1,54 +1,161 @@
-// Results of tools, kept for a while per principal. A miss computes; errors are never kept.
+// Results of tools, kept for a while and computed once: callers in this process share one computation, processes share a lease.
+// Errors are never kept.
+//
+//   |---- fresh: answered from here ----|-- stale: answered from here, one refreshes --|  gone: somebody computes, others wait
 import { createHash } from "node:crypto";
-import { type Clock, epochSeconds } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import { byteLength, type Limits } from "../limits.ts";
-import type { StateStore } from "../stores/state-store.ts";
-import { cachedResultKey, principalPartition } from "./keys.ts";
-import { mintGeneration } from "./session.ts";
+import type { Entry, Key, StateStore } from "../stores/state-store.ts";
+import { cachedResultKey, cacheLeaseKey } from "./keys.ts";
+import { type Held, heldForMs, Leases } from "./lease.ts";
 
 type Result = Record<string, unknown>;
 
 export interface CachedCall {
-  /** Whose results these are. */
-  principal: string;
+  /** Partition the result is kept in: the principal's, or the shared one. */
+  owner: string;
   tool: string;
+  /** Changes when the tool's answers do, so that results of an older deployment are not served. */
+  toolVersion: string;
   arguments: Record<string, unknown>;
   ttlSeconds: number;
+  /** Seconds after `ttlSeconds` in which the old result is still served while one caller refreshes it. */
+  staleSeconds: number;
 }
+
+/** Fresh windows are shortened by up to this share, at random, so that results kept together do not expire together. */
+const JITTER = 0.1;
+/** A lease item outlives the result it guards, so that its fence keeps growing. */
+const LEASE_KEPT_SECONDS = 7 * 86_400;
+const POLL_FIRST_MS = 20;
+const POLL_MAX_MS = 250;
 
 export class ResultCache {
   readonly #store: StateStore;
   readonly #clock: Clock;
   readonly #limits: Limits;
+  readonly #leases: Leases;
+  readonly #inBackground: (work: Promise<unknown>) => void;
+  readonly #running = new Map<string, Promise<{ result: Result; cached: boolean }>>();
 
-  constructor(options: { store: StateStore; clock: Clock; limits: Limits }) {
+  constructor(options: {
+    store: StateStore;
+    clock: Clock;
+    limits: Limits;
+    inBackground: (work: Promise<unknown>) => void;
+  }) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#limits = options.limits;
+    this.#inBackground = options.inBackground;
+    this.#leases = new Leases(options.store, options.clock);
   }
 
-  /** The kept result, or a computed one. A result over the value limit is returned and not kept. */
+  /**
+   * The kept result, or a computed one. A result over the value limit is returned and not kept, so each call computes it.
+   * An error of `compute` is thrown to whoever waited for it in this process; the next caller tries again.
+   */
   async get(call: CachedCall, compute: () => Promise<Result>): Promise<{ result: Result; cached: boolean }> {
-    const hash = createHash("sha256")
-      .update(canonicalJson([call.tool, call.arguments]))
-      .digest("base64url");
-    const key = cachedResultKey(principalPartition(call.principal), hash);
+    const id = canonicalJson([call.tool, call.toolVersion, call.arguments]);
+    const hash = createHash("sha256").update(id).digest("base64url");
+    const key = cachedResultKey(call.owner, hash);
     const kept = await this.#store.get(key);
-    if (kept) return { result: JSON.parse(String(kept.attributes.result)) as Result, cached: true };
-    const result = await compute();
-    const text = JSON.stringify(result);
-    if (byteLength(text) <= this.#limits.valueMaxBytes) {
-      const expiresAt = epochSeconds(this.#clock) + call.ttlSeconds;
-      await this.#store.put(key, { result: text }, { if: "absent", id: mintGeneration(), expiresAt });
+    if (kept && this.#isFresh(kept)) return { result: resultOf(kept), cached: true };
+    const running = this.#running.get(call.owner + hash);
+    if (kept) {
+      if (!running)
+        this.#inBackground(this.#share(call.owner + hash, () => this.#refresh(call, key, hash, kept, compute)));
+      return { result: resultOf(kept), cached: true };
     }
-    return { result, cached: false };
+    // Whoever joins a computation under way did not start it: for them the result is not a fresh one.
+    if (running) return { ...(await running), cached: true };
+    return this.#share(call.owner + hash, () => this.#computeOnce(call, key, hash, compute));
+  }
+
+  /** In this process one caller works and the others wait for it. */
+  #share(
+    id: string,
+    work: () => Promise<{ result: Result; cached: boolean }>,
+  ): Promise<{ result: Result; cached: boolean }> {
+    const promise = work().finally(() => this.#running.delete(id));
+    this.#running.set(id, promise);
+    return promise;
+  }
+
+  async #computeOnce(call: CachedCall, key: Key, hash: string, compute: () => Promise<Result>) {
+    const leaseKey = cacheLeaseKey(call.owner, hash);
+    for (let pollMs = POLL_FIRST_MS; ; pollMs = Math.min(pollMs * 2, POLL_MAX_MS)) {
+      const lease = await this.#store.get(leaseKey);
+      const waitMs = heldForMs(lease, this.#clock);
+      if (waitMs === 0) {
+        const held = await this.#take(call, leaseKey, lease, 0);
+        if (held) return this.#computeHolding(call, key, held, compute);
+      } else {
+        await new Promise((resolve) => setTimeout(resolve, Math.min(pollMs, waitMs)));
+      }
+      const kept = await this.#store.get(key);
+      if (kept) return { result: resultOf(kept), cached: true };
+    }
+  }
+
+  async #computeHolding(call: CachedCall, key: Key, held: Held, compute: () => Promise<Result>) {
+    // The holder before may have finished between the look at the result and the lease.
+    const kept = await this.#store.get(key);
+    if (kept && this.#isFresh(kept)) return { result: resultOf(kept), cached: true };
+    return { result: await this.#computeAndKeep(call, key, held, compute), cached: false };
+  }
+
+  async #refresh(call: CachedCall, key: Key, hash: string, stale: Entry, compute: () => Promise<Result>) {
+    const leaseKey = cacheLeaseKey(call.owner, hash);
+    const lease = await this.#store.get(leaseKey);
+    if (heldForMs(lease, this.#clock) > 0) return { result: resultOf(stale), cached: true };
+    const held = await this.#take(call, leaseKey, lease, Number(stale.attributes.fence));
+    if (!held) return { result: resultOf(stale), cached: true };
+    return this.#computeHolding(call, key, held, compute);
+  }
+
+  #take(call: CachedCall, leaseKey: Key, lease: Entry | undefined, fenceAbove: number): Promise<Held | undefined> {
+    const keptSeconds = call.ttlSeconds + call.staleSeconds + LEASE_KEPT_SECONDS;
+    const expiresAt = Math.floor(this.#clock.now() / 1000) + keptSeconds;
+    return this.#leases.take(leaseKey, lease, { fenceAbove, expiresAt });
+  }
+
+  async #computeAndKeep(call: CachedCall, key: Key, held: Held, compute: () => Promise<Result>): Promise<Result> {
+    try {
+      const result = await this.#leases.keep(held, compute);
+      const text = JSON.stringify(result);
+      if (byteLength(text) <= this.#limits.valueMaxBytes) await this.#keep(call, key, held, text);
+      else await this.#leases.release(held);
+      return result;
+    } catch (error) {
+      await this.#leases.release(held).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #keep(call: CachedCall, key: Key, held: Held, text: string): Promise<void> {
+    const now = this.#clock.now();
+    const freshUntil = now + call.ttlSeconds * 1000 * (1 - Math.random() * JITTER);
+    const expiresAt = Math.floor(now / 1000) + call.ttlSeconds + call.staleSeconds;
+    const change = { set: { result: text, freshUntil: Math.round(freshUntil), fence: held.fence }, expiresAt };
+    // The fence: a holder that was overtaken finds a higher number and keeps nothing.
+    const rising = { attribute: "fence", value: held.fence };
+    const written = await this.#store.update(key, change, { on: "live-or-missing", rising });
+    if (!written.applied && written.current?.dead) await this.#store.update(key, change, { on: "dead", rising });
+  }
+
+  #isFresh(entry: Entry): boolean {
+    return Number(entry.attributes.freshUntil) > this.#clock.now();
   }
 }
+
+const resultOf = (entry: Entry): Result => JSON.parse(String(entry.attributes.result)) as Result;
 
 /** JSON with object keys in order, so that equal arguments have equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) => {
     if (inner === null || typeof inner !== "object" || Array.isArray(inner)) return inner;
+    // Entries rather than assignment: a key named __proto__ must stay a key.
     return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
 }

@@ -29,4 +29,7 @@ export const cacheLeaseKey = (owner: string, hash: string): Key => ({ pk: `${own
 /** Partition owner of results that are the same for everybody. Principal ids are hashes, so none is called this. */
 export const SHARED_OWNER = "shared";
 
+/** The principal whose partition this is. */
+export const principalOfPartition = (pk: string): string => pk.split("#", 2)[1] ?? "";
+
 export const claimKey = (principal: string, hash: string): Key => ({ pk: `P#${principal}#I#${hash}`, sk: "C" });

@@ -126,13 +126,17 @@ export class DenseLog {
     place: LogPlace,
     options: { after?: number | undefined; limit: number; order?: "ascending" | "descending" },
   ): Promise<{ entries: readonly Entry[]; more: boolean }> {
+    // One more than asked for tells whether there is more: a full page alone would not.
     const page = await this.#store.list(place.pk, {
       prefix: place.prefix,
-      limit: options.limit,
+      limit: options.limit + 1,
       order: options.order ?? "ascending",
       ...(options.after !== undefined && { after: place.prefix + sequenceText(options.after) }),
     });
-    return { entries: page.entries, more: page.next !== undefined };
+    const entries = page.entries.slice(0, options.limit);
+    const more =
+      page.entries.length > entries.length || (page.next !== undefined && page.entries.length < options.limit);
+    return { entries, more };
   }
 
   /** Forgets what is remembered of a log that no longer exists. */

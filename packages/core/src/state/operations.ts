@@ -180,3 +180,12 @@ function isConflict(current: Entry, change: Change, version?: number, match?: Ch
 
 export const unknownOutcome = (): AppError =>
   new AppError("unavailable", "Whether this write took effect is not known. Read the state before you repeat it.");
+
+/** The entry no longer knows this keyed operation; its claim has to say what happened. */
+export class OperationForgotten extends Error {
+  readonly watermark: number;
+  constructor(watermark: number) {
+    super("The entry has forgotten operations created after this one.");
+    this.watermark = watermark;
+  }
+}

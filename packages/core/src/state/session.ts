@@ -1,12 +1,12 @@
 // Sessions: who owns them, how long they live, and the generation that decides which entries are visible. Knows nothing of
 // what a session holds.
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { byteLength, SESSION_NAME_MAX_BYTES } from "../limits.ts";
 import type { Entry, Operation, StateStore } from "../stores/state-store.ts";
 import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
-import type { EntryWriter } from "./operations.ts";
+import { type EntryWriter, OperationForgotten } from "./operations.ts";
 
 export interface SessionSettings {
   /** Sliding lifetime in seconds; 0: never ends. */
@@ -30,16 +30,18 @@ export interface Session {
 }
 
 export const HANDLE_PREFIX = "ses_";
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const HANDLE = /^ses_[0-9a-hjkmnp-tv-z]{26}$/;
 const TOMBSTONE_SECONDS = 3600;
 /** A session that never ends still notes its activity, this often. */
 const ACTIVITY_SECONDS = 3600;
 const LIST_PAGE = 1000;
 
-/** `ses_` and 26 characters of Crockford base 32: 130 random bits. */
-export function mintHandle(): string {
-  const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
-  return HANDLE_PREFIX + Array.from(randomBytes(26), (byte) => alphabet[byte & 31]).join("");
+/** `ses_` and 26 characters of Crockford base 32: 130 bits, random or derived from a secret seed. */
+export function mintHandle(seed?: string): string {
+  const bytes = seed === undefined ? randomBytes(26) : createHash("sha256").update(seed).digest();
+  const characters = Array.from(bytes.subarray(0, 26), (byte) => ALPHABET[byte & 31]);
+  return HANDLE_PREFIX + characters.join("");
 }
 
 export const mintGeneration = (): string => randomBytes(12).toString("base64url");
@@ -175,18 +177,19 @@ export class Sessions {
   }
 
   /** Leaves a tombstone for an hour. Resolves to the generation that has ended, or undefined when nothing was deleted. */
-  async delete(principal: string, session: Session, operation?: Operation): Promise<boolean> {
-    const key = sessionKey(principal, session.id);
+  async delete(principal: string, id: string, operation?: Operation): Promise<string | undefined> {
+    const key = sessionKey(principal, id);
     const change = {
       bury: true as const,
-      remove: ["generation", "previous", "createdAtMs", "activeAtMs", "ttlSeconds", "hardEnd"],
+      // The generation stays, so that whoever repeats this delete can still sweep.
+      remove: ["previous", "createdAtMs", "activeAtMs", "ttlSeconds", "hardEnd"],
       expiresAt: epochSeconds(this.#clock) + TOMBSTONE_SECONDS,
     };
     const written = await this.#writer.serial.run(key.pk + key.sk, () =>
       this.#writer.write(key, change, { mayCreate: false, ...(operation && { operation }) }),
     );
     if (written.outcome === "refused") throw new OperationForgotten(written.watermark);
-    return written.outcome === "applied";
+    return written.outcome === "applied" ? String(written.entry.attributes.generation) : undefined;
   }
 
   /** All live sessions of a principal, latest activity first; at most the limit of sessions and a few that raced past it. */
@@ -215,15 +218,6 @@ export class Sessions {
       "rate_limited",
       `You have ${this.#maxPerPrincipal} sessions, which is the limit. Delete one with delete_session first.`,
     );
-  }
-}
-
-/** The entry no longer knows this keyed operation; its claim has to say what happened. */
-export class OperationForgotten extends Error {
-  readonly watermark: number;
-  constructor(watermark: number) {
-    super("The entry has forgotten operations created after this one.");
-    this.watermark = watermark;
   }
 }
 

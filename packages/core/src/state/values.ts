@@ -5,8 +5,8 @@ import { byteLength, KEY_MAX_BYTES, type Limits } from "../limits.ts";
 import type { Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";
-import { type EntryWriter, unknownOutcome, type WriteOutcome } from "./operations.ts";
-import { OperationForgotten, type Session } from "./session.ts";
+import { type EntryWriter, OperationForgotten, unknownOutcome, type WriteOutcome } from "./operations.ts";
+import type { Session } from "./session.ts";
 
 /** Anything JSON can say. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -191,11 +191,12 @@ export class Values {
     }
     const page = await this.#store.list(sessionPartition(principal, session.id), {
       prefix: valuesPrefix(session.generation, options.prefix),
-      limit: options.limit,
+      limit: options.limit + 1,
       ...(after && { after }),
     });
-    const values = page.entries.map((entry) => ({ key: valueNameOf(entry.key.sk), version: entry.version }));
-    const { next } = page;
+    const entries = page.entries.slice(0, options.limit);
+    const values = entries.map((entry) => ({ key: valueNameOf(entry.key.sk), version: entry.version }));
+    const next = page.entries.length > entries.length ? entries.at(-1)?.key.sk : page.next;
     return { values, ...(next && { nextCursor: encodeCursor([session.generation, next.slice(all.length)]) }) };
   }
 

@@ -134,6 +134,14 @@ const WATERMARK_NOT_ABOVE =
     return `attribute_not_exists(${field}) OR ${field} <= ${e.value(watermark)}`;
   };
 
+/** Protects what a later holder of a lease wrote from one that was overtaken. */
+const RISES =
+  (name: string, value: number): Clause =>
+  (e) => {
+    const field = e.name(attributeField(name));
+    return `attribute_not_exists(${field}) OR ${field} < ${e.value(value)}`;
+  };
+
 const equalsEach = (match: Attributes = {}): Clause[] =>
   Object.entries(match).map(([name, value]) => ATTRIBUTE_EQUALS(name, value));
 
@@ -156,11 +164,12 @@ const APPLIES_ON: Readonly<Record<UpdateOptions["on"], Clause>> = {
 };
 
 export function updateCondition(e: Expression, change: Change, options: UpdateOptions): string {
-  const { on, operation, version, match } = options;
+  const { on, operation, version, match, rising } = options;
   const clauses = [APPLIES_ON[on]];
   if (version === 0) clauses.push(NOTHING_LIVE);
   else if (version !== undefined) clauses.push(IS_LIVE, VERSION_IS(version));
   clauses.push(...equalsEach(match));
+  if (rising) clauses.push(RISES(rising.attribute, rising.value));
   if (operation) clauses.push(NOT_YET_APPLIED(operation.slot, operation.stamp), ABOVE_WATERMARK(operation.stamp));
   if (change.increment && on !== "dead") clauses.push(IS_NUMBER_OR_MISSING(change.increment.attribute));
   if (change.copy) clauses.push(HAS_ATTRIBUTE(change.copy.from));

@@ -236,12 +236,20 @@ const matches = (entry: Entry | undefined, match: Attributes = {}): boolean =>
   Object.entries(match).every(([name, value]) => own(entry?.attributes, name) === value);
 
 /** Whether the change applies to what stands there: the same clauses, in the same order, as in dynamodb-conditions.ts. */
-function admits(current: Entry | undefined, change: Change, { on, operation, version, match }: UpdateOptions): boolean {
+function admits(
+  current: Entry | undefined,
+  change: Change,
+  { on, operation, version, match, rising }: UpdateOptions,
+): boolean {
   const live = current !== undefined && !current.dead;
   const dead = current?.dead === true;
   if (on === "live" ? !live : on === "dead" ? !dead : dead) return false;
   if (version === 0 ? live : version !== undefined && !(live && current.version === version)) return false;
   if (!matches(current, match)) return false;
+  if (rising) {
+    const value = own(current?.attributes, rising.attribute);
+    if (value !== undefined && !(typeof value === "number" && value < rising.value)) return false;
+  }
   if (operation && operation.stamp <= (own(current?.slots, operation.slot)?.stamp ?? 0)) return false;
   if (operation && operation.stamp <= (current?.watermark ?? 0)) return false;
   if (change.increment && on !== "dead") {

@@ -92,6 +92,8 @@ export interface UpdateOptions {
   version?: number;
   /** Each of these attributes must equal the given value. */
   match?: Attributes;
+  /** This attribute must be missing or smaller than `value`, on a dead entry too: a fence. */
+  rising?: { readonly attribute: string; readonly value: number };
 }
 
 export type UpdateResult =

@@ -1,0 +1,332 @@
+// A caller's idempotency key: one effect and one answer, however often and wherever the call is re-sent.
+//
+//   claim (put if absent, before the effect) ──▶ effect, under the claim's operation ──▶ completion (fenced, with the answer)
+//
+// Whoever finds a claim open after its holder has gone silent takes it over and goes on under the same operation, which the
+// entries recognise. Knows claims and operations, not what a call does.
+import { createHash, randomBytes } from "node:crypto";
+import { type Clock, epochSeconds } from "../clock.ts";
+import { AppError, ERROR_CODES, type ErrorCode } from "../errors.ts";
+import { byteLength, type Limits } from "../limits.ts";
+import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
+import { canonicalJson } from "./cache.ts";
+import { claimKey, principalOfPartition } from "./keys.ts";
+import { type Held, heldForMs, LEASE_MS, Leases, leaseAttributes } from "./lease.ts";
+import { keyedSlot, OperationForgotten } from "./operations.ts";
+
+export const IDEMPOTENCY_KEY_MAX_BYTES = 255;
+/** How long a second call waits for the first one's answer before it is told to come back. */
+const WAIT_MS = 2_000;
+const POLL_FIRST_MS = 25;
+const POLL_MAX_MS = 250;
+/** The same attempt may find its claim renewed, overtaken and renewed again; more often than this is no accident. */
+const ROUNDS_MAX = 10;
+
+const RENEWED = "stamp.";
+
+/** How a completed call was answered. */
+export type Answer = { readonly result: Record<string, unknown> } | { readonly error: AppError };
+
+export interface KeyedRequest {
+  principal: string;
+  tool: string;
+  /** The resolved session, or empty. */
+  session: string;
+  key: string;
+  arguments: Record<string, unknown>;
+}
+
+/** Where the first attempt stood when it began to write: a later one must write there too. */
+export interface Pin {
+  readonly generation: string;
+  /** The tail of the log as seen before the claim was put; undefined when it was not looked at. */
+  readonly tail: number | undefined;
+}
+
+/** The claim belongs to another attempt now; go back and see what it does. */
+export class ClaimLost extends Error {}
+
+export class Idempotency {
+  readonly store: StateStore;
+  readonly clock: Clock;
+  readonly leases: Leases;
+  readonly limits: Limits;
+  readonly #ttlSeconds: number;
+
+  constructor(options: { store: StateStore; clock: Clock; limits: Limits; ttlSeconds: number }) {
+    this.store = options.store;
+    this.clock = options.clock;
+    this.leases = new Leases(options.store, options.clock);
+    this.limits = options.limits;
+    this.#ttlSeconds = options.ttlSeconds;
+  }
+
+  /** Epoch seconds at which a claim put now ends. */
+  get claimsEndAt(): number {
+    return epochSeconds(this.clock) + this.#ttlSeconds;
+  }
+
+  /**
+   * Runs the call once. `work` is given the keyed call, under whose identity it writes; it may be run again, by this attempt or
+   * another process, as long as no answer has been recorded.
+   * @throws AppError `key_reused`, `in_progress`, or what the call was answered with.
+   */
+  async run(
+    request: KeyedRequest,
+    options: { claimFirst: boolean },
+    work: (call: KeyedCall) => Promise<Record<string, unknown>>,
+  ): Promise<{ result: Record<string, unknown>; replayed: boolean }> {
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const begun = await this.#begin(request);
+      if (!(begun instanceof KeyedCall)) return { result: unwrap(begun), replayed: true };
+      try {
+        if (options.claimFirst) await begun.claim();
+        const answer = await begun.keep(() => outcomeOf(() => work(begun)));
+        return { result: unwrap(await begun.complete(answer)), replayed: false };
+      } catch (error) {
+        if (!(error instanceof ClaimLost)) throw error;
+      }
+    }
+    throw inProgress(LEASE_MS);
+  }
+
+  async #begin(request: KeyedRequest): Promise<KeyedCall | Answer> {
+    checkKey(request.key);
+    const identity = canonicalJson([request.tool, request.session, request.key]);
+    const hash = shortHash(identity);
+    const key = claimKey(request.principal, hash);
+    const argumentsHash = shortHash(canonicalJson(request.arguments));
+    const deadline = performance.now() + WAIT_MS;
+    for (let pollMs = POLL_FIRST_MS; ; pollMs = Math.min(pollMs * 2, POLL_MAX_MS)) {
+      const entry = await this.store.get(key);
+      if (!entry) return new KeyedCall(this, key, hash, argumentsHash);
+      if (entry.attributes.arguments !== argumentsHash) {
+        throw new AppError(
+          "key_reused",
+          `The idempotency key ${JSON.stringify(request.key.slice(0, 64))} was used for this tool with other arguments. Use a new key for a new call.`,
+        );
+      }
+      if (entry.attributes.status === "done") return answerOf(entry);
+      const waitMs = heldForMs(entry, this.clock);
+      if (waitMs === 0) {
+        const expiresAt = entry.expiresAt ?? this.claimsEndAt;
+        const held = await this.leases.take(key, entry, { fenceAbove: 0, expiresAt });
+        if (held) return new KeyedCall(this, key, hash, argumentsHash, { entry, held });
+      } else if (performance.now() > deadline) throw inProgress(waitMs);
+      await new Promise((resolve) => setTimeout(resolve, Math.min(pollMs, waitMs || pollMs)));
+    }
+  }
+
+  /**
+   * Of the given keyed slots in a partition, those whose claim is completed or gone. Only these may be forgotten: an open
+   * claim's next attempt still has to find its operation recorded.
+   */
+  async completedSlots(pk: string, slots: readonly string[]): Promise<ReadonlySet<string>> {
+    const principal = principalOfPartition(pk);
+    const completed = await Promise.all(
+      slots.map(async (slot) => {
+        const claim = await this.store.get(claimKey(principal, claimHashOf(slot)));
+        return !claim || claim.attributes.status === "done" ? [slot] : [];
+      }),
+    );
+    return new Set(completed.flat());
+  }
+}
+
+/** One attempt at a keyed call. Its claim is put at its first write, so that a call that writes nothing first costs nothing. */
+export class KeyedCall {
+  readonly #idempotency: Idempotency;
+  readonly #key: Key;
+  readonly #hash: string;
+  readonly #argumentsHash: string;
+  #held: Held | undefined;
+  #seed = "";
+  #stamp = 0;
+  /** Stamps of writes that had to be renewed, by the write's position in the call. */
+  readonly #renewed = new Map<number, number>();
+  #pin: Pin | undefined;
+  #writes = 0;
+
+  constructor(
+    idempotency: Idempotency,
+    key: Key,
+    hash: string,
+    argumentsHash: string,
+    takenOver?: { entry: Entry; held: Held },
+  ) {
+    this.#idempotency = idempotency;
+    this.#key = key;
+    this.#hash = hash;
+    this.#argumentsHash = argumentsHash;
+    if (!takenOver) return;
+    const { attributes } = takenOver.entry;
+    const { seed, stamp, generation, tail } = attributes;
+    this.#held = takenOver.held;
+    this.#seed = String(seed);
+    for (const [name, value] of Object.entries(attributes))
+      if (name.startsWith(RENEWED)) this.#renewed.set(Number(name.slice(RENEWED.length)), Number(value));
+    this.#stamp = Number(stamp);
+    if (generation !== undefined)
+      this.#pin = { generation: String(generation), tail: tail === undefined ? undefined : Number(tail) };
+  }
+
+  /** Where writes of this call go: as the first attempt saw it, when there was one. */
+  async pin(seen: () => Promise<Pin>): Promise<Pin> {
+    if (!this.#pin) {
+      const pin = await seen();
+      // A claim that exists without a pin has written nothing yet that a pin would bind.
+      if (this.#held)
+        await this.#record({ generation: pin.generation, ...(pin.tail !== undefined && { tail: pin.tail }) });
+      this.#pin = pin;
+    }
+    await this.claim();
+    return this.#pin;
+  }
+
+  /** Puts the claim, if that has not happened. @throws ClaimLost when another attempt was faster. */
+  async claim(): Promise<void> {
+    if (this.#held) return;
+    const { clock, store } = this.#idempotency;
+    const lease = leaseAttributes(clock, 1);
+    this.#stamp = clock.now();
+    this.#seed = randomBytes(16).toString("base64url");
+    const attributes = {
+      ...lease,
+      seed: this.#seed,
+      status: "open",
+      arguments: this.#argumentsHash,
+      stamp: this.#stamp,
+      ...(this.#pin && { generation: this.#pin.generation }),
+      ...(this.#pin?.tail !== undefined && { tail: this.#pin.tail }),
+    };
+    const expiresAt = this.#idempotency.claimsEndAt;
+    const put = await store.put(this.#key, attributes, { if: "absent", id: lease.owner, expiresAt });
+    if (!put.written) throw new ClaimLost();
+    this.#held = { key: this.#key, owner: lease.owner, fence: lease.fence };
+  }
+
+  /**
+   * Makes this call's next write under its identity. Calls that are run again make the same writes in the same order, so each
+   * finds what an earlier attempt has recorded.
+   */
+  async write<T>(apply: (operation: Operation) => Promise<T>): Promise<T> {
+    await this.claim();
+    const position = this.#writes++;
+    for (;;) {
+      const stamp = this.#renewed.get(position) ?? this.#stamp;
+      try {
+        return await apply({ slot: keyedSlot(this.#hash, position), stamp });
+      } catch (error) {
+        if (!(error instanceof OperationForgotten)) throw error;
+        // The entry forgets a keyed operation only after its claim is completed, and this claim is still open when the new
+        // stamp is recorded: the operation has not been applied, and the old stamp can never be.
+        const renewed = Math.max(this.#idempotency.clock.now(), error.watermark + 1);
+        await this.#record({ [RENEWED + position]: renewed });
+        this.#renewed.set(position, renewed);
+      }
+    }
+  }
+
+  /** 128 random bits that every attempt at this call shares: for ids that it mints. */
+  async seed(): Promise<string> {
+    await this.claim();
+    return this.#seed;
+  }
+
+  /** Shows the holder alive while it works. */
+  keep<T>(work: () => Promise<T>): Promise<T> {
+    const { leases } = this.#idempotency;
+    const timer = setInterval(() => {
+      if (this.#held) void leases.renew(this.#held).catch(() => {});
+    }, LEASE_MS / 3);
+    return work().finally(() => clearInterval(timer));
+  }
+
+  /**
+   * Records the answer, if this attempt still holds the claim. A holder that was overtaken records nothing.
+   * @throws ClaimLost when another attempt has taken over; its answer is the call's.
+   */
+  async complete(answer: Answer): Promise<Answer> {
+    if ("error" in answer && answer.error.retryable) {
+      // Nothing is known to have happened, or not: the claim stays open for the re-send to finish, without waiting for us.
+      if (this.#held) await this.#idempotency.leases.release(this.#held).catch(() => {});
+      return answer;
+    }
+    if (!this.#held) {
+      // An error before anything was claimed is no answer to keep: the call has had no effect.
+      if ("error" in answer) return answer;
+      await this.claim();
+    }
+    await this.#record({ status: "done", ...encodeAnswer(answer, this.#idempotency.limits) });
+    return answer;
+  }
+
+  async #record(attributes: Record<string, string | number>): Promise<void> {
+    const held = this.#held;
+    if (!held) throw new ClaimLost();
+    const match = { status: "open", owner: held.owner, fence: held.fence };
+    const result = await this.#idempotency.store.update(this.#key, { set: attributes }, { on: "live", match });
+    // A lost reply makes the second attempt fail although the first recorded it.
+    const current = result.applied ? result.entry : result.current;
+    const ours = current?.attributes.owner === held.owner && current.attributes.fence === held.fence;
+    const recorded = Object.entries(attributes).every(([name, value]) => current?.attributes[name] === value);
+    if (!ours || !recorded) throw new ClaimLost();
+  }
+}
+
+function checkKey(key: string): void {
+  const bytes = byteLength(key);
+  if (key === "" || bytes > IDEMPOTENCY_KEY_MAX_BYTES || !key.isWellFormed())
+    throw new AppError(
+      "invalid_input",
+      `idempotency_key must be 1 to ${IDEMPOTENCY_KEY_MAX_BYTES} bytes; this one has ${bytes}.`,
+    );
+}
+
+const shortHash = (text: string): string => createHash("sha256").update(text).digest("base64url").slice(0, 22);
+/** The inverse of `keyedSlot`. */
+const claimHashOf = (slot: string): string => slot.slice(1, slot.lastIndexOf("."));
+
+const inProgress = (waitMs: number): AppError =>
+  new AppError("in_progress", "The same call is still running. Send it again with the same key in a moment.", {
+    retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
+  });
+
+async function outcomeOf(work: () => Promise<Record<string, unknown>>): Promise<Answer> {
+  try {
+    return { result: await work() };
+  } catch (error) {
+    if (error instanceof AppError) return { error };
+    throw error;
+  }
+}
+
+function unwrap(answer: Answer): Record<string, unknown> {
+  if ("error" in answer) throw answer.error;
+  return answer.result;
+}
+
+function encodeAnswer(answer: Answer, limits: Limits): Record<string, string> {
+  const kept =
+    "error" in answer
+      ? { error: { code: answer.error.code, message: answer.error.message, details: answer.error.details } }
+      : { result: answer.result };
+  const text = JSON.stringify(kept);
+  if (byteLength(text) <= limits.valueMaxBytes) return { answer: text };
+  const note = {
+    code: "too_large",
+    message: "This call has been made; its answer was too large to be kept for a re-send.",
+  };
+  return { answer: JSON.stringify({ error: note }) };
+}
+
+function answerOf(entry: Entry): Answer {
+  const kept = JSON.parse(String(entry.attributes.answer)) as {
+    result?: Record<string, unknown>;
+    error?: { code: string; message: string; details?: Record<string, unknown> };
+  };
+  if (kept.result) return { result: kept.result };
+  const { code = "internal", message = "", details } = kept.error ?? {};
+  const known = code in ERROR_CODES ? (code as ErrorCode) : "internal";
+  return { error: new AppError(known, message, details && { details }) };
+}

@@ -1,0 +1,196 @@
+// One session as the caller of one call sees it: finds it, checks that it lives, and makes each write under the right identity.
+// The session item is read once per call and never remembered across calls.
+import { makePrincipal, type Principal } from "../principal.ts";
+import type { Operation } from "../stores/state-store.ts";
+import type { KeyedCall } from "./idempotency.ts";
+import { checkNote, type NotesPage, notesPlace } from "./notes.ts";
+import { isHandle, type Session, sessionNotFound } from "./session.ts";
+import type { Caller, State } from "./state.ts";
+import { sweepSession } from "./sweep.ts";
+import type { Json, StoredValue, ValuesPage } from "./values.ts";
+
+/** Anonymous callers have no identity to share: each handle is a principal of its own, so nobody's key is near another's. */
+export const ownerOf = (principal: Principal, id: string): string =>
+  principal.kind === "anonymous" ? makePrincipal("anonymous", "stateful-mcp", id).id : principal.id;
+
+/** Makes a write under the call's identity when it has an idempotency key, under the process's own otherwise. */
+export const inIdentity = <T>(
+  keyed: KeyedCall | undefined,
+  write: (operation: Operation | undefined) => Promise<T>,
+): Promise<T> => (keyed ? keyed.write(write) : write(undefined));
+
+export class SessionHandle {
+  readonly id: string;
+  readonly #state: State;
+  readonly #caller: Caller;
+  readonly #owner: string;
+  #found: Promise<Session | undefined> | undefined;
+  #touched: Promise<void> | undefined;
+
+  constructor(state: State, caller: Caller, id: string) {
+    this.id = id;
+    this.#state = state;
+    this.#caller = caller;
+    this.#owner = ownerOf(caller.principal, id);
+  }
+
+  readonly notes = {
+    /** Appends a note; resolves to its id and the number of notes. @throws AppError `too_large`, `invalid_input`. */
+    add: async (text: string): Promise<{ noteId: string; count: number }> => {
+      checkNote(text, this.#state.limits);
+      const { keyed, principal, client } = this.#caller;
+      const note = { text, subject: principal.subject, client };
+      const session = await this.#forWriting();
+      if (!keyed) {
+        const id = operationId(this.#state.writer.nextOperation());
+        return this.#state.notes.add(this.#owner, session, note, { id });
+      }
+      const { generation, tail } = await keyed.pin(async () => {
+        const place = notesPlace(this.#owner, session);
+        return { generation: session.generation, tail: await this.#state.log.tailHint(place) };
+      });
+      const pinned = { ...session, generation };
+      return keyed.write((operation) =>
+        this.#state.notes.add(this.#owner, pinned, note, { id: operationId(operation), fromTail: tail ?? 0 }),
+      );
+    },
+    /** A page of notes and the cursor of the next one. */
+    page: async (options: {
+      cursor?: string | undefined;
+      limit: number;
+      order: "oldest" | "newest";
+    }): Promise<NotesPage> => {
+      const session = await this.#forReading();
+      return session ? this.#state.notes.page(this.#owner, session, options) : { notes: [] };
+    },
+    count: async (): Promise<number> => {
+      const session = await this.#forReading();
+      return session ? this.#state.notes.count(this.#owner, session) : 0;
+    },
+  };
+
+  readonly values = {
+    get: async (key: string): Promise<StoredValue | undefined> => {
+      const session = await this.#forReading();
+      return session && this.#state.values.get(this.#owner, session, key);
+    },
+    /**
+     * Stores any JSON value. `ifVersion` makes it conditional (0: must not exist), `ttlSeconds` lets it end before the session.
+     * @throws AppError `conflict` with `current_version`, `too_large`, `invalid_input`.
+     */
+    set: async (
+      key: string,
+      value: Json,
+      options: { ifVersion?: number | undefined; ttlSeconds?: number | undefined } = {},
+    ): Promise<{ version: number }> => {
+      const session = await this.#pinnedForWriting();
+      return inIdentity(this.#caller.keyed, (operation) =>
+        this.#state.values.set(this.#owner, session, key, value, { ...options, operation }),
+      );
+    },
+    /** True when there was a value. @throws AppError `conflict` with `current_version`. */
+    delete: async (key: string, options: { ifVersion?: number | undefined } = {}): Promise<boolean> => {
+      if (!(await this.#forReading())) return false;
+      const session = await this.#pinnedForWriting();
+      return inIdentity(this.#caller.keyed, (operation) =>
+        this.#state.values.delete(this.#owner, session, key, { ...options, operation }),
+      );
+    },
+    /** Adds to a number atomically and resolves to the new one. @throws AppError `conflict` when it is not a number. */
+    increment: async (key: string, by = 1): Promise<number> => (await this.values.incrementVersioned(key, by)).value,
+    /** As `increment`, with the value's version. */
+    incrementVersioned: async (key: string, by = 1): Promise<{ value: number; version: number }> => {
+      const session = await this.#pinnedForWriting();
+      return inIdentity(this.#caller.keyed, (operation) =>
+        this.#state.values.increment(this.#owner, session, key, by, operation),
+      );
+    },
+    /** A page of keys and the cursor of the next one. */
+    list: async (options: { prefix: string; cursor?: string | undefined; limit: number }): Promise<ValuesPage> => {
+      const session = await this.#forReading();
+      return session ? this.#state.values.list(this.#owner, session, options) : { values: [] };
+    },
+  };
+
+  /** The session's dates; undefined for a name that nothing has been written to. */
+  info(): Promise<Session | undefined> {
+    return this.#forReading();
+  }
+
+  /**
+   * Makes everything in the session unreachable in one write; the session stays. Resolves to the number of notes cleared; notes
+   * that others were adding at the same moment may or may not be counted.
+   */
+  async reset(): Promise<number> {
+    const generation = await inIdentity(this.#caller.keyed, (operation) =>
+      this.#state.sessions.reset(this.#owner, this.id, operation),
+    );
+    this.#found = undefined;
+    if (generation === undefined) {
+      if (isHandle(this.id)) throw sessionNotFound(this.id);
+      return 0;
+    }
+    const place = notesPlace(this.#owner, { id: this.id, generation });
+    const cleared = await this.#state.log.tail(place);
+    this.#state.log.forget(place);
+    this.#sweep(generation);
+    return cleared;
+  }
+
+  /** Deletes the session with all it holds. False when there was none. */
+  async delete(): Promise<boolean> {
+    const generation = await inIdentity(this.#caller.keyed, (operation) =>
+      this.#state.sessions.delete(this.#owner, this.id, operation),
+    );
+    this.#found = undefined;
+    if (generation === undefined) return false;
+    this.#sweep(generation);
+    return true;
+  }
+
+  /** Resolves when what the call started on the side has ended. */
+  async settle(): Promise<void> {
+    await this.#touched;
+  }
+
+  #sweep(generation: string): void {
+    this.#state.inBackground(sweepSession(this.#state.store, this.#owner, this.id, generation));
+  }
+
+  async #forReading(): Promise<Session | undefined> {
+    const session = await this.#find();
+    if (!session && isHandle(this.id)) throw sessionNotFound(this.id);
+    if (session) this.#touch(session);
+    return session;
+  }
+
+  /** A minted handle is never created by use; a name belongs to the principal, and its first write creates it. */
+  async #forWriting(): Promise<Session> {
+    const found = await this.#forReading();
+    if (found) return found;
+    const { session } = await this.#state.sessions.create(this.#owner, this.id);
+    this.#found = Promise.resolve(session);
+    return session;
+  }
+
+  /** A keyed call goes on writing where its first attempt began, also when the session has been reset since. */
+  async #pinnedForWriting(): Promise<Session> {
+    const session = await this.#forWriting();
+    const { keyed } = this.#caller;
+    if (!keyed) return session;
+    const { generation } = await keyed.pin(async () => ({ generation: session.generation, tail: undefined }));
+    return { ...session, generation };
+  }
+
+  #find(): Promise<Session | undefined> {
+    this.#found ??= this.#state.sessions.find(this.#owner, this.id);
+    return this.#found;
+  }
+
+  #touch(session: Session): void {
+    // A failed touch costs a little lifetime and must not fail the call that the caller made.
+    this.#touched ??= this.#state.sessions.touch(this.#owner, session).catch(() => {});
+  }
+}
+
+const operationId = (operation: Operation): string => `${operation.slot}.${operation.stamp}`;
