@@ -63,7 +63,11 @@ export function createDynamoDBClient(options: ClientOptions = {}): DynamoDBClien
   const agentOptions: AgentOptions = { keepAlive: true, maxSockets: MAX_SOCKETS };
   const socketOptions: AgentOptions & { socketPath?: string } = socketPath === undefined ? {} : { socketPath };
   // The engine behind a socket asks for no secret, but the protocol wants some signature.
-  const embedded = { endpoint: "http://localhost", region: "local", credentials: { accessKeyId: "embedded", secretAccessKey: "embedded" } };
+  const embedded = {
+    endpoint: "http://localhost",
+    region: "local",
+    credentials: { accessKeyId: "embedded", secretAccessKey: "embedded" },
+  };
   return new DynamoDBClient({
     ...(socketPath === undefined ? {} : embedded),
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
@@ -144,15 +148,23 @@ export async function send<N extends OperationName>(
   }
 }
 
-async function sendOnce<N extends OperationName>(client: DynamoDBClient, name: N, input: Input<N>, deadline: number): Promise<Output<N>> {
+async function sendOnce<N extends OperationName>(
+  client: DynamoDBClient,
+  name: N,
+  input: Input<N>,
+  deadline: number,
+): Promise<Output<N>> {
   const remaining = Math.max(1, Math.ceil(deadline - performance.now()));
   // The handler's own timeouts end when the reply's head arrives; this one also covers credentials and the reply's body.
   const controller = new AbortController();
   const { promise: timeout, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    reject(Object.assign(new Error("The request took too long."), { name: "TimeoutError" }));
-    controller.abort();
-  }, Math.min(REQUEST_TIMEOUT_MS, remaining));
+  const timer = setTimeout(
+    () => {
+      reject(Object.assign(new Error("The request took too long."), { name: "TimeoutError" }));
+      controller.abort();
+    },
+    Math.min(REQUEST_TIMEOUT_MS, remaining),
+  );
   try {
     return await Promise.race([ATTEMPTS[name](client, input, { abortSignal: controller.signal }), timeout]);
   } finally {
@@ -172,7 +184,8 @@ const THROTTLED = new Set([
 
 /** The engine cannot be used as things are configured; no attempt of ours helps, and what to do about it. */
 const UNUSABLE: Readonly<Record<string, string>> = {
-  ResourceNotFoundException: "It does not exist there: create it with `setup`, or check table name, region and endpoint.",
+  ResourceNotFoundException:
+    "It does not exist there: create it with `setup`, or check table name, region and endpoint.",
   AccessDeniedException: "These credentials may not use it: check the permissions.",
   UnrecognizedClientException: "The credentials are not known there: check them and the endpoint.",
   InvalidSignatureException: "The credentials were refused: check the secret key and this machine's clock.",
@@ -197,7 +210,10 @@ function judge(error: unknown): Verdict {
 
 /** What the SDK hangs on its errors, none of it in their common type. */
 function traits(error: Error) {
-  const { $metadata, code } = error as Error & { $metadata?: { httpStatusCode?: number; clockSkewCorrected?: boolean }; code?: unknown };
+  const { $metadata, code } = error as Error & {
+    $metadata?: { httpStatusCode?: number; clockSkewCorrected?: boolean };
+    code?: unknown;
+  };
   return {
     status: $metadata?.httpStatusCode,
     clockSkewCorrected: $metadata?.clockSkewCorrected === true,
@@ -211,7 +227,9 @@ function unavailable(table: string | undefined, cause: unknown, attempts: number
   const { code } = traits(error);
   // Names only: an engine's message may hold account numbers and addresses. The whole of it is in `cause`, for the log.
   const reason = code ?? error.name;
-  const advice = UNUSABLE[error.name] ?? `Gave up after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}; try again in a moment.`;
+  const advice =
+    UNUSABLE[error.name] ??
+    `Gave up after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}; try again in a moment.`;
   return new AppError("unavailable", `The state table "${table}" cannot be used right now (${reason}). ${advice}`, {
     cause,
     retryAfterSeconds: 1,

@@ -48,7 +48,8 @@ export class Expression {
 /** One reason to refuse a write. The text carries no outer parentheses. */
 type Clause = (e: Expression) => string;
 
-const all = (e: Expression, clauses: readonly Clause[]): string => clauses.map((clause) => `(${clause(e)})`).join(" AND ");
+const all = (e: Expression, clauses: readonly Clause[]): string =>
+  clauses.map((clause) => `(${clause(e)})`).join(" AND ");
 
 /** There is no item at all, so no slots, no watermark and no version either. */
 const IS_MISSING: Clause = (e) => `attribute_not_exists(${e.name(FIELD.pk)})`;
@@ -113,6 +114,12 @@ const IS_NUMBER_OR_MISSING =
     return `attribute_not_exists(${field}) OR attribute_type(${field}, ${e.value("N")})`;
   };
 
+/** Protects against a copy of nothing, which the engine would answer with a validation error. */
+const HAS_ATTRIBUTE =
+  (name: string): Clause =>
+  (e) =>
+    `attribute_exists(${e.name(attributeField(name))})`;
+
 /** Protects an operation recorded since the slot was chosen to be forgotten. */
 const SLOT_STILL_HOLDS =
   (slot: string, stamp: number): Clause =>
@@ -156,6 +163,7 @@ export function updateCondition(e: Expression, change: Change, options: UpdateOp
   clauses.push(...equalsEach(match));
   if (operation) clauses.push(NOT_YET_APPLIED(operation.slot, operation.stamp), ABOVE_WATERMARK(operation.stamp));
   if (change.increment && on !== "dead") clauses.push(IS_NUMBER_OR_MISSING(change.increment.attribute));
+  if (change.copy) clauses.push(HAS_ATTRIBUTE(change.copy.from));
   if (change.forget) {
     clauses.push(WATERMARK_NOT_ABOVE(change.forget.watermark));
     for (const [slot, stamp] of Object.entries(change.forget.slots)) clauses.push(SLOT_STILL_HOLDS(slot, stamp));
@@ -181,10 +189,15 @@ export function updateExpression(e: Expression, change: Change, { on, operation 
     sum = revives ? by : `if_not_exists(${e.name(field)}, ${e.value(0)}) + ${by}`;
     assign(field, sum);
   }
+  if (change.copy) assign(attributeField(change.copy.to), e.name(attributeField(change.copy.from)));
   if (change.bury) assign(FIELD.dead, e.value(true));
   else if (revives) drop(FIELD.dead);
-  if (typeof change.expiresAt === "number") assign(FIELD.expiresAt, e.value(change.expiresAt));
-  else if (change.expiresAt === null || revives) drop(FIELD.expiresAt);
+  const expiresAt = e.name(FIELD.expiresAt);
+  if (typeof change.expiresAt === "number") set.push(`${expiresAt} = ${e.value(change.expiresAt)}`);
+  else if (change.expiresAtIfNone === undefined) {
+    if (change.expiresAt === null || revives) remove.push(expiresAt);
+  } else if (revives) set.push(`${expiresAt} = ${e.value(change.expiresAtIfNone)}`);
+  else set.push(`${expiresAt} = if_not_exists(${expiresAt}, ${e.value(change.expiresAtIfNone)})`);
   if (operation) {
     // Every right-hand side is computed from the item as it was, so the slot records exactly what the change made.
     const field = slotFields(operation.slot);

@@ -46,7 +46,10 @@ export async function teardownTable(client: DynamoDBClient, table: string, onSte
   const found = await describe(client, table);
   if (!found) return onStep(`There is no table "${table}": nothing to delete.`);
   if (found.DeletionProtectionEnabled) {
-    throw new AppError("conflict", `The table "${table}" is protected against deletion. Turn its deletion protection off first.`);
+    throw new AppError(
+      "conflict",
+      `The table "${table}" is protected against deletion. Turn its deletion protection off first.`,
+    );
   }
   if (found.TableStatus !== "DELETING") await send(client, "DeleteTable", { TableName: table });
   onStep(`Deleting the table "${table}".`);
@@ -57,7 +60,12 @@ export async function teardownTable(client: DynamoDBClient, table: string, onSte
 export async function inspectTable(client: DynamoDBClient, table: string): Promise<TableState> {
   const found = await describe(client, table);
   if (!found) return { exists: false };
-  return { exists: true, status: found.TableStatus ?? "unknown", keySchemaOk: isOurs(found), ttl: await ttlState(client, table) };
+  return {
+    exists: true,
+    status: found.TableStatus ?? "unknown",
+    keySchemaOk: isOurs(found),
+    ttl: await ttlState(client, table),
+  };
 }
 
 const isCalled = (error: unknown, name: string): boolean =>
@@ -143,9 +151,13 @@ async function turnOnTtl(client: DynamoDBClient, table: string, onStep: OnStep):
     onStep(`TTL on "${FIELD.expiresAt}" is turned on.`);
   } catch (error) {
     if (isCalled(error, "ValidationException")) {
-      throw new AppError("conflict", `TTL cannot be turned on for "${FIELD.expiresAt}" in "${table}": is it on for another attribute?`, {
-        cause: error,
-      });
+      throw new AppError(
+        "conflict",
+        `TTL cannot be turned on for "${FIELD.expiresAt}" in "${table}": is it on for another attribute?`,
+        {
+          cause: error,
+        },
+      );
     }
     if (!isCalled(error, "UnknownOperationException")) throw error;
     onStep("This engine has no TTL of its own: the embedded engine sweeps expired entries by itself.");

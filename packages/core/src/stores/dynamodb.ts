@@ -1,10 +1,6 @@
 // Keeps entries in one DynamoDB table (or any engine that speaks its language). The meaning of each condition is in
 // dynamodb-conditions.ts, the way out in dynamodb-client.ts; this file is the contract's methods.
-import {
-  type AttributeValue,
-  ConditionalCheckFailedException,
-  type DynamoDBClient,
-} from "@aws-sdk/client-dynamodb";
+import { type AttributeValue, ConditionalCheckFailedException, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { type Clock, epochSeconds, systemClock } from "../clock.ts";
 import { type Input, newDeadline, type OperationName, type Output, send } from "./dynamodb-client.ts";
 import {
@@ -209,7 +205,8 @@ export class DynamoDBStore implements StateStore {
     } catch (error) {
       if (!(error instanceof Error) || error.name !== "ValidationException") throw error;
       if (/item size/i.test(error.message)) throw tooLarge(undefined, error);
-      if (/number overflow|number underflow|significant digits|magnitude/i.test(error.message)) throw sumOutOfRange(error);
+      if (/number overflow|number underflow|significant digits|magnitude/i.test(error.message))
+        throw sumOutOfRange(error);
       throw error;
     }
   }

@@ -126,7 +126,8 @@ function requireText(text: string, what: string): void {
 
 function requireKeyPart(text: string, what: string, maxBytes: number): void {
   requireText(text, what);
-  if (utf8Bytes(text) > maxBytes) throw new RangeError(`${what} has ${utf8Bytes(text)} bytes; at most ${maxBytes} fit.`);
+  if (utf8Bytes(text) > maxBytes)
+    throw new RangeError(`${what} has ${utf8Bytes(text)} bytes; at most ${maxBytes} fit.`);
 }
 
 export function requireKey(key: Key): void {
@@ -139,7 +140,8 @@ export function requireListing(pk: string, { prefix = "", after = "", limit }: L
   requireKeyPart(pk, "The partition key", MAX_PK_BYTES);
   requireKeyPart(prefix, "The prefix", MAX_SK_BYTES);
   requireKeyPart(after, "The sort key to continue after", MAX_SK_BYTES);
-  if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`The limit is ${limit}; it must be a whole number from 1.`);
+  if (!Number.isSafeInteger(limit) || limit < 1)
+    throw new RangeError(`The limit is ${limit}; it must be a whole number from 1.`);
 }
 
 /** DynamoDB's numbers: 38 digits (a double has 17), 1e-130 up to, not including, 1e126, and no negative zero. */
@@ -159,7 +161,8 @@ export function requireAttributes(attributes: Attributes): void {
     requireText(name, "An attribute's name");
     if (typeof value === "string") requireText(value, `The attribute "${name}"`);
     else if (typeof value === "number") requireNumber(value, `The attribute "${name}"`);
-    else if (typeof value !== "boolean") throw new RangeError(`The attribute "${name}" is neither text, number nor boolean.`);
+    else if (typeof value !== "boolean")
+      throw new RangeError(`The attribute "${name}" is neither text, number nor boolean.`);
   }
 }
 
@@ -173,12 +176,19 @@ export function requireChange(change: Change, options: UpdateOptions): void {
   requireAttributes(change.set ?? {});
   requireAttributes(options.match ?? {});
   requireEpochSeconds(change.expiresAt);
+  requireEpochSeconds(change.expiresAtIfNone);
+  if (change.expiresAt !== undefined && change.expiresAtIfNone !== undefined)
+    throw new RangeError("expiresAt and expiresAtIfNone exclude each other.");
   if (change.increment) requireNumber(change.increment.by, "The increment");
-  if (options.operation && !(options.operation.stamp > 0)) throw new RangeError("An operation's stamp must be above 0.");
+  if (options.operation && !(options.operation.stamp > 0))
+    throw new RangeError("An operation's stamp must be above 0.");
   const names = [...Object.keys(change.set ?? {}), ...(change.remove ?? [])];
   if (change.increment) names.push(change.increment.attribute);
-  if (new Set(names).size !== names.length) throw new RangeError(`A change names one attribute twice: ${names.join(", ")}.`);
-  if (change.bury && (change.set || change.increment)) throw new RangeError("A burial leaves no attributes: set and increment have no place in it.");
+  if (change.copy) names.push(change.copy.to);
+  if (new Set(names).size !== names.length)
+    throw new RangeError(`A change names one attribute twice: ${names.join(", ")}.`);
+  if (change.bury && (change.set || change.increment || change.copy))
+    throw new RangeError("A burial leaves no attributes: set, increment and copy have no place in it.");
   if (options.operation && Object.hasOwn(change.forget?.slots ?? {}, options.operation.slot))
     throw new RangeError("An operation cannot forget its own slot.");
 }

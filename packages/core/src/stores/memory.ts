@@ -87,14 +87,17 @@ export class MemoryStore implements StateStore {
     const version = (current?.version ?? 0) + (change.versions ?? 1);
     const result = change.increment && sum(revived ? undefined : current, change.increment);
     const done: Omit<Slot, "stamp"> = { version, ...(result === undefined ? {} : { result }) };
-    const expiresAt = change.expiresAt === undefined && !revived ? current?.expiresAt : (change.expiresAt ?? undefined);
     const entry = this.#write({
       key,
       attributes: changedAttributes(current?.attributes ?? {}, change, result),
       version,
-      ...expiry(expiresAt),
+      ...expiry(changedExpiry(revived ? undefined : current?.expiresAt, change)),
       ...(current?.createdBy === undefined ? {} : { createdBy: current.createdBy }),
-      slots: changedSlots(current?.slots ?? {}, change, operation && [operation.slot, { stamp: operation.stamp, ...done }]),
+      slots: changedSlots(
+        current?.slots ?? {},
+        change,
+        operation && [operation.slot, { stamp: operation.stamp, ...done }],
+      ),
       watermark: change.forget?.watermark ?? current?.watermark ?? 0,
       buried: change.bury === true,
     });
@@ -171,20 +174,34 @@ class Partition {
   }
 
   set(sk: string, entry: Stored): void {
-    if (!this.#entries.has(sk)) this.#order.splice(this.#position((other) => !isBefore(other, sk)), 0, sk);
+    if (!this.#entries.has(sk))
+      this.#order.splice(
+        this.#position((other) => !isBefore(other, sk)),
+        0,
+        sk,
+      );
     this.#entries.set(sk, entry);
   }
 
   delete(sk: string): void {
-    if (this.#entries.delete(sk)) this.#order.splice(this.#position((other) => !isBefore(other, sk)), 1);
+    if (this.#entries.delete(sk))
+      this.#order.splice(
+        this.#position((other) => !isBefore(other, sk)),
+        1,
+      );
   }
 
   *walk({ prefix = "", after, order }: ListOptions): Generator<Stored> {
     const beyondPrefix = (sk: string) => !isBefore(sk, prefix) && !sk.startsWith(prefix);
     let first = this.#position((sk) => !isBefore(sk, prefix));
     let last = this.#position(beyondPrefix) - 1;
-    if (after !== undefined && order === "descending") last = Math.min(last, this.#position((sk) => !isBefore(sk, after)) - 1);
-    if (after !== undefined && order !== "descending") first = Math.max(first, this.#position((sk) => isBefore(after, sk)));
+    if (after !== undefined && order === "descending")
+      last = Math.min(last, this.#position((sk) => !isBefore(sk, after)) - 1);
+    if (after !== undefined && order !== "descending")
+      first = Math.max(
+        first,
+        this.#position((sk) => isBefore(after, sk)),
+      );
     const found = this.#order.slice(first, last + 1);
     for (const sk of order === "descending" ? found.reverse() : found) {
       const entry = this.#entries.get(sk);
@@ -231,6 +248,7 @@ function admits(current: Entry | undefined, change: Change, { on, operation, ver
     const value = own(current?.attributes, change.increment.attribute);
     if (value !== undefined && typeof value !== "number") return false;
   }
+  if (change.copy && own(current?.attributes, change.copy.from) === undefined) return false;
   if (change.forget) {
     if ((current?.watermark ?? 0) > change.forget.watermark) return false;
     for (const [name, stamp] of Object.entries(change.forget.slots)) {
@@ -240,8 +258,15 @@ function admits(current: Entry | undefined, change: Change, { on, operation, ver
   return true;
 }
 
+function changedExpiry(before: number | undefined, change: Change): number | undefined {
+  if (change.expiresAt !== undefined) return change.expiresAt ?? undefined;
+  return before ?? change.expiresAtIfNone;
+}
+
 function changedAttributes(before: Attributes, change: Change, result: number | undefined): Attributes {
   const attributes = new Map(Object.entries(before));
+  const copied = change.copy && own(before, change.copy.from);
+  if (change.copy && copied !== undefined) attributes.set(change.copy.to, copied);
   for (const name of change.remove ?? []) attributes.delete(name);
   for (const [name, value] of Object.entries(change.set ?? {})) attributes.set(name, value);
   if (change.increment && result !== undefined) attributes.set(change.increment.attribute, result);

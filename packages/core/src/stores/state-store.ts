@@ -42,14 +42,14 @@ export interface Entry {
   readonly slots: Readonly<Record<string, Slot>>;
   /** Operations stamped at or before this are refused: what they did, if anything, has been forgotten. 0 at first. */
   readonly watermark: number;
-  /** True for a tombstone or an expired entry. Only a failed write ever shows one. */
+  /** True for a tombstone or an expired entry. Only the answer to a write ever shows one. */
   readonly dead: boolean;
 }
 
 export interface PutOptions {
   /** `absent`: nothing live stands there (a tombstone and an expired entry count as absent). A version: exactly that live version. */
   if: "absent" | { readonly version: number };
-  /** Recorded as `createdBy`. A repeat that finds its own id has been applied, and is answered as written. */
+  /** Recorded as `createdBy`. A repeat that finds its own id, dead or alive, has been applied, and is answered as written. */
   id: string;
   expiresAt?: number | undefined;
 }
@@ -66,7 +66,11 @@ export interface Change {
   increment?: { readonly attribute: string; readonly by: number };
   /** Epoch seconds; null: never; undefined: left as it is. */
   expiresAt?: number | null;
-  /** Leaves a tombstone: all attributes go, slots and watermark stay. Give `expiresAt` for how long it stands. */
+  /** Epoch seconds, for an entry that has no expiry of its own (a new one, or one that never expires). */
+  expiresAtIfNone?: number;
+  /** Copies an attribute's value from before the change to another name; refused when it is missing. */
+  copy?: { readonly from: string; readonly to: string };
+  /** Leaves a tombstone: the attributes named in `remove` go, slots and watermark stay. Give `expiresAt` for how long it stands. */
   bury?: true;
   /** Forgets these slots, if each still holds the given stamp, and raises the watermark to `watermark` (never lowers it). */
   forget?: { readonly slots: Readonly<Record<string, number>>; readonly watermark: number };
@@ -92,7 +96,13 @@ export interface UpdateOptions {
 
 export type UpdateResult =
   /** `version` and `result` are those of this operation, also when it was `repeated` and the entry has moved on since. */
-  | { readonly applied: true; readonly repeated: boolean; readonly version: number; readonly result?: number; readonly entry: Entry }
+  | {
+      readonly applied: true;
+      readonly repeated: boolean;
+      readonly version: number;
+      readonly result?: number;
+      readonly entry: Entry;
+    }
   | { readonly applied: false; readonly current: Entry | undefined };
 
 export interface DeleteOptions {
@@ -119,14 +129,20 @@ export interface Page {
 /**
  * Errors: `AppError("unavailable")` when the table is throttled or cannot be reached within the store's bounds (it has
  * retried by then; whether a write took effect is unknown, and sending the same operation again is safe);
- * `AppError("too_large")` for an item over the engine's bound. Anything else is a bug.
+ * `AppError("too_large")` for an item over the engine's bound; `AppError("invalid_input")` for an increment whose sum the
+ * engine cannot hold. Anything else is a bug, so mistakes of the caller (a number beyond 1e-130 to 1e126, `-0`, text that is
+ * not well-formed Unicode, an attribute changed twice by one change, a key over 2048 and 1024 bytes) are plain RangeErrors.
  */
 export interface StateStore {
   /** Strongly consistent. Dead entries are undefined. */
   get(key: Key): Promise<Entry | undefined>;
+  /** Replaces the whole item, its slots and watermark too. The version is 1, or one more than the version replaced. */
   put(key: Key, attributes: Attributes, options: PutOptions): Promise<PutResult>;
   update(key: Key, change: Change, options: UpdateOptions): Promise<UpdateResult>;
-  /** Removes the item itself. True when something was removed. Not protected against a lost reply: for leases and sweeping only. */
+  /**
+   * Removes the item itself, dead or alive; with `version` or `match` only a live one. True when something was removed. Not
+   * protected against a lost reply: for leases and sweeping only.
+   */
   delete(key: Key, options?: DeleteOptions): Promise<boolean>;
   /** Strongly consistent, in sort-key order (UTF-8 bytes). Live entries only. */
   list(pk: string, options: ListOptions): Promise<Page>;
