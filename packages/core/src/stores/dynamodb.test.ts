@@ -102,15 +102,15 @@ function describeEngine(name: string, start: () => Promise<Engine>, ttl: "on" | 
       const store = new DynamoDBStore({ client, table: "absent" });
       const key = { pk: "p", sk: "s" };
       const calls = [
-        store.ping(),
-        store.get(key),
-        store.put(key, {}, { if: "absent", id: "i" }),
-        store.update(key, {}, { on: "live" }),
-        store.delete(key),
-        store.list("p", { limit: 1 }),
+        () => store.ping(),
+        () => store.get(key),
+        () => store.put(key, {}, { if: "absent", id: "i" }),
+        () => store.update(key, {}, { on: "live" }),
+        () => store.delete(key),
+        () => store.list("p", { limit: 1 }),
       ];
       for (const call of calls) {
-        await expect(call).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("setup") });
+        await expect(call()).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("setup") });
       }
     });
   });
