@@ -1,0 +1,188 @@
+import { randomUUID } from "node:crypto";
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Engine, loopbackClient, startDynalite } from "../testing/engines.ts";
+import { type Fault, type FaultyProxy, startBlackHole, startFaultyProxy } from "../testing/faulty-proxy.ts";
+import { createDynamoDBClient, DynamoDBStore, setupTable } from "./dynamodb.ts";
+import type { StateStore } from "./state-store.ts";
+
+const TABLE = "mcp_state";
+const newKey = () => ({ pk: randomUUID(), sk: "s" });
+
+/** Every method, each against its own fresh key. */
+const METHODS: [string, (store: StateStore) => Promise<unknown>][] = [
+  ["get", (store) => store.get(newKey())],
+  ["put", (store) => store.put(newKey(), {}, { if: "absent", id: "i" })],
+  ["update", (store) => store.update(newKey(), { set: { n: 1 } }, { on: "live-or-missing" })],
+  ["delete", (store) => store.delete(newKey())],
+  ["list", (store) => store.list(randomUUID(), { limit: 1 })],
+  ["ping", (store) => store.ping()],
+];
+
+let engine: Engine;
+let proxy: FaultyProxy;
+let client: DynamoDBClient;
+let direct: DynamoDBClient;
+let store: DynamoDBStore;
+/** Looks at the table past the proxy. */
+let witness: DynamoDBStore;
+
+beforeAll(async () => {
+  engine = await startDynalite();
+  proxy = await startFaultyProxy(engine.port);
+  client = loopbackClient(proxy.port);
+  direct = engine.client();
+  await setupTable(direct, TABLE, () => {});
+  store = new DynamoDBStore({ client, table: TABLE });
+  witness = new DynamoDBStore({ client: direct, table: TABLE });
+});
+afterAll(async () => {
+  client.destroy();
+  direct.destroy();
+  await proxy.stop();
+  await engine.stop();
+});
+
+const firstOnly =
+  (fault: Fault) =>
+  (n: number): Fault =>
+    n === 1 ? fault : "pass";
+
+async function answersUnavailable(call: () => Promise<unknown>): Promise<void> {
+  const started = performance.now();
+  await expect(call()).rejects.toMatchObject({ name: "AppError", code: "unavailable", retryAfterSeconds: 1 });
+  // The promise made to callers: an outage is answered within 5 s.
+  expect(performance.now() - started).toBeLessThan(5_000);
+}
+
+describe("a passing fault is not noticed", () => {
+  const faults: Fault[] = ["throttle", "fail with 500", "answer nonsense", "lose the reply", "cut the reply", "hang"];
+  it.each(faults)("%s", async (fault) => {
+    proxy.plan((n) => (n <= METHODS.length ? fault : "pass"));
+    const results = await Promise.all(METHODS.map(([, call]) => call(store)));
+    expect(results[1]).toMatchObject({ written: true });
+    expect(results[2]).toMatchObject({ applied: true });
+  });
+
+  it("one attempt follows another until the fourth", async () => {
+    proxy.plan((n) => (n < 4 ? "throttle" : "pass"));
+    await store.put(newKey(), {}, { if: "absent", id: "i" });
+    expect(proxy.seen).toEqual(["PutItem", "PutItem", "PutItem", "PutItem"]);
+  });
+});
+
+describe("a lasting fault is unavailable within 5 s, and the store recovers by itself", () => {
+  it.each(["throttle", "fail with 500", "answer nonsense", "lose the reply", "hang"] as const)("%s", async (fault) => {
+    proxy.plan(() => fault);
+    await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(store))));
+    proxy.plan(() => "pass");
+    for (const [, call] of METHODS) await call(store);
+  });
+
+  it("a refused condition whose look afterwards hangs", async () => {
+    const key = newKey();
+    await witness.put(key, {}, { if: "absent", id: "first" });
+    proxy.plan((_, operation) => (operation === "GetItem" ? "hang" : "pass"));
+    await answersUnavailable(() => store.put(key, {}, { if: "absent", id: "second" }));
+  });
+
+  it("an engine that accepts connections and never answers", async () => {
+    const hole = await startBlackHole();
+    const lost = loopbackClient(hole.port);
+    const stranded = new DynamoDBStore({ client: lost, table: TABLE });
+    await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(stranded))));
+    lost.destroy();
+    await hole.stop();
+  });
+
+  it("a port where nobody listens, and a socket that is not there", async () => {
+    const hole = await startBlackHole();
+    await hole.stop();
+    const clients = [loopbackClient(hole.port), createDynamoDBClient({ socketPath: `/tmp/${randomUUID()}.sock` })];
+    for (const refused of clients) {
+      const stranded = new DynamoDBStore({ client: refused, table: TABLE });
+      await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(stranded))));
+      refused.destroy();
+    }
+  });
+
+  it("credentials that cannot be had, however long their provider takes", async () => {
+    const never = createDynamoDBClient({
+      endpoint: `http://127.0.0.1:${proxy.port}`,
+      region: "local",
+      credentials: () => new Promise(() => {}),
+    });
+    await answersUnavailable(() => new DynamoDBStore({ client: never, table: TABLE }).ping());
+    never.destroy();
+  });
+});
+
+describe("a write that was done and whose reply was lost has one effect and is answered as done", () => {
+  const faults: Fault[] = ["lose the reply", "cut the reply"];
+
+  it.each(faults)("put: %s", async (fault) => {
+    const key = newKey();
+    proxy.plan(firstOnly(fault));
+    const result = await store.put(key, { n: 1 }, { if: "absent", id: "mine" });
+    expect(result).toMatchObject({ written: true, repeated: true, entry: { attributes: { n: 1 }, version: 1 } });
+    expect(await witness.get(key)).toMatchObject({ createdBy: "mine", version: 1 });
+  });
+
+  it.each(faults)("update: %s", async (fault) => {
+    const key = newKey();
+    await witness.put(key, { n: 1 }, { if: "absent", id: "i" });
+    proxy.plan(firstOnly(fault));
+    const options = { on: "live", version: 1, operation: { slot: "w", stamp: 1 } } as const;
+    expect(await store.update(key, { set: { n: 2 } }, options)).toMatchObject({
+      applied: true,
+      repeated: true,
+      version: 2,
+    });
+    expect(await witness.get(key)).toMatchObject({ attributes: { n: 2 }, version: 2 });
+  });
+
+  it.each(faults)("increment: %s", async (fault) => {
+    const key = newKey();
+    const change = { increment: { attribute: "n", by: 1 } };
+    for (let stamp = 1; stamp <= 10; stamp += 1) {
+      proxy.plan(firstOnly(fault));
+      const options = { on: "live-or-missing", operation: { slot: "w", stamp } } as const;
+      const result = await store.update(key, change, options);
+      expect(result).toMatchObject({ applied: true, repeated: true, version: stamp, result: stamp });
+    }
+    expect(await witness.get(key)).toMatchObject({ attributes: { n: 10 }, version: 10 });
+  });
+
+  it("burial, and revival", async () => {
+    const key = newKey();
+    await witness.put(key, { n: 1 }, { if: "absent", id: "i" });
+    proxy.plan(firstOnly("lose the reply"));
+    const burial = { on: "live", operation: { slot: "w", stamp: 1 } } as const;
+    expect(await store.update(key, { bury: true, remove: ["n"] }, burial)).toMatchObject({ applied: true, version: 2 });
+    proxy.plan(firstOnly("lose the reply"));
+    const revival = { on: "dead", operation: { slot: "w", stamp: 2 } } as const;
+    const result = await store.update(key, { increment: { attribute: "n", by: 5 } }, revival);
+    expect(result).toMatchObject({ applied: true, repeated: true, version: 3, result: 5 });
+    expect(await witness.get(key)).toMatchObject({ attributes: { n: 5 }, version: 3 });
+  });
+
+  it("another's entry is still another's", async () => {
+    const key = newKey();
+    await witness.put(key, { n: 1 }, { if: "absent", id: "theirs" });
+    proxy.plan(firstOnly("lose the reply"));
+    const result = await store.put(key, { n: 2 }, { if: "absent", id: "mine" });
+    expect(result).toMatchObject({ written: false, current: { createdBy: "theirs", attributes: { n: 1 } } });
+  });
+});
+
+it("an engine's refusal of the credentials says what to do and is not tried again", async () => {
+  proxy.plan(() => "pass");
+  const anonymous = createDynamoDBClient({ endpoint: `http://127.0.0.1:${proxy.port}`, region: "local" });
+  anonymous.config.credentials = async () => {
+    throw Object.assign(new Error("none"), { name: "CredentialsProviderError" });
+  };
+  const call = new DynamoDBStore({ client: anonymous, table: TABLE }).ping();
+  await expect(call).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("No credentials") });
+  expect(proxy.seen).toEqual([]);
+  anonymous.destroy();
+});

@@ -1,0 +1,8 @@
+import { describeStateStore, movableClock } from "../testing/store-contract.ts";
+import { MemoryStore } from "./memory.ts";
+
+describeStateStore("MemoryStore", async () => {
+  const clock = movableClock();
+  const store = new MemoryStore({ clock });
+  return { store, other: store, clock, close: () => store.close() };
+});
