@@ -1,9 +1,8 @@
 // The client's side: finds the engine of a data directory or starts it, and gives out an HTTP agent that reaches it, also after it died.
 // It imports nothing outside Node, because it runs at the start of every server.
-import { Agent, type ClientRequestArgs } from "node:http";
-import { connect as connectSocket, type Socket } from "node:net";
+import { Agent } from "node:http";
+import { connect as connectSocket, Socket } from "node:net";
 import { dirname } from "node:path";
-import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { call, isNamed } from "./call.ts";
 import { type EngineFiles, type EngineRecord, isPrivate, prepareDataDir, readRecord } from "./data-dir.ts";
@@ -17,8 +16,8 @@ const PATIENCE_MS = 10_000;
 /** While another process starts the engine: how often to look, and after how long to suppose that it died on the way. */
 const LOOK_AGAIN_MS = 20;
 const SUPPOSE_DEAD_MS = 2_000;
-/** More would not be faster with one engine, and all break when it dies: the AWS SDK has a budget of about 50 retries. */
-const MAX_SOCKETS = 32;
+/** More would not be faster with one engine, and all break when it dies: the AWS SDK has a budget of about 35 retries. */
+const MAX_SOCKETS = 16;
 
 export interface ConnectOptions {
   /** Created when absent. Everything is kept in its subdirectory `engine`. */
@@ -53,7 +52,7 @@ export interface LocalEngine {
 export async function connectLocalEngine(options: ConnectOptions): Promise<LocalEngine> {
   const files = await prepareDataDir(options.dataDir);
   const tables = options.tables ?? ["mcp_state"];
-  const entry = {
+  const startOptions = {
     ...(options.entry && { entry: options.entry }),
     idleExitSeconds: options.idleExitSeconds ?? 60,
     ...(options.sweepSeconds && { sweepSeconds: options.sweepSeconds }),
@@ -64,7 +63,7 @@ export async function connectLocalEngine(options: ConnectOptions): Promise<Local
   async function reachWithTables(): Promise<EngineRecord> {
     // The directory may have been deleted meanwhile.
     await prepareDataDir(files.dataDir);
-    const reached = await reach(files, () => startEngine(files, entry));
+    const reached = await reach(files, () => startEngine(files, startOptions));
     for (const table of tables) await ensureTable(reached.socketPath, table);
     return reached;
   }
@@ -78,12 +77,8 @@ export async function connectLocalEngine(options: ConnectOptions): Promise<Local
   }
 
   const agent = new EngineAgent(async () => {
-    const socket = await tryConnect(record.socketPath);
-    if (socket !== undefined) return socket;
-    await restart();
-    const again = await tryConnect(record.socketPath);
-    if (again !== undefined) return again;
-    throw new LocalEngineError(`The embedded engine ended right after its start: see ${files.log}.`);
+    if (!(await isListening(record.socketPath))) await restart();
+    return record.socketPath;
   });
 
   return {
@@ -99,23 +94,31 @@ export async function connectLocalEngine(options: ConnectOptions): Promise<Local
   };
 }
 
-/** An agent whose connections come from a function. Connections in its pool keep no process alive. */
+/**
+ * An agent whose sockets find their path when they are needed. The socket is returned at once, so that Node counts it
+ * against `maxSockets` and serves the queue when it fails. Pooled connections keep no process alive.
+ */
 class EngineAgent extends Agent {
-  readonly #open: () => Promise<Socket>;
+  readonly #findPath: () => Promise<string>;
 
-  constructor(open: () => Promise<Socket>) {
+  constructor(findPath: () => Promise<string>) {
     super({ keepAlive: true, maxSockets: MAX_SOCKETS });
-    this.#open = open;
+    this.#findPath = findPath;
   }
 
-  override createConnection(_: ClientRequestArgs, done?: (error: Error | null, socket: Duplex) => void): undefined {
-    // Node's types ask for a socket even beside an error.
-    const callback = done as ((error: Error | null, socket?: Duplex) => void) | undefined;
-    this.#open().then(
-      (socket) => callback?.(null, socket),
-      (error: Error) => callback?.(error),
+  override createConnection(): Socket {
+    const socket = new WaitingSocket();
+    this.#findPath().then(
+      (path) => socket.destroyed || socket.connect(path),
+      (error) => socket.destroy(error),
     );
+    return socket;
   }
+}
+
+/** Counts as connecting from its birth, as a TCP socket does during its name look-up, so that what is written waits. */
+class WaitingSocket extends Socket {
+  override readonly connecting: boolean = true;
 }
 
 /** Finds a living engine, or starts one; where several clients do so at once, one engine wins the database and serves all. */
@@ -141,20 +144,18 @@ async function reach(files: EngineFiles, start: () => Promise<"ready" | "busy">)
 async function findRunning(files: EngineFiles): Promise<EngineRecord | undefined> {
   const record = await readRecord(files);
   if (record === undefined) return undefined;
-  const socket = await tryConnect(record.socketPath);
-  socket?.destroy();
-  return socket && record;
+  return (await isListening(record.socketPath)) ? record : undefined;
 }
 
-/** Undefined when nobody listens there, or when somebody else could have put that socket there. */
-async function tryConnect(socketPath: string): Promise<Socket | undefined> {
-  if (process.platform !== "win32" && !(await isPrivate(dirname(socketPath)))) return undefined;
+/** Whether an engine is there to connect to; also false when somebody else could have put that socket there. */
+async function isListening(socketPath: string): Promise<boolean> {
+  if (process.platform !== "win32" && !(await isPrivate(dirname(socketPath)))) return false;
   return new Promise((resolve) => {
     const socket = connectSocket(socketPath);
-    socket.once("error", () => resolve(undefined));
+    socket.once("error", () => resolve(false));
     socket.once("connect", () => {
-      socket.removeAllListeners("error");
-      resolve(socket);
+      socket.destroy();
+      resolve(true);
     });
   });
 }

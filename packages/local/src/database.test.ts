@@ -41,7 +41,7 @@ test("every query gives back its snapshot of the database", async () => {
     };
     return store;
   };
-  database = await openDatabase(join(directory, "db"));
+  database = await open();
   await createTable();
   for (let i = 0; i < 20; i++) {
     await database?.call("PutItem", { TableName: "table", Item: { pk: { S: "p" }, sk: { S: `${i}` } } });
@@ -59,19 +59,28 @@ test("every query gives back its snapshot of the database", async () => {
 });
 
 test("a table that a kill left in creation can be used, and one left in deletion is gone", async () => {
-  database = await openDatabase(join(directory, "db"));
+  database = await open();
   const whole = await createTable();
   await database?.call("PutItem", { TableName: "table", Item: { pk: { S: "p" }, sk: { S: "s" } } });
   await store.db.put("table~half", { ...whole, TableName: "half", TableStatus: "CREATING" });
   await store.db.put("table~table", { ...whole, TableStatus: "DELETING" });
   await database?.close();
 
-  database = await openDatabase(join(directory, "db"));
+  database = await open();
   await database?.call("PutItem", { TableName: "half", Item: { pk: { S: "p" }, sk: { S: "s" } } });
   await expect.poll(() => database?.call("ListTables", {})).toEqual({ TableNames: ["half"] });
   await createTable();
   expect(await database?.call("Scan", { TableName: "table" })).toMatchObject({ Count: 0 });
 });
+
+async function open(): Promise<Database> {
+  const opened = await openDatabase(join(directory, "db"));
+  if (opened === undefined) throw new Error("Somebody else has the database of this test open.");
+  await new Promise<void>((resolve) => {
+    opened.server.listen(join(directory, "socket"), resolve);
+  });
+  return opened;
+}
 
 async function createTable(): Promise<object> {
   await database?.call("CreateTable", {
@@ -83,7 +92,13 @@ async function createTable(): Promise<object> {
       { AttributeName: "sk", KeyType: "RANGE" },
     ],
   });
-  const described = await database?.call<{ Table: { TableStatus: string } }>("DescribeTable", { TableName: "table" });
-  expect(described?.Table.TableStatus).toBe("ACTIVE");
-  return described?.Table ?? {};
+  let table: { TableStatus: string } | undefined;
+  await expect
+    .poll(async () => {
+      table = (await database?.call<{ Table: { TableStatus: string } }>("DescribeTable", { TableName: "table" }))
+        ?.Table;
+      return table?.TableStatus;
+    })
+    .toBe("ACTIVE");
+  return table ?? {};
 }

@@ -12,7 +12,7 @@ export interface Database {
   readonly server: Server;
   /** One DynamoDB request without a socket, so that upkeep never counts as a connected client. */
   call<Output>(operation: string, input: object): Promise<Output>;
-  /** Finishes the requests in progress, then closes the database, which frees its lock. */
+  /** Once the server listens: finishes the requests in progress, then closes the database, which frees its lock. */
   close(): Promise<void>;
 }
 

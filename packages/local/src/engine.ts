@@ -87,7 +87,7 @@ async function serveUntilIdle(database: Database, socketPath: string, options: E
   const reason = await new Promise<string>((end) => {
     endWhenIdle(server, options.idleExitSeconds, end);
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => end(signal));
-    endWhenUnreachable(socketPath, stop.signal, end);
+    endWhenUnreachable(socketPath, end);
   });
   stop.abort();
   await sweeping;
@@ -102,6 +102,7 @@ function endWhenIdle(server: Server, idleExitSeconds: number, end: (reason: stri
   let timer: NodeJS.Timeout;
   const wait = () => {
     timer = setTimeout(() => end(`nobody was connected for ${idleExitSeconds} s`), idleExitSeconds * 1000);
+    timer.unref();
   };
   wait();
   server.on("connection", (connection) => {
@@ -116,12 +117,11 @@ function endWhenIdle(server: Server, idleExitSeconds: number, end: (reason: stri
 }
 
 /** Somebody may delete the socket or the whole data directory; an engine nobody can reach must not keep the lock. */
-function endWhenUnreachable(socketPath: string, signal: AbortSignal, end: (reason: string) => void): void {
+function endWhenUnreachable(socketPath: string, end: (reason: string) => void): void {
   if (process.platform === "win32") return;
-  const timer = setInterval(() => {
+  setInterval(() => {
     stat(socketPath).catch(() => end(`${socketPath} was removed`));
-  }, SOCKET_CHECK_MS);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  }, SOCKET_CHECK_MS).unref();
 }
 
 /** Tells the parent, which may be dead by now, and lets it go. */

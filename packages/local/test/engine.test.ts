@@ -138,6 +138,13 @@ describe("sudden death", () => {
   });
 });
 
+test("a request that cannot be served any more fails with the engine's own reason", async () => {
+  const engine = await bench.connect({ dataDir: await bench.directory() });
+  await killPid(engine.pid);
+  await truncate(join(engine.dataDir, "engine", "db", "CURRENT"));
+  await expect(put(sdkClient(engine), "a")).rejects.toThrow(/^The data in .* is damaged/);
+});
+
 describe("idleness", () => {
   test("the engine exits when nobody is connected, and the next request starts it again", async () => {
     const dataDir = await bench.directory();

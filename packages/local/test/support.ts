@@ -30,7 +30,7 @@ export async function names(client: DynamoDBClient): Promise<string[]> {
   let ExclusiveStartKey: Record<string, { S: string }> | undefined;
   do {
     const page = await client.send(new ScanCommand({ TableName: "mcp_state", ExclusiveStartKey }));
-    for (const item of page.Items ?? []) all.push(item["sk"]?.S ?? "");
+    for (const item of page.Items ?? []) all.push(item.sk?.S ?? "");
     ExclusiveStartKey = page.LastEvaluatedKey as typeof ExclusiveStartKey;
   } while (ExclusiveStartKey);
   return all.sort();
