@@ -1,0 +1,118 @@
+// Where the data lies: the platform's convention, and the files inside a data directory. It starts nothing and connects to nothing.
+import { chmod, lstat, mkdir, readFile, realpath } from "node:fs/promises";
+import { posix, resolve, win32 } from "node:path";
+import { explainFailure, LocalEngineError } from "./errors.ts";
+
+/**
+ * The directory for data when the user names none: `$XDG_DATA_HOME/stateful-mcp` or `~/.local/share/stateful-mcp`,
+ * `~/Library/Application Support/stateful-mcp` on macOS, `%LOCALAPPDATA%\stateful-mcp` on Windows.
+ *
+ * @throws LocalEngineError when the environment names no home directory.
+ */
+export function defaultDataDir(
+  env: Record<string, string | undefined>,
+  platform: NodeJS.Platform = process.platform,
+): string {
+  if (platform === "win32") {
+    const base = env.LOCALAPPDATA || (env.USERPROFILE && win32.join(env.USERPROFILE, "AppData", "Local"));
+    return win32.join(base || noHome("LOCALAPPDATA"), "stateful-mcp");
+  }
+  const home = () => env.HOME || noHome("HOME");
+  if (platform === "darwin") return posix.join(home(), "Library", "Application Support", "stateful-mcp");
+  // The XDG specification says that a relative path is to be ignored.
+  const xdg = env.XDG_DATA_HOME;
+  return posix.join(xdg && posix.isAbsolute(xdg) ? xdg : posix.join(home(), ".local", "share"), "stateful-mcp");
+}
+
+function noHome(variable: string): never {
+  throw new LocalEngineError(
+    `There is no place for the data, because ${variable} is not set: set it, or name a directory in STATEFUL_MCP_DATA_DIR.`,
+  );
+}
+
+/** The files of one data directory. All are in `engine`, which only its owner can enter, whatever the mode of `dataDir`. */
+export interface EngineFiles {
+  readonly dataDir: string;
+  readonly engine: string;
+  readonly database: string;
+  readonly format: string;
+  readonly record: string;
+  readonly log: string;
+}
+
+/** What a running engine tells about itself; written before it listens, and left behind when it dies. */
+export interface EngineRecord {
+  readonly pid: number;
+  readonly socketPath: string;
+}
+
+/**
+ * Creates what is missing of the data directory and makes sure that nobody else can put files there.
+ *
+ * @throws LocalEngineError when it cannot be created, entered or trusted.
+ */
+export async function prepareDataDir(dataDir: string): Promise<EngineFiles> {
+  const wanted = resolve(dataDir);
+  try {
+    await mkdir(wanted, { recursive: true, mode: 0o700 });
+    // One directory has one name here, so that links to it share one engine.
+    const files = engineFiles(await realpath(wanted));
+    await mkdir(files.engine, { recursive: true, mode: 0o700 });
+    await requirePrivate(files.engine);
+    return files;
+  } catch (error) {
+    throw explainFailure(wanted, error);
+  }
+}
+
+function engineFiles(dataDir: string): EngineFiles {
+  const engine = resolve(dataDir, "engine");
+  return {
+    dataDir,
+    engine,
+    database: resolve(engine, "db"),
+    format: resolve(engine, "format"),
+    record: resolve(engine, "engine.json"),
+    log: resolve(engine, "engine.log"),
+  };
+}
+
+async function requirePrivate(directory: string): Promise<void> {
+  const owner = await foreignOwner(directory);
+  if (owner !== undefined) {
+    throw new LocalEngineError(
+      `${directory} belongs to another user (${owner}): run as that user, or choose another data directory (STATEFUL_MCP_DATA_DIR).`,
+    );
+  }
+  // Ours, but perhaps loosened by a copy or a restore.
+  if (!(await isPrivate(directory))) await chmod(directory, 0o700);
+}
+
+/** Whether `directory` is a real directory of this user which nobody else can enter. On Windows the profile's access list decides. */
+export async function isPrivate(directory: string): Promise<boolean> {
+  try {
+    const stats = await lstat(directory);
+    const open = process.platform === "win32" ? 0 : stats.mode & 0o077;
+    return stats.isDirectory() && open === 0 && (await foreignOwner(directory)) === undefined;
+  } catch {
+    return false;
+  }
+}
+
+async function foreignOwner(directory: string): Promise<number | undefined> {
+  const { uid } = await lstat(directory);
+  return process.getuid === undefined || uid === process.getuid() ? undefined : uid;
+}
+
+/** Reads what the last engine wrote about itself; undefined when there is none, or only a damaged one. */
+export async function readRecord(files: EngineFiles): Promise<EngineRecord | undefined> {
+  try {
+    const record: unknown = JSON.parse(await readFile(files.record, "utf8"));
+    if (typeof record !== "object" || record === null || !("pid" in record) || !("socketPath" in record))
+      return undefined;
+    const { pid, socketPath } = record;
+    return typeof pid === "number" && typeof socketPath === "string" ? { pid, socketPath } : undefined;
+  } catch {
+    return undefined;
+  }
+}
