@@ -26,6 +26,8 @@ export interface Model<S, I, O> {
   describe(state: S): string;
   /** False only if no sequence of operations with unknown outputs can lead from this state to one that allows this answer. */
   reachable(state: S, input: I, output: O): boolean;
+  /** The same for operations that, with unknown outputs, could stand in for each other. */
+  twin(input: I): string;
 }
 
 export type Verdict<I, O> =
@@ -57,7 +59,7 @@ export function checkLinearizable<S, I, O>(
   history: readonly Operation<I, O>[],
   maxSteps = 500_000,
 ): Verdict<I, O> {
-  const order = new Order(history);
+  const order = new Order(history, (input) => model.twin(input));
   const seen = new Set<string>();
   const stack: Frame<S>[] = [{ state: model.initial, choices: order.choices(), next: 0 }];
   const path: number[] = [];
@@ -107,12 +109,12 @@ class Order<I, O> {
   readonly #operations: readonly Operation<I, O>[];
   readonly #answered: number;
   readonly #done: Uint8Array;
-  /** For an unknown operation: the one before it with the same input, which it may not overtake (they are interchangeable). */
+  /** For an unknown operation: its twin before it, which it need not overtake. */
   readonly #twin = new Map<number, number>();
   #first = 0;
   explained = 0;
 
-  constructor(history: readonly Operation<I, O>[]) {
+  constructor(history: readonly Operation<I, O>[], twin: (input: I) => string) {
     const sorted = [...history].sort((a, b) => a.invoked - b.invoked);
     const answered = sorted.filter((operation) => operation.output !== undefined);
     this.#operations = [...answered, ...sorted.filter((operation) => operation.output === undefined)];
@@ -120,10 +122,10 @@ class Order<I, O> {
     this.#done = new Uint8Array(this.#operations.length);
     const last = new Map<string, number>();
     for (let at = this.#answered; at < this.#operations.length; at++) {
-      const input = JSON.stringify(this.at(at).input);
-      const twin = last.get(input);
-      if (twin !== undefined) this.#twin.set(at, twin);
-      last.set(input, at);
+      const kind = twin(this.at(at).input);
+      const before = last.get(kind);
+      if (before !== undefined) this.#twin.set(at, before);
+      last.set(kind, at);
     }
   }
 

@@ -20,6 +20,8 @@ export interface NotesOutput {
   readonly cleared?: number;
 }
 
+export type NotesOperation = Operation<NotesInput, NotesOutput>;
+
 /** A list as the path from the empty one, shared by all lists that begin alike: equal lists are the same object. */
 export interface List {
   readonly id: number;
@@ -33,12 +35,26 @@ export interface List {
 export class NotesModel implements Model<List, NotesInput, NotesOutput> {
   readonly initial: List = { id: 0, length: 0, note: "", before: undefined, longer: new Map() };
   readonly #read = new WeakMap<NotesOutput, List>();
+  /** The list that a note ends, as readers saw it. A note is appended once at most, so there is no other place for it. */
+  readonly #seen = new Map<string, List>();
   #lists = 1;
+
+  constructor(history: readonly NotesOperation[]) {
+    for (const { output } of history) {
+      if (output?.notes === undefined) continue;
+      for (let list = this.#shown(output); list.before !== undefined; list = list.before) {
+        if (this.#seen.get(list.note) === list) break;
+        this.#seen.set(list.note, list);
+      }
+    }
+  }
 
   step(state: List, input: NotesInput, output: NotesOutput | undefined): List | undefined {
     switch (input.op) {
       case "append":
-        return (output?.count ?? state.length + 1) === state.length + 1 ? this.#append(state, input.note) : undefined;
+        if ((output?.count ?? state.length + 1) !== state.length + 1) return undefined;
+        if (output === undefined && (this.#seen.get(input.note)?.before ?? state) !== state) return undefined;
+        return this.#append(state, input.note);
       case "read":
         return output !== undefined && this.#shown(output) === state ? state : undefined;
       case "reset":
@@ -67,6 +83,11 @@ export class NotesModel implements Model<List, NotesInput, NotesOutput> {
     return list === state;
   }
 
+  /** Nobody can tell notes apart that no reader ever saw. */
+  twin(input: NotesInput): string {
+    return input.op === "append" && this.#seen.has(input.note) ? `append ${input.note}` : input.op;
+  }
+
   #append(list: List, note: string): List {
     let longer = list.longer.get(note);
     if (longer === undefined) {
@@ -87,15 +108,11 @@ export class NotesModel implements Model<List, NotesInput, NotesOutput> {
 }
 
 /** Checks the history of one session. */
-export function checkNotes(
-  history: readonly Operation<NotesInput, NotesOutput>[],
-  maxSteps?: number,
-): Verdict<NotesInput, NotesOutput> {
-  const model = new NotesModel();
+export function checkNotes(history: readonly NotesOperation[], maxSteps?: number): Verdict<NotesInput, NotesOutput> {
   const identified = history.filter(({ input, output }) => input.op === "append" && output?.id !== undefined);
   const twins = [...Map.groupBy(identified, ({ output }) => output?.id).values()].find((group) => group.length > 1);
   if (twins !== undefined) {
     return { verdict: "violation", steps: 0, explained: 0, state: "two notes with one id", unexplained: twins };
   }
-  return checkLinearizable(model, history, maxSteps);
+  return checkLinearizable(new NotesModel(history), history, maxSteps);
 }

@@ -79,37 +79,69 @@ function get(state: State, output: RegisterOutput | undefined): State | undefine
   return pin(state, output.version);
 }
 
-export const registerModel: Model<State, RegisterInput, RegisterOutput> = {
-  initial: { value: undefined, version: 0, exact: true },
-  step(state, input, output) {
-    switch (input.op) {
-      case "store": {
-        if (output?.conflict) return refuse(state, input.ifVersion, output.version);
-        const allowed = allow(state, input.ifVersion);
-        return allowed && write(allowed, input.value, output?.version);
-      }
-      case "increment":
-        return increment(state, input.by, output);
-      case "delete":
-        return remove(state, input.ifVersion, output);
-      case "get":
-        return get(state, output);
+function apply(state: State, input: RegisterInput, output: RegisterOutput | undefined): State | undefined {
+  switch (input.op) {
+    case "store": {
+      if (output?.conflict) return refuse(state, input.ifVersion, output.version);
+      const allowed = allow(state, input.ifVersion);
+      return allowed && write(allowed, input.value, output?.version);
     }
-  },
-  identify: ({ value, version, exact }) => `${exact ? "" : ">="}${version} ${value}`,
-  describe: ({ value, version, exact }) =>
-    value === undefined ? "no value" : `${value} at version ${version}${exact ? "" : " or later"}`,
-  // Versions only grow, so an answer that shows a version no longer to be had will never fit.
-  reachable(state, input, output) {
+    case "increment":
+      return increment(state, input.by, output);
+    case "delete":
+      return remove(state, input.ifVersion, output);
+    case "get":
+      return get(state, output);
+  }
+}
+
+export type RegisterOperation = Operation<RegisterInput, RegisterOutput>;
+
+/** Versions only grow and are never given out twice: knowing the history, that rules out most orders early. */
+export class RegisterModel implements Model<State, RegisterInput, RegisterOutput> {
+  readonly initial: State = { value: undefined, version: 0, exact: true };
+  /** What some answer shows to have stood at a version, and whether that answer was the writer's own. */
+  readonly #shown = new Map<number, { value: string; written: boolean }>();
+
+  constructor(history: readonly RegisterOperation[]) {
+    for (const { input, output } of history) {
+      if (output?.version === undefined || output.conflict) continue;
+      const value = input.op === "store" ? input.value : output.value;
+      const written = input.op !== "get" || this.#shown.get(output.version)?.written === true;
+      if (value !== undefined) this.#shown.set(output.version, { value: JSON.stringify(value), written });
+    }
+  }
+
+  step(state: State, input: RegisterInput, output: RegisterOutput | undefined): State | undefined {
+    const next = apply(state, input, output);
+    if (next?.value === undefined || !next.exact) return next;
+    const shown = this.#shown.get(next.version);
+    if (shown === undefined) return next;
+    return shown.value === next.value && !(output === undefined && shown.written) ? next : undefined;
+  }
+
+  identify({ value, version, exact }: State): string {
+    return `${exact ? "" : ">="}${version} ${value}`;
+  }
+
+  describe({ value, version, exact }: State): string {
+    return value === undefined ? "no value" : `${value} at version ${version}${exact ? "" : " or later"}`;
+  }
+
+  reachable(state: State, input: RegisterInput, output: RegisterOutput): boolean {
     if (this.step(state, input, output) !== undefined) return true;
     return output.version === undefined || output.version === 0 || state.version < output.version;
-  },
-};
+  }
+
+  twin(input: RegisterInput): string {
+    return JSON.stringify(input);
+  }
+}
 
 /** Checks the history of one key. */
 export function checkRegister(
-  history: readonly Operation<RegisterInput, RegisterOutput>[],
+  history: readonly RegisterOperation[],
   maxSteps?: number,
 ): Verdict<RegisterInput, RegisterOutput> {
-  return checkLinearizable(registerModel, history, maxSteps);
+  return checkLinearizable(new RegisterModel(history), history, maxSteps);
 }
