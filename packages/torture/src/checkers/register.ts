@@ -105,7 +105,7 @@ export class RegisterModel implements Model<State, RegisterInput, RegisterOutput
 
   constructor(history: readonly RegisterOperation[]) {
     for (const { input, output } of history) {
-      if (output?.version === undefined || output.conflict) continue;
+      if (output?.version === undefined || output.conflict || output.found === false) continue;
       const value = input.op === "store" ? input.value : output.value;
       const written = input.op !== "get" || this.#shown.get(output.version)?.written === true;
       if (value !== undefined) this.#shown.set(output.version, { value: JSON.stringify(value), written });
@@ -138,7 +138,7 @@ export class RegisterModel implements Model<State, RegisterInput, RegisterOutput
   }
 }
 
-/** Checks the history of one key. */
+/** Checks the history of one key, from its first write on: a reset of its session, which starts the versions again, is not part of it. */
 export function checkRegister(
   history: readonly RegisterOperation[],
   maxSteps?: number,
