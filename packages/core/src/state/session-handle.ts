@@ -6,7 +6,6 @@ import type { KeyedCall } from "./idempotency.ts";
 import { checkNote, type NotesPage, notesPlace } from "./notes.ts";
 import { isHandle, type Session, sessionNotFound } from "./session.ts";
 import type { Caller, State } from "./state.ts";
-import { sweepSession } from "./sweep.ts";
 import type { Json, StoredValue, ValuesPage } from "./values.ts";
 
 /** Anonymous callers have no identity to share: each handle is a principal of its own, so nobody's key is near another's. */
@@ -133,7 +132,7 @@ export class SessionHandle {
     const place = notesPlace(this.#owner, { id: this.id, generation });
     const cleared = await this.#state.log.tail(place);
     this.#state.log.forget(place);
-    this.#sweep(generation);
+    this.#state.sweepLater(this.#owner, this.id, generation);
     return cleared;
   }
 
@@ -144,17 +143,13 @@ export class SessionHandle {
     );
     this.#found = undefined;
     if (generation === undefined) return false;
-    this.#sweep(generation);
+    this.#state.sweepLater(this.#owner, this.id, generation);
     return true;
   }
 
   /** Resolves when what the call started on the side has ended. */
   async settle(): Promise<void> {
     await this.#touched;
-  }
-
-  #sweep(generation: string): void {
-    this.#state.inBackground(sweepSession(this.#state.store, this.#owner, this.id, generation));
   }
 
   async #forReading(): Promise<Session | undefined> {

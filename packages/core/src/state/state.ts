@@ -13,7 +13,11 @@ import { Notes } from "./notes.ts";
 import { EntryWriter } from "./operations.ts";
 import { checkSessionId, isHandle, mintHandle, type Session, type SessionSettings, Sessions } from "./session.ts";
 import { inIdentity, ownerOf, SessionHandle } from "./session-handle.ts";
+import { sweepSession } from "./sweep.ts";
 import { Values } from "./values.ts";
+
+/** On top of the longest a call may take: retries under way and clocks that differ. */
+const SWEEP_MARGIN_MS = 60_000;
 
 export interface StateOptions {
   store: StateStore;
@@ -47,6 +51,7 @@ export class State {
   readonly idempotency: Idempotency;
   /** Background work that nobody waits for: sweeping what a reset made unreachable. */
   readonly #background = new Set<Promise<unknown>>();
+  readonly #sweeps = new Set<NodeJS.Timeout>();
 
   constructor(options: StateOptions) {
     const { store, clock, limits } = options;
@@ -82,8 +87,22 @@ export class State {
     this.#background.add(done);
   }
 
-  /** Resolves when background work has ended. */
+  /**
+   * Removes a generation's entries once nobody can still be writing to it: an append in flight that found its log half swept
+   * would count from the beginning again. A process that ends earlier leaves them to TTL.
+   */
+  sweepLater(owner: string, session: string, generation: string): void {
+    const timer = setTimeout(() => {
+      this.#sweeps.delete(timer);
+      this.inBackground(sweepSession(this.store, owner, session, generation));
+    }, this.limits.callTimeoutMs + SWEEP_MARGIN_MS);
+    timer.unref();
+    this.#sweeps.add(timer);
+  }
+
+  /** Resolves when background work has ended; sweeps that have not begun are given up. */
   async settle(): Promise<void> {
+    for (const timer of this.#sweeps) clearTimeout(timer);
     await Promise.all(this.#background);
   }
 }
