@@ -201,12 +201,11 @@ export function updateExpression(e: Expression, change: Change, { on, operation 
   if (change.copy) assign(attributeField(change.copy.to), e.name(attributeField(change.copy.from)));
   if (change.bury) assign(FIELD.dead, e.value(true));
   else if (revives) drop(FIELD.dead);
-  const expiresAt = e.name(FIELD.expiresAt);
-  if (typeof change.expiresAt === "number") set.push(`${expiresAt} = ${e.value(change.expiresAt)}`);
-  else if (change.expiresAtIfNone === undefined) {
-    if (change.expiresAt === null || revives) remove.push(expiresAt);
-  } else if (revives) set.push(`${expiresAt} = ${e.value(change.expiresAtIfNone)}`);
-  else set.push(`${expiresAt} = if_not_exists(${expiresAt}, ${e.value(change.expiresAtIfNone)})`);
+  if (typeof change.expiresAt === "number") assign(FIELD.expiresAt, e.value(change.expiresAt));
+  else if (change.expiresAtIfNone !== undefined) {
+    const otherwise = e.value(change.expiresAtIfNone);
+    assign(FIELD.expiresAt, revives ? otherwise : `if_not_exists(${e.name(FIELD.expiresAt)}, ${otherwise})`);
+  } else if (change.expiresAt === null || revives) drop(FIELD.expiresAt);
   if (operation) {
     // Every right-hand side is computed from the item as it was, so the slot records exactly what the change made.
     const field = slotFields(operation.slot);

@@ -1,10 +1,12 @@
 // The contract of stores/state-store.ts as a Vitest suite, for every implementation, ours and others. Knows no implementation.
 import { afterAll, beforeAll, describe } from "vitest";
-import { describeEntries } from "./store-entries.ts";
+import { describeBounds, describeIncrements } from "./store-bounds.ts";
+import { describeChanges, describePuts } from "./store-changes.ts";
 import type { StoreHarness } from "./store-harness.ts";
 import { describeLists } from "./store-lists.ts";
 import { describeModel } from "./store-model.ts";
 import { describeOperations } from "./store-operations.ts";
+import { describePreconditions } from "./store-preconditions.ts";
 
 export { type MovableClock, movableClock, type StoreHarness } from "./store-harness.ts";
 
@@ -32,7 +34,11 @@ export function describeStateStore(
       if (!harness) throw new Error("The store did not start.");
       return harness;
     };
-    describeEntries(get, options);
+    describePreconditions(get);
+    describePuts(get);
+    describeChanges(get);
+    describeIncrements(get, options.broken?.sums);
+    describeBounds(get);
     describeOperations(get);
     describeLists(get);
     describeModel(get, options.seed);

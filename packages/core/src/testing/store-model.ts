@@ -213,7 +213,7 @@ export function describeModel(get: () => StoreHarness, seed = Math.floor(Math.ra
           expect(await store.get(key)).toEqual(expected);
         }
       }),
-      { seed, numRuns: 60, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
+      { seed, numRuns: 40, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
     );
   });
 }
