@@ -11,6 +11,7 @@ export {
 } from "./app.ts";
 export type { ToolCall, ToolResult } from "./call-tool.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export { type Config, type ConfigRow, describeConfig, isConfigVariable, readConfig } from "./config.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
 export { type Access, mintToken, parseTokens, type TokenTable } from "./http/auth.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";

@@ -52,6 +52,8 @@ export interface ClientOptions {
   endpoint?: string;
   /** A Unix socket or named pipe where the embedded engine listens; endpoint, region and credentials then default to its own. */
   socketPath?: string;
+  /** Instead of `socketPath`, for an embedded engine that may move to another socket; the same defaults. */
+  agent?: HttpAgent;
   region?: string;
   /** Default: the usual AWS chain. */
   credentials?: NonNullable<DynamoDBClientConfig["credentials"]>;
@@ -59,7 +61,7 @@ export interface ClientOptions {
 
 /** One per process: it holds the connections. It never retries by itself; the store does. */
 export function createDynamoDBClient(options: ClientOptions = {}): DynamoDBClient {
-  const { socketPath } = options;
+  const { socketPath, agent } = options;
   const agentOptions: AgentOptions = { keepAlive: true, maxSockets: MAX_SOCKETS };
   const socketOptions: AgentOptions & { socketPath?: string } = socketPath === undefined ? {} : { socketPath };
   // The engine behind a socket asks for no secret, but the protocol wants some signature.
@@ -69,7 +71,7 @@ export function createDynamoDBClient(options: ClientOptions = {}): DynamoDBClien
     credentials: { accessKeyId: "embedded", secretAccessKey: "embedded" },
   };
   return new DynamoDBClient({
-    ...(socketPath === undefined ? {} : embedded),
+    ...(socketPath === undefined && agent === undefined ? {} : embedded),
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     ...(options.region === undefined ? {} : { region: options.region }),
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
@@ -79,7 +81,7 @@ export function createDynamoDBClient(options: ClientOptions = {}): DynamoDBClien
       requestTimeout: REQUEST_TIMEOUT_MS,
       // Without this the handler only logs a warning when the time is over.
       throwOnRequestTimeout: true,
-      httpAgent: new HttpAgent({ ...agentOptions, ...socketOptions }),
+      httpAgent: agent ?? new HttpAgent({ ...agentOptions, ...socketOptions }),
       httpsAgent: new HttpsAgent(agentOptions),
     },
   });
@@ -157,7 +159,10 @@ async function sendOnce<N extends OperationName>(
   const remaining = Math.max(1, Math.ceil(deadline - performance.now()));
   // The handler's own timeouts end when the reply's head arrives; this one also covers credentials and the reply's body.
   const controller = new AbortController();
-  const { promise: timeout, reject } = Promise.withResolvers<never>();
+  let reject: (error: Error) => void = () => {};
+  const timeout = new Promise<never>((_, give) => {
+    reject = give;
+  });
   const timer = setTimeout(
     () => {
       reject(Object.assign(new Error("The request took too long."), { name: "TimeoutError" }));

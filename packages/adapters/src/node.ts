@@ -1,0 +1,135 @@
+// Carries HTTP between node:http and an App: listening, timeouts, and an end that loses no accepted call.
+// Knows nothing of routes. Signals belong to the process that calls this.
+import { createServer, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo, isIPv6 } from "node:net";
+import { getRequestListener, RequestError } from "@hono/node-server";
+import { type App, AppError, type Logger } from "@stateful-mcp/core";
+
+export interface NodeServerOptions {
+  /** Name or address of an interface of this machine. */
+  host: string;
+  /** 0 takes a free port. */
+  port: number;
+  logger: Logger;
+  /** How long `close()` lets running calls finish, in seconds. Default 25: load balancers and orchestrators kill after 30. */
+  drainSeconds?: number;
+}
+
+export interface NodeServer {
+  /** With the real port, and a loopback address in place of a wildcard one. */
+  readonly url: string;
+  /** Turns unready, accepts no more connections, lets running calls finish within `drainSeconds`, then cuts what is left. */
+  close(): Promise<void>;
+}
+
+/** How often a draining server looks for connections that have become idle, in milliseconds. */
+const DRAIN_STEP_MS = 50;
+
+/**
+ * Listens and resolves once requests are accepted.
+ * Throws `AppError`: `conflict` when the port is taken, `forbidden` when the system refuses it, `invalid_input` for an impossible host.
+ */
+export async function serveNode(app: Pick<App, "fetch" | "drain">, options: NodeServerOptions): Promise<NodeServer> {
+  const { host, logger } = options;
+  const running = new Set<ServerResponse>();
+  const listener = getRequestListener((request) => app.fetch(request), {
+    errorHandler: (error) => {
+      // RequestError: the request line or Host header makes no URL. Anything else is a bug: `fetch` answers its own errors.
+      if (error instanceof RequestError) return problem(400, "The request line or the Host header is not valid");
+      logger.error({ err: error }, "A request failed outside the application");
+      return problem(500, "An internal error");
+    },
+  });
+  const server = createServer({
+    maxHeaderSize: 16_384,
+    headersTimeout: 20_000,
+    // For a whole request with its body. Answers may take as long as they like: some are streams.
+    requestTimeout: 60_000,
+    connectionsCheckingInterval: 5_000,
+    // Longer than the 60 s of common load balancers: the side that gives up first must be theirs.
+    keepAliveTimeout: 65_000,
+  });
+  let draining = false;
+  server.on("request", (request, response) => {
+    running.add(response);
+    response.on("close", () => running.delete(response));
+    if (draining) response.setHeader("Connection", "close");
+    void listener(request, response);
+  });
+  await listen(server, host, options.port);
+  server.on("error", (error) => logger.error({ err: error }, "The HTTP server reported an error"));
+
+  const drain = async () => {
+    draining = true;
+    app.drain();
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const response of running) if (!response.headersSent) response.setHeader("Connection", "close");
+    // A connection kept alive by a client that sends nothing would hold the server open.
+    const idle = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS);
+    const deadline = setTimeout(
+      () => {
+        if (running.size > 0)
+          logger.warn({ calls: running.size }, "Calls were cut off because they outlived the drain time");
+        server.closeAllConnections();
+      },
+      (options.drainSeconds ?? 25) * 1000,
+    );
+    await closed;
+    clearInterval(idle);
+    clearTimeout(deadline);
+  };
+  let end: Promise<void> | undefined;
+  return {
+    url: urlOf(server.address() as AddressInfo, host),
+    close: () => {
+      end ??= drain();
+      return end;
+    },
+  };
+}
+
+/** True when only this machine can reach the address. A name other than localhost might be anything. */
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
+    server.listen(port, host, () => {
+      server.removeAllListeners("error");
+      resolve();
+    });
+  });
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): AppError {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return new AppError(
+        "conflict",
+        `Port ${port} on ${host} is in use; stop what listens there or choose another port (0 takes a free one)`,
+      );
+    case "EACCES":
+      return new AppError(
+        "forbidden",
+        `This user may not listen on port ${port} of ${host}; choose a port from 1024 up`,
+      );
+    default:
+      return new AppError(
+        "invalid_input",
+        `Cannot listen on host ${JSON.stringify(host)} (${error.code}); give a name or address of this machine`,
+      );
+  }
+}
+
+function urlOf({ address, port }: AddressInfo, host: string): string {
+  if (address === "0.0.0.0") return `http://127.0.0.1:${port}`;
+  if (address === "::") return `http://[::1]:${port}`;
+  return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+const problem = (status: number, title: string): Response =>
+  Response.json(
+    { type: "about:blank", title, status },
+    { status, headers: { "Content-Type": "application/problem+json" } },
+  );

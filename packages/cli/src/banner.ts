@@ -1,0 +1,47 @@
+// What a person reads when a server starts: a few lines on a terminal, one log line elsewhere.
+import { styleText } from "node:util";
+import { type App, type Logger, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
+import { VERSION } from "./version.ts";
+
+export interface Started {
+  /** `listening` or `stdio`, with what belongs to it. */
+  readonly at: { readonly url: string } | "stdio";
+  readonly place: string;
+  /** Who may call, for a person. */
+  readonly access: string;
+  readonly connect: readonly string[];
+}
+
+export function announce(app: Pick<App, "tools">, started: Started, logger: Logger): void {
+  const tools = app.tools.map((tool) => tool.name);
+  const url = started.at === "stdio" ? undefined : started.at.url;
+  if (!process.stderr.isTTY) {
+    const { place, access } = started;
+    logger.info(
+      {
+        version: VERSION,
+        protocol_revisions: PROTOCOL_REVISIONS,
+        transport: url ? "http" : "stdio",
+        url,
+        state: place,
+        access,
+        tools,
+      },
+      url ? `Listening on ${url}` : "Serving on stdin and stdout",
+    );
+    return;
+  }
+  const rows: [string, string][] = [
+    ["endpoint", url ?? "stdin and stdout"],
+    ["state", started.place],
+    ["access", started.access],
+    ["tools", tools.join(" ")],
+    ...started.connect.map((line, index): [string, string] => [index === 0 ? "connect" : "", line]),
+  ];
+  const title = `${strong(`stateful-mcp ${VERSION}`)}, MCP ${PROTOCOL_REVISIONS.join(" and ")}`;
+  process.stderr.write(`${title}\n${rows.map(([name, text]) => `  ${dim(name.padEnd(9))} ${text}\n`).join("")}\n`);
+}
+
+const coloured = () => process.stderr.isTTY && !process.env.NO_COLOR;
+const strong = (text: string) => (coloured() ? styleText("bold", text) : text);
+const dim = (text: string) => (coloured() ? styleText("dim", text) : text);

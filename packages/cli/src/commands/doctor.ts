@@ -1,0 +1,166 @@
+// `doctor`: walks from the runtime to both protocol eras, and says how to fix what is wrong on the way.
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { AppError, type Config, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
+import { type Check, runChecks } from "../checklist.ts";
+import { type Backend, loadConfig, openBackend } from "../compose.ts";
+import { EXIT } from "../run.ts";
+import { VERSION } from "../version.ts";
+
+const OLDEST_NODE = [20, 12] as const;
+/** How long the server that the doctor starts may take to answer, in milliseconds. */
+const ANSWER_MS = 20_000;
+
+/** What earlier checks found for later ones. */
+interface Findings {
+  config?: Config;
+  backend?: Backend;
+}
+
+export async function doctor(): Promise<number> {
+  const found: Findings = {};
+  try {
+    return await runChecks([runtime, configuration(found), backend(found), table(found), permissions(found), protocol]);
+  } finally {
+    await found.backend?.close();
+  }
+}
+
+const runtime: Check = {
+  name: "runtime",
+  fix: "Install Node.js 24 from https://nodejs.org",
+  run: async () => {
+    const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+    if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
+      throw new Error(`Node.js ${process.versions.node} is older than ${OLDEST_NODE.join(".")}`);
+    }
+    return `Node.js ${process.versions.node} on ${process.platform} ${process.arch}, stateful-mcp ${VERSION}`;
+  },
+};
+
+const configuration = (found: Findings): Check => ({
+  name: "configuration",
+  fix: "Correct this variable in the environment or in the .env file of this directory",
+  essential: true,
+  run: async () => {
+    found.config = loadConfig();
+    return `backend ${found.config.backend}, table ${found.config.table}`;
+  },
+});
+
+const backend = (found: Findings): Check => ({
+  name: "engine, or credentials and region",
+  fix: "Follow what the line above says; for DynamoDB, `aws sts get-caller-identity` shows which credentials are found",
+  essential: true,
+  run: async () => {
+    found.backend = await openBackend(found.config!);
+    const { client, place } = found.backend;
+    if (client === undefined) return place;
+    const { accessKeyId } = await client.config.credentials();
+    const identity = found.config?.backend === "dynamodb" ? `, access key …${accessKeyId.slice(-4)}` : "";
+    return `${place}${identity}`;
+  },
+});
+
+const table = (found: Findings): Check => ({
+  name: "table and TTL",
+  fix: "Run `stateful-mcp setup`, which creates what is missing and changes nothing else",
+  run: async () => {
+    const { client } = found.backend!;
+    if (client === undefined) return "not needed in memory";
+    const { inspectTable } = await import("@stateful-mcp/core/dynamodb");
+    const { table: name, backend: kind } = found.config!;
+    const state = await inspectTable(client, name);
+    if (!state.exists) throw new Error(`there is no table ${name}`);
+    if (!state.keySchemaOk) throw new Error(`the table ${name} belongs to something else: its keys are not ours`);
+    if (state.status !== "ACTIVE") throw new Error(`the table ${name} is ${state.status.toLowerCase()}`);
+    if (kind === "local") return `${name} is active, the engine sweeps what has expired`;
+    if (state.ttl === "off") throw new Error(`the table ${name} has no TTL, so expired entries stay and cost money`);
+    return `${name} is active, TTL ${state.ttl}`;
+  },
+});
+
+const permissions = (found: Findings): Check => ({
+  name: "write, read, delete",
+  fix: "Allow dynamodb:PutItem, GetItem, UpdateItem, DeleteItem and Query on the table to these credentials",
+  run: async () => {
+    const { store } = found.backend!;
+    const key = { pk: "DOCTOR", sk: randomUUID() };
+    const expiresAt = Math.floor(Date.now() / 1000) + 3600;
+    const written = await store.put(key, { probe: true }, { if: "absent", id: key.sk, expiresAt });
+    if (!written.written) throw new Error("an entry could not be written");
+    if ((await store.get(key))?.attributes.probe !== true) throw new Error("an entry just written cannot be read");
+    if (!(await store.delete(key))) throw new Error("an entry just written cannot be deleted");
+    return "a probe entry came and went";
+  },
+});
+
+const protocol: Check = {
+  name: "stdio, both protocol revisions, clean stdout",
+  fix: "Run `stateful-mcp` with LOG_LEVEL=debug and look at what it writes to stderr",
+  run: async () => {
+    const lines = await askOverStdio([
+      {
+        method: "server/discover",
+        params: {
+          _meta: {
+            "io.modelcontextprotocol/protocolVersion": PROTOCOL_REVISIONS[0],
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": { name: "stateful-mcp-doctor", version: VERSION },
+          },
+        },
+      },
+      {
+        method: "initialize",
+        params: {
+          protocolVersion: PROTOCOL_REVISIONS[1],
+          capabilities: {},
+          clientInfo: { name: "stateful-mcp-doctor", version: VERSION },
+        },
+      },
+    ]);
+    for (const { error } of lines)
+      if (error !== undefined) throw new Error(`the server answered ${JSON.stringify(error)}`);
+    return `${PROTOCOL_REVISIONS.join(" and ")}, ${lines.length} answers and nothing else on stdout`;
+  },
+};
+
+interface Answer {
+  jsonrpc?: unknown;
+  id?: unknown;
+  error?: unknown;
+}
+
+/** Starts this program as a client would, sends the requests, and gives back every line of its stdout. */
+async function askOverStdio(requests: readonly object[]): Promise<Answer[]> {
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!], { stdio: ["pipe", "pipe", "pipe"] });
+  const deadline = setTimeout(() => child.kill("SIGKILL"), ANSWER_MS);
+  let output = "";
+  let complaint = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    complaint = text.trim();
+  });
+  child.stdin.on("error", () => {});
+  child.stdin.end(requests.map((request, id) => `${JSON.stringify({ jsonrpc: "2.0", id, ...request })}\n`).join(""));
+  const [code] = await once(child, "close");
+  clearTimeout(deadline);
+  if (code !== EXIT.done)
+    throw new Error(`the server ended with ${code ?? "no answer in time"}: ${complaint.slice(0, 300)}`);
+  const answers = output.split("\n").filter(Boolean).map(parseLine);
+  if (answers.length !== requests.length) throw new Error(`${requests.length} requests got ${answers.length} answers`);
+  return answers;
+}
+
+function parseLine(line: string): Answer {
+  try {
+    const answer = JSON.parse(line) as Answer;
+    if (answer.jsonrpc === "2.0") return answer;
+  } catch {
+    // Said below.
+  }
+  throw new AppError("internal", `stdout carries something that is no protocol: ${JSON.stringify(line.slice(0, 100))}`);
+}

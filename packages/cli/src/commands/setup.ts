@@ -1,0 +1,22 @@
+// `setup`: creates the state table with its TTL. Says what it did; a second run finds everything in place.
+import { loadConfig, openBackend } from "../compose.ts";
+import { EXIT } from "../run.ts";
+
+export async function setup(): Promise<number> {
+  const config = loadConfig();
+  const backend = await openBackend(config);
+  try {
+    if (config.backend === "dynamodb" && backend.client !== undefined) {
+      const { setupTable } = await import("@stateful-mcp/core/dynamodb");
+      await setupTable(backend.client, config.table, say);
+    } else {
+      say(`Nothing to set up for the ${config.backend} backend (${backend.place}).`);
+      say("For a DynamoDB table set MCP_STATE_BACKEND=dynamodb.");
+    }
+  } finally {
+    await backend.close();
+  }
+  return EXIT.done;
+}
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);

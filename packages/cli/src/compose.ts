@@ -1,0 +1,190 @@
+// The only place that turns the process's environment into configuration, a backend and a running App.
+// Commands say what they need; how it is put together is decided here.
+import { readFileSync } from "node:fs";
+import { parseEnv } from "node:util";
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { createLogger } from "@stateful-mcp/adapters/logger";
+import {
+  type Access,
+  type App,
+  AppError,
+  type Config,
+  createApp,
+  isConfigVariable,
+  type Logger,
+  MemoryStore,
+  readConfig,
+  type StateStore,
+} from "@stateful-mcp/core";
+import { messageOf } from "./run.ts";
+import { VERSION } from "./version.ts";
+
+/** A way to reach state: the store, a word on where the data lies, and the client behind it where there is one. */
+export interface Backend {
+  readonly store: StateStore;
+  /** For a person: a directory, or a table and where it is. */
+  readonly place: string;
+  readonly client?: DynamoDBClient;
+  close(): Promise<void>;
+}
+
+export interface Composition {
+  readonly app: App;
+  readonly place: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Configuration from flags, the environment, and `.env` in the working directory, in this order of precedence.
+ * From `.env` only known settings and AWS_* count: a project's file must not steer the runtime in other ways.
+ */
+export function loadConfig(flags: Readonly<Record<string, string | undefined>> = {}): Config {
+  for (const [name, value] of Object.entries(readDotEnv())) {
+    const wanted = isConfigVariable(name) || name.startsWith("AWS_") || name.startsWith("STATEFUL_MCP_");
+    // The AWS SDK looks for its credentials in the process's environment, so this is where they go.
+    if (wanted && process.env[name] === undefined) process.env[name] = value;
+  }
+  const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+  return readConfig({ ...process.env, ...given });
+}
+
+function readDotEnv(): Readonly<Record<string, string | undefined>> {
+  try {
+    return parseEnv(readFileSync(".env", "utf8"));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "EISDIR") return {};
+    throw new AppError("invalid_input", `The file .env cannot be read (${code})`, { cause: error });
+  }
+}
+
+/** JSON lines, or on a terminal a readable form of them. */
+export async function openLogger(config: Config): Promise<Logger> {
+  const { logLevel: level, environment } = config;
+  if (!process.stderr.isTTY) return createLogger({ level, environment });
+  const { default: pretty } = await import("pino-pretty");
+  const stream = pretty({
+    destination: 2,
+    sync: true,
+    messageKey: "message",
+    timestampKey: "timestamp",
+    translateTime: "HH:MM:ss",
+    ignore: "service,environment",
+    singleLine: true,
+  });
+  return createLogger({ level, environment, stream });
+}
+
+/** Connects to where state is kept. Creates no table, except that the embedded engine has its own. */
+export async function openBackend(config: Config): Promise<Backend> {
+  if (config.backend === "memory") {
+    const store = new MemoryStore();
+    return { store, place: "this process's memory: gone when it ends", close: () => store.close() };
+  }
+  const { client, place, close } = config.backend === "local" ? await openEngine(config) : await openTable(config);
+  const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb");
+  const store = new DynamoDBStore({ client, table: config.table });
+  return {
+    store,
+    client,
+    place,
+    close: async () => {
+      await store.close();
+      await close();
+    },
+  };
+}
+
+async function openEngine(config: Config) {
+  const { connectLocalEngine, defaultDataDir } = await import("@stateful-mcp/local");
+  try {
+    const dataDir = config.dataDir ?? defaultDataDir(process.env);
+    // The engine may have to start: meanwhile the client, which is large, is loaded.
+    const [engine, { createDynamoDBClient }] = await Promise.all([
+      connectLocalEngine({ dataDir, tables: [config.table] }),
+      import("@stateful-mcp/core/dynamodb"),
+    ]);
+    const client = createDynamoDBClient({ agent: engine.agent });
+    const close = async () => {
+      client.destroy();
+      await engine.close();
+    };
+    return { client, place: engine.dataDir, close };
+  } catch (error) {
+    throw new AppError("unavailable", messageOf(error), { cause: error });
+  }
+}
+
+async function openTable(config: Config) {
+  const { createDynamoDBClient } = await import("@stateful-mcp/core/dynamodb");
+  const { endpoint, region, profile } = config;
+  // The SDK reads the profile itself; from a flag or .env it has been put where it looks.
+  const client = createDynamoDBClient({
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+  });
+  const place = `DynamoDB table ${config.table} in ${await regionOf(client, profile)}${endpoint ? ` at ${endpoint}` : ""}`;
+  return { client, place, close: async () => client.destroy() };
+}
+
+async function regionOf(client: DynamoDBClient, profile: string | undefined): Promise<string> {
+  try {
+    return await client.config.region();
+  } catch (error) {
+    const hint = profile === undefined ? "" : `, or give the profile ${profile} one`;
+    throw new AppError("invalid_input", `There is no AWS region: set AWS_REGION${hint}`, { cause: error });
+  }
+}
+
+export interface ComposeOptions {
+  access: Access;
+  logger: Logger;
+  /** Creates a missing table of the `dynamodb` backend before anything is served. */
+  createTable?: boolean;
+}
+
+/** A running App on the configured backend, which has answered once. Throws `AppError("unavailable")` when it does not. */
+export async function compose(config: Config, { access, logger, createTable }: ComposeOptions): Promise<Composition> {
+  const backend = await openBackend(config);
+  if (createTable && config.backend === "dynamodb" && backend.client !== undefined) {
+    const { setupTable } = await import("@stateful-mcp/core/dynamodb");
+    await setupTable(backend.client, config.table, (line) => logger.info({ table: config.table }, line));
+  }
+  const { defaultSession, sessionTtlSeconds: ttlSeconds, sessionMaxSeconds: maxSeconds } = config;
+  const { noteMaxBytes, valueMaxBytes, sessionsPerPrincipal, notesPerSession, bodyMaxBytes, callTimeoutMs } = config;
+  const app = createApp({
+    version: VERSION,
+    store: backend.store,
+    backend: config.backend,
+    table: config.table,
+    access,
+    sessions: { ttlSeconds, maxSeconds, ...(defaultSession !== undefined && { defaultSession }) },
+    cache: { ttlSeconds: config.cacheTtlSeconds },
+    limits: { noteMaxBytes, valueMaxBytes, sessionsPerPrincipal, notesPerSession, bodyMaxBytes, callTimeoutMs },
+    allowedHosts: config.allowedHosts,
+    allowedOrigins: config.allowedOrigins,
+    logger,
+  });
+  const close = async () => {
+    await app.close();
+    await backend.close();
+  };
+  try {
+    // A table that is missing must be known now, and not at a user's first call.
+    await app.ready();
+  } catch (error) {
+    await close();
+    throw isMissingTable(error) ? missingTable(config, backend.place, error) : error;
+  }
+  return { app, place: backend.place, close };
+}
+
+const isMissingTable = (error: unknown): boolean =>
+  error instanceof AppError && error.cause instanceof Error && error.cause.name === "ResourceNotFoundException";
+
+const missingTable = ({ table }: Config, place: string, cause: unknown): AppError =>
+  new AppError(
+    "unavailable",
+    `There is no table ${table} (${place}); create it with \`stateful-mcp setup\` or \`stateful-mcp serve --create-table\`, or correct MCP_STATE_TABLE and AWS_REGION`,
+    { cause },
+  );

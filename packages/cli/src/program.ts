@@ -1,0 +1,82 @@
+// The command line: names, options, help. Each command's code is loaded only when it runs.
+import { Command, CommanderError } from "commander";
+import { EXIT } from "./run.ts";
+import { VERSION } from "./version.ts";
+
+const AFTER_HELP = `
+Without a command it serves MCP over stdin and stdout, which is what desktop clients start.
+
+Configuration comes from the environment and from a .env file in the working directory; the environment wins.
+State is kept on this machine unless MCP_STATE_BACKEND=dynamodb.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 the state table cannot be reached.`;
+
+/** Runs the command that the arguments name. Resolves with its exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let code: number = EXIT.done;
+  const program = new Command("stateful-mcp")
+    .description("Durable memory for MCP: sessions, notes, values and cached results that survive restarts.")
+    .version(VERSION, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand(false)
+    .addHelpText("after", AFTER_HELP)
+    .exitOverride()
+    .action(async () => {
+      code = await (await import("./commands/stdio.ts")).stdio();
+    });
+
+  program
+    .command("serve")
+    .description("serve MCP over HTTP, by default on http://127.0.0.1:3333/mcp")
+    .option("--host <host>", "address to listen on (HOST); beyond this machine needs MCP_AUTH_TOKEN")
+    .option("--port <port>", "port to listen on (PORT); 0 takes a free one")
+    .option("--create-table", "create the state table first if it is missing")
+    .option(
+      "--allow-anonymous",
+      "serve without tokens: callers then need unguessable session handles and can list nothing",
+    )
+    .action(async (options) => {
+      code = await (await import("./commands/serve.ts")).serve(options);
+    });
+
+  program
+    .command("setup")
+    .description("create the state table with its TTL; does nothing where it already stands")
+    .action(async () => {
+      code = await (await import("./commands/setup.ts")).setup();
+    });
+
+  program
+    .command("teardown")
+    .description("delete the state table and everything in it, after CONFIRM_DELETE=yes or typing its name")
+    .action(async () => {
+      code = await (await import("./commands/teardown.ts")).teardown();
+    });
+
+  program
+    .command("doctor")
+    .description("check this machine and its configuration, or a running server, and say how to fix what is wrong")
+    .argument("[url]", "a server's MCP endpoint, for example http://127.0.0.1:3333/mcp")
+    .option("--token <token>", "bearer token for that server (default: MCP_AUTH_TOKEN)")
+    .action(async (url: string | undefined, options: { token?: string }) => {
+      const doctor = url === undefined ? import("./commands/doctor.ts") : import("./commands/doctor-url.ts");
+      code = await (await doctor).doctor({ url: url ?? "", ...options });
+    });
+
+  program
+    .command("token")
+    .description("mint a bearer token for MCP_AUTH_TOKEN and print it")
+    .argument("[name]", "whose token it is; each name is a principal of its own")
+    .action(async (name: string | undefined) => {
+      code = await (await import("./commands/token.ts")).token(name);
+    });
+
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    // Commander has printed help, version or its complaint already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    throw error;
+  }
+  return code;
+}

@@ -1,0 +1,198 @@
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { freePort, run, start, startServer, temporaryDirectory } from "./process.ts";
+
+const oneLine = (stderr: string) => {
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+  expect(stderr).not.toMatch(/\n\s+at /);
+};
+
+describe("the command line", () => {
+  it("prints help and version to stdout and ends with 0", async () => {
+    const [help, version] = await Promise.all([run(["--help"]), run(["--version"])]);
+    expect(help.code).toBe(0);
+    for (const command of ["serve", "setup", "teardown", "doctor", "token"])
+      expect(help.stdout).toContain(`  ${command}`);
+    expect(version).toMatchObject({ code: 0, stderr: "" });
+    expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it("ends with 2 for an unknown command or option", async () => {
+    const [command, option] = await Promise.all([run(["sevre"]), run(["serve", "--prot", "1"])]);
+    expect(command.code).toBe(2);
+    expect(command.stderr).toContain("sevre");
+    expect(option.code).toBe(2);
+    expect(option.stderr).toContain("--prot");
+  });
+
+  it("ends with 2 and one line for a bad setting, whatever the command", async () => {
+    const env = { PORT: "high" };
+    for (const ended of await Promise.all([run([], { env }), run(["serve"], { env }), run(["setup"], { env })])) {
+      expect(ended).toMatchObject({ code: 2, stdout: "" });
+      expect(ended.stderr).toBe('stateful-mcp: PORT: "high" is not allowed; expected a whole number from 0 to 65535\n');
+    }
+    const unknown = await run([], { env: { STATEFUL_MCP_DATADIR: "/tmp" } });
+    expect(unknown.code).toBe(2);
+    expect(unknown.stderr).toContain("did you mean STATEFUL_MCP_DATA_DIR?");
+  });
+
+  it("never shows a token that is not allowed", async () => {
+    const ended = await run(["serve"], { env: { MCP_AUTH_TOKEN: "canary" } });
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toContain("MCP_AUTH_TOKEN");
+    expect(ended.stderr + ended.stdout).not.toContain("canary");
+  });
+
+  it("mints a token on stdout, with a name when given one", async () => {
+    const [plain, named, bad] = await Promise.all([run(["token"]), run(["token", "alice"]), run(["token", "a=b"])]);
+    expect(plain.stdout).toMatch(/^[^\s=,]{32,}\n$/);
+    expect(named.stdout).toMatch(/^alice=[^\s=,]{32,}\n$/);
+    expect(bad).toMatchObject({ code: 2, stdout: "" });
+  });
+
+  it("ends with 3 and one line when the table cannot be reached", async () => {
+    const env = {
+      MCP_STATE_BACKEND: "dynamodb",
+      DYNAMODB_ENDPOINT_URL: `http://127.0.0.1:${await freePort()}`,
+      AWS_REGION: "eu-central-1",
+      AWS_ACCESS_KEY_ID: "test",
+      AWS_SECRET_ACCESS_KEY: "test",
+    };
+    for (const ended of await Promise.all([run([], { env }), run(["serve", "--port", "0"], { env })])) {
+      expect(ended).toMatchObject({ code: 3, stdout: "" });
+      oneLine(ended.stderr);
+    }
+  });
+});
+
+describe(".env in the working directory", () => {
+  it("configures the process, and the real environment wins", async () => {
+    const cwd = temporaryDirectory();
+    writeFileSync(join(cwd, ".env"), "ENVIRONMENT=from-file\nPORT=0\nHOST=::nowhere::\n");
+    const server = start(["serve"], { cwd, env: { HOST: "127.0.0.1" } });
+    await server.logged(/"environment":"from-file"/);
+    await server.logged(/"url":"http:\/\/127\.0\.0\.1:/);
+    server.child.kill("SIGTERM");
+    expect((await server.ended).code).toBe(0);
+  });
+
+  it("is checked like the environment", async () => {
+    const cwd = temporaryDirectory();
+    writeFileSync(join(cwd, ".env"), "STATEFUL_MCP_NONSENSE=1\n");
+    const ended = await run([], { cwd });
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toContain("STATEFUL_MCP_NONSENSE");
+  });
+});
+
+describe("serve", () => {
+  it("refuses an address beyond this machine without a token", async () => {
+    for (const host of ["0.0.0.0", "::", "example.com"]) {
+      const ended = await run(["serve", "--port", "0", "--host", host]);
+      expect(ended.code).toBe(2);
+      oneLine(ended.stderr);
+      expect(ended.stderr).toContain("MCP_AUTH_TOKEN");
+      expect(ended.stderr).toContain("--allow-anonymous");
+    }
+  });
+
+  it("listens beyond this machine with tokens, and asks every caller for one", async () => {
+    const token = "0123456789abcdef0123456789abcdef";
+    const server = await startServer(["--host", "0.0.0.0"], { env: { MCP_AUTH_TOKEN: token } });
+    const list = (headers: Record<string, string>) => fetch(`${server.url}/mcp/list_tools`, { headers });
+    const refused = await list({});
+    expect(refused.status).toBe(401);
+    expect(refused.headers.get("www-authenticate")).toMatch(/^Bearer/);
+    expect((await list({ Authorization: `Bearer ${token}` })).status).toBe(200);
+    server.child.kill("SIGTERM");
+    const { code, stderr } = await server.ended;
+    expect(code).toBe(0);
+    expect(stderr).not.toContain(token);
+  });
+
+  it("serves everybody when that is said, but then not the default session", async () => {
+    const server = await startServer(["--host", "0.0.0.0", "--allow-anonymous"]);
+    const response = await callTool(server.url, "add_note", { note: "whose?" });
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(response.status).toBeLessThan(500);
+  });
+
+  it("refuses tokens and --allow-anonymous together", async () => {
+    const ended = await run(["serve", "--allow-anonymous"], { env: { MCP_AUTH_TOKEN: "x".repeat(40) } });
+    expect(ended.code).toBe(2);
+    oneLine(ended.stderr);
+  });
+
+  it("says in one line that the port is in use", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as { port: number };
+    const ended = await run(["serve", "--port", String(port)]);
+    other.close();
+    expect(ended).toMatchObject({ code: 1, stdout: "" });
+    oneLine(ended.stderr);
+    expect(ended.stderr).toContain(`Port ${port} on 127.0.0.1 is in use`);
+  });
+
+  it("says in one line that the host is none of this machine", async () => {
+    const ended = await run(["serve", "--port", "0", "--host", "no-such-host.invalid", "--allow-anonymous"]);
+    expect(ended.code).toBe(2);
+    oneLine(ended.stderr);
+    expect(ended.stderr).toContain("no-such-host.invalid");
+  });
+
+  it.each(["SIGTERM", "SIGINT"] as const)("finishes the call in flight after %s, then ends with 0", async (signal) => {
+    const server = await startServer();
+    const { port } = new URL(server.url);
+    const body = JSON.stringify({ name: "add_note", arguments: { note: "slow" } });
+    const socket = connect(Number(port), "127.0.0.1");
+    let answer = "";
+    socket.setEncoding("utf8").on("data", (text: string) => {
+      answer += text;
+    });
+    socket.write(
+      `POST /mcp/call_tool HTTP/1.1\r\nHost: localhost:${port}\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`,
+    );
+    // The interim answer proves that the server has taken the request.
+    while (!answer.includes("100 Continue")) await once(socket, "data");
+    socket.write(body.slice(0, 10));
+    server.child.kill(signal);
+    await server.logged(/running calls may finish/);
+    await expect(fetch(`${server.url}/healthz`)).rejects.toThrow();
+    socket.write(body.slice(10));
+    await once(socket, "close");
+    expect(answer).toContain("HTTP/1.1 200");
+    expect(answer.toLowerCase()).toContain("connection: close");
+    expect(await server.ended).toMatchObject({ code: 0, stdout: "" });
+  });
+
+  it("says unready to a client that is still connected while it drains", async () => {
+    const server = await startServer();
+    const { port } = new URL(server.url);
+    const socket = connect(Number(port), "127.0.0.1");
+    let answer = "";
+    socket.setEncoding("utf8").on("data", (text: string) => {
+      answer += text;
+    });
+    // The end of the head is missing, so the connection counts as busy.
+    socket.write(`GET /readyz HTTP/1.1\r\nHost: localhost:${port}\r\nX-Slow: `);
+    await fetch(`${server.url}/healthz`);
+    server.child.kill("SIGTERM");
+    await server.logged(/running calls may finish/);
+    socket.write("yes\r\n\r\n");
+    await once(socket, "close");
+    expect(answer).toContain("HTTP/1.1 503");
+    expect((await server.ended).code).toBe(0);
+  });
+});
+
+function callTool(url: string, name: string, input: object): Promise<Response> {
+  return fetch(`${url}/mcp/call_tool`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ name, arguments: input }),
+  });
+}

@@ -1,0 +1,295 @@
+// Every environment variable, once: its name, kind, default and meaning. The README's table and all error messages come
+// from here. Reads the map it is given and never the process, so that whoever composes a process decides what counts.
+import { AppError } from "./errors.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+type Unit = "seconds" | "milliseconds" | "bytes";
+
+interface Variable<T> {
+  readonly name: string;
+  /** Another name for the same thing, from systems people come from. */
+  readonly alias?: string;
+  /** What is allowed, as it stands in the README and after "expected" in an error. */
+  readonly allowed: string;
+  readonly unit?: Unit;
+  /** Written as a user would write it; read by `parse` like any other value. */
+  readonly default?: string;
+  /** What the README shows as the default where that is not one fixed value. */
+  readonly defaultText?: string;
+  /** Its value appears in no message and no log. */
+  readonly secret?: true;
+  readonly description: string;
+  /** Undefined: not an allowed value. */
+  readonly parse: (text: string) => T | undefined;
+}
+
+interface Facts {
+  readonly description: string;
+  readonly alias?: string;
+  readonly unit?: Unit;
+  readonly defaultText?: string;
+  readonly secret?: true;
+}
+
+/** A variable with a default always has a value; one without may be undefined. */
+type Read<V> = V extends Variable<infer T> ? (V extends { readonly default: string } ? T : T | undefined) : never;
+
+const text = (name: string, facts: Facts & { allowed?: string }): Variable<string> => ({
+  name,
+  allowed: facts.allowed ?? "text",
+  parse: (value) => value,
+  ...facts,
+});
+
+const choice = <const T extends string>(name: string, choices: readonly T[], facts: Facts): Variable<T> => ({
+  name,
+  allowed: choices.join(", "),
+  parse: (value) => choices.find((candidate) => candidate === value.toLowerCase()),
+  ...facts,
+});
+
+const integer = (name: string, min: number, max: number, facts: Facts & { orZero?: "never" }): Variable<number> => ({
+  name,
+  allowed: `${facts.orZero === undefined ? "" : `0 (${facts.orZero}) or `}a whole number from ${min} to ${max}`,
+  parse: (value) => {
+    const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+    return (number >= min && number <= max) || (number === 0 && facts.orZero !== undefined) ? number : undefined;
+  },
+  ...facts,
+});
+
+const HOST_NAME = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/;
+
+const hostNames = (name: string, facts: Facts): Variable<readonly string[]> => ({
+  name,
+  allowed: "comma-separated host names without scheme or port, such as app.example",
+  parse: (value) => {
+    const parts = value === "" ? [] : value.split(",").map((part) => part.trim().toLowerCase());
+    return parts.every((part) => HOST_NAME.test(part)) ? parts : undefined;
+  },
+  ...facts,
+});
+
+const url = (name: string, facts: Facts): Variable<string> => ({
+  name,
+  allowed: "an http:// or https:// URL",
+  parse: (value) => (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) ? value : undefined),
+  ...facts,
+});
+
+/** Gives a variable the default that applies when nobody sets it. */
+const or = <T>(value: string, variable: Variable<T>): Variable<T> & { readonly default: string } => ({
+  ...variable,
+  default: value,
+});
+
+const limit = (name: string, key: keyof Limits, min: number, max: number, facts: Facts) =>
+  or(String(DEFAULT_LIMITS[key]), integer(`STATEFUL_MCP_${name}`, min, max, facts));
+
+const TEN_YEARS = 315_360_000;
+
+export const VARIABLES = {
+  backend: or(
+    "local",
+    choice("MCP_STATE_BACKEND", ["local", "dynamodb", "memory"], {
+      description:
+        "Where state is kept: an embedded engine on this machine's disk, a DynamoDB table, or this process's memory alone",
+    }),
+  ),
+  table: or("mcp_state", {
+    ...text("MCP_STATE_TABLE", { alias: "MCP_SESSION_TABLE", description: "Name of the state table" }),
+    allowed: "a DynamoDB table name (3 to 255 letters, digits, `_`, `-`, `.`)",
+    parse: (value) => (/^[A-Za-z0-9_.-]{3,255}$/.test(value) ? value : undefined),
+  }),
+  region: text("AWS_REGION", {
+    defaultText: "the AWS configuration's",
+    description: "AWS region of the table; credentials come from the usual AWS chain",
+  }),
+  profile: text("AWS_PROFILE", {
+    defaultText: "the AWS configuration's",
+    description: "Profile of the shared AWS configuration to use",
+  }),
+  endpoint: url("DYNAMODB_ENDPOINT_URL", {
+    defaultText: "AWS",
+    description: "Another DynamoDB-compatible engine to use with the `dynamodb` backend",
+  }),
+  host: or("127.0.0.1", text("HOST", { description: "Address that `serve` listens on" })),
+  port: or("3333", integer("PORT", 0, 65_535, { description: "Port that `serve` listens on; 0 takes a free one" })),
+  logLevel: or(
+    "info",
+    choice("LOG_LEVEL", ["debug", "info", "warn", "error", "silent"], {
+      description: "Least severe log lines to write",
+    }),
+  ),
+  environment: or(
+    "development",
+    text("ENVIRONMENT", { description: "Name of this deployment, repeated in every log line" }),
+  ),
+  authToken: text("MCP_AUTH_TOKEN", {
+    allowed: "one token of at least 16 characters without spaces, or comma-separated `name=<at least 32 characters>`",
+    secret: true,
+    defaultText: "none: loopback only",
+    description: "Static bearer tokens for HTTP; each name is a principal of its own, a name given twice is a rotation",
+  }),
+  dataDir: text("STATEFUL_MCP_DATA_DIR", {
+    defaultText: "the platform's data directory",
+    allowed: "a directory",
+    description: "Where the `local` backend keeps its data",
+  }),
+  sessionTtlSeconds: integer("STATEFUL_MCP_SESSION_TTL_SECONDS", 60, TEN_YEARS, {
+    orZero: "never",
+    unit: "seconds",
+    defaultText: "0 (never) on `local`, else 86400",
+    description: "How long an unused session lives; each use extends it",
+  }),
+  sessionMaxSeconds: or(
+    String(90 * 86_400),
+    integer("STATEFUL_MCP_SESSION_MAX_SECONDS", 60, TEN_YEARS, {
+      unit: "seconds",
+      description: "How long an expiring session can live at most, however often it is used",
+    }),
+  ),
+  cacheTtlSeconds: or(
+    "900",
+    integer("STATEFUL_MCP_CACHE_TTL_SECONDS", 1, 31_536_000, {
+      unit: "seconds",
+      description: "How long a cached tool result is served",
+    }),
+  ),
+  defaultSession: text("STATEFUL_MCP_DEFAULT_SESSION", {
+    allowed: "a session name",
+    defaultText: "`default` on stdio and local use",
+    description: "Session of calls that name none",
+  }),
+  allowedHosts: or(
+    "",
+    hostNames("STATEFUL_MCP_ALLOWED_HOSTS", {
+      defaultText: "localhost names; any name where tokens are asked for",
+      description: "Names, besides localhost ones, under which HTTP requests may address this server",
+    }),
+  ),
+  allowedOrigins: or(
+    "",
+    hostNames("STATEFUL_MCP_ALLOWED_ORIGINS", {
+      defaultText: "localhost names",
+      description: "Hosts, besides localhost ones, whose web pages may call from a browser",
+    }),
+  ),
+  noteMaxBytes: limit("NOTE_MAX_BYTES", "noteMaxBytes", 1, DEFAULT_LIMITS.noteMaxBytes, {
+    unit: "bytes",
+    description: "Largest note",
+  }),
+  valueMaxBytes: limit("VALUE_MAX_BYTES", "valueMaxBytes", 1, DEFAULT_LIMITS.valueMaxBytes, {
+    unit: "bytes",
+    description: "Largest value, as JSON text",
+  }),
+  sessionsPerPrincipal: limit("SESSIONS_PER_PRINCIPAL", "sessionsPerPrincipal", 1, 100_000, {
+    description: "Live sessions of one caller",
+  }),
+  notesPerSession: limit("NOTES_PER_SESSION", "notesPerSession", 1, 10_000_000, {
+    description: "Notes in one session between two resets",
+  }),
+  bodyMaxBytes: limit("BODY_MAX_BYTES", "bodyMaxBytes", 1024, 64 * 1_048_576, {
+    unit: "bytes",
+    description: "Largest HTTP request body",
+  }),
+  callTimeoutMs: limit("CALL_TIMEOUT_MS", "callTimeoutMs", 100, 900_000, {
+    unit: "milliseconds",
+    description: "How long a call may take before it is answered with an error",
+  }),
+} satisfies Record<string, Variable<unknown>>;
+
+type Values = { readonly [K in keyof typeof VARIABLES]: Read<(typeof VARIABLES)[K]> };
+
+/** Configuration as the product sees it: checked, typed, defaults applied. `sessionTtlSeconds` 0 means never. */
+export interface Config extends Omit<Values, "sessionTtlSeconds"> {
+  readonly sessionTtlSeconds: number;
+}
+
+const table: Readonly<Record<string, Variable<unknown>>> = VARIABLES;
+const names = Object.values(table).flatMap(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
+
+/** True for a variable that this configuration reads. */
+export const isConfigVariable = (name: string): boolean => names.includes(name);
+
+/**
+ * Reads and checks configuration. An empty value counts as not set.
+ * Throws `AppError("invalid_input")` with one line that names the variable, the value (never of a secret) and what is allowed.
+ */
+export function readConfig(environment: Environment): Config {
+  for (const name of Object.keys(environment)) {
+    if (name.startsWith("STATEFUL_MCP_") && !names.includes(name)) throw unknownVariable(name);
+  }
+  const values = Object.fromEntries(
+    Object.entries(table).map(([key, variable]) => [key, readVariable(variable, environment)]),
+  ) as Values;
+  const sessionTtlSeconds = values.sessionTtlSeconds ?? (values.backend === "local" ? 0 : 86_400);
+  if (sessionTtlSeconds > values.sessionMaxSeconds) {
+    throw new AppError(
+      "invalid_input",
+      `STATEFUL_MCP_SESSION_TTL_SECONDS is ${sessionTtlSeconds}, more than STATEFUL_MCP_SESSION_MAX_SECONDS (${values.sessionMaxSeconds})`,
+    );
+  }
+  return { ...values, sessionTtlSeconds };
+}
+
+function readVariable(variable: Variable<unknown>, environment: Environment): unknown {
+  const { name, alias, allowed, secret } = variable;
+  const own = environment[name]?.trim() || undefined;
+  const other = alias === undefined ? undefined : environment[alias]?.trim() || undefined;
+  if (own !== undefined && other !== undefined && own !== other) {
+    throw new AppError(
+      "invalid_input",
+      `${name} and ${alias} are two names of one setting but differ; set one of them`,
+    );
+  }
+  const given = own ?? other;
+  if (given === undefined) return variable.default === undefined ? undefined : variable.parse(variable.default);
+  const value = variable.parse(given);
+  if (value !== undefined) return value;
+  const shown = secret ? "its value" : JSON.stringify(given.slice(0, 100));
+  throw new AppError(
+    "invalid_input",
+    `${own === undefined ? alias : name}: ${shown} is not allowed; expected ${allowed}`,
+  );
+}
+
+function unknownVariable(name: string): AppError {
+  const nearest = names
+    .map((known) => ({ known, distance: editDistance(name, known) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  const hint = nearest !== undefined && nearest.distance <= 6 ? `; did you mean ${nearest.known}?` : "";
+  return new AppError("invalid_input", `${name} is not a setting of this version${hint}`);
+}
+
+/** How many single-character changes turn one text into the other. */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let i = 1; i <= from.length; i++) {
+    const above = row;
+    row = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const change = above[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
+      row[j] = Math.min(change, above[j]! + 1, row[j - 1]! + 1);
+    }
+  }
+  return row[to.length]!;
+}
+
+export interface ConfigRow {
+  readonly variable: string;
+  readonly default: string;
+  readonly allowed: string;
+  readonly description: string;
+}
+
+/** One row per variable, in the order and words of the README's table. */
+export const describeConfig = (): ConfigRow[] =>
+  Object.values(table).map((variable) => ({
+    variable: variable.alias === undefined ? `\`${variable.name}\`` : `\`${variable.name}\` (or \`${variable.alias}\`)`,
+    default: variable.defaultText ?? `\`${variable.default ?? ""}\``,
+    allowed: variable.unit === undefined ? variable.allowed : `${variable.allowed}, in ${variable.unit}`,
+    description: variable.description,
+  }));
