@@ -1,7 +1,7 @@
 // The channel between the benchmark and the processes it starts: named questions over Node's own IPC. Knows nothing of HTTP or MCP.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
+import { resolve } from "node:path";
 import type { LoadPlan, LoadResult, Target } from "./load.ts";
 
 /** What can be asked of a child, and what it answers. */
@@ -69,10 +69,10 @@ export class Child {
   #next = 0;
   readonly #waiting = new Map<number, { resolve: (answer: unknown) => void; reject: (error: Error) => void }>();
 
-  /** Starts `file`, a path relative to this folder. With `piped`, stdin and stdout are the caller's. */
+  /** Starts `file`, a path relative to this folder or absolute. With `piped`, stdin and stdout are the caller's. */
   constructor(file: string, args: readonly string[] = [], options: { piped?: boolean } = {}) {
     const stream = options.piped ? "pipe" : "ignore";
-    this.process = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
+    this.process = fork(resolve(import.meta.dirname, file), args, {
       execArgv: ["--expose-gc"],
       stdio: [stream, stream, "inherit", "ipc"],
     });
@@ -95,8 +95,8 @@ export class Child {
     ...[input]: Questions[Name]["input"] extends undefined ? [] : [Questions[Name]["input"]]
   ): Promise<Questions[Name]["answer"]> {
     const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: (answer) => resolve(answer as Questions[Name]["answer"]), reject });
+    return new Promise((answered, reject) => {
+      this.#waiting.set(id, { resolve: (answer) => answered(answer as Questions[Name]["answer"]), reject });
       this.process.send({ id, name, input } satisfies Question, (error) => error && reject(error));
     });
   }

@@ -1,6 +1,7 @@
 // The load client, in a process of its own so that its CPU is not the server's. Every answer is checked; a wrong one ends the run.
 import { Pool } from "undici";
 import { answerQuestions, cpuMicros } from "./control.ts";
+import { Counters } from "./counters.ts";
 import {
   type Era,
   legacyCall,
@@ -27,7 +28,8 @@ export interface LoadPlan {
 
 /**
  * `constant`: no tool, a GET whose body is "ok". `echo`: the tool `echo`. `increment`: the tool `increment_value`, on one key per
- * connection, or on `sharedKeys` keys that all connections use. `sessions`: like increment, each call in another named session.
+ * connection, or on `sharedKeys` keys that all connections use. `sessions`: each call in a session of its own, of the 2025-era
+ * protocol or named in an increment.
  */
 export type Work =
   | { readonly kind: "constant" }
@@ -117,6 +119,7 @@ async function call(era: Era, { pool, session }: Connection, index: number, numb
       return;
     }
     case "sessions": {
+      if (era === "legacy") return call(era, { pool, session: await openSession(pool) }, index, number, { kind: "echo" }, counters);
       const name = `${work.run}-${number}`;
       const token = work.tokens?.[number % work.tokens.length];
       const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
@@ -142,26 +145,6 @@ function resultOf(body: string, id: number): ToolResult {
   const message = messageOf(body) as { id?: unknown; result?: ToolResult };
   if (message.id !== id || message.result === undefined || message.result.isError) throw new Error(`call ${id} was answered ${body}`);
   return message.result;
-}
-
-/** Every increment answers a value of its own: together they must be exactly 1 to n per key, or an update was lost or doubled. */
-class Counters {
-  readonly #values = new Map<string, number[]>();
-
-  add(key: string, value: unknown): void {
-    if (typeof value !== "number") throw new Error(`increment of ${key} answered ${JSON.stringify(value)}`);
-    const values = this.#values.get(key);
-    if (values === undefined) this.#values.set(key, [value]);
-    else values.push(value);
-  }
-
-  check(): void {
-    for (const [key, values] of this.#values) {
-      values.sort((left, right) => left - right);
-      const wrong = values.findIndex((value, index) => value !== index + 1);
-      if (wrong >= 0) throw new Error(`lost or doubled update on ${key}: ${values[wrong]} where ${wrong + 1} was due`);
-    }
-  }
 }
 
 answerQuestions({ ready: () => ({ port: 0 }), open, run });

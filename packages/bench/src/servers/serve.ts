@@ -1,6 +1,6 @@
 // What every measured HTTP server does around its own app: listens on a free loopback port and answers the benchmark's questions.
 import type { Server } from "node:http";
-import { type AddressInfo } from "node:net";
+import type { AddressInfo } from "node:net";
 import { serve as serveNode } from "@hono/node-server";
 import { answerQuestions } from "../control.ts";
 
