@@ -1,5 +1,4 @@
 // Where the measured processes find their DynamoDB, and what its tables are called.
-import type { DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 
 /** The baselines' table. */
 export const counterTable = "bench_counters";
@@ -7,7 +6,7 @@ export const counterTable = "bench_counters";
 export const stateTable = "bench_state";
 
 /** For the engine on loopback, which takes any credentials. */
-export function clientConfig(endpoint: string | undefined): DynamoDBClientConfig & { endpoint: string } {
+export function clientConfig(endpoint: string | undefined) {
   if (endpoint === undefined) throw new Error("give the engine's endpoint as the first argument");
   return { endpoint, region: "us-east-1", credentials: { accessKeyId: "bench", secretAccessKey: "bench" } };
 }

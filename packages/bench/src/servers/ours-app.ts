@@ -7,7 +7,7 @@ import { echo } from "./echo-tool.ts";
 /** `tokens` in the syntax of MCP_AUTH_TOKEN; without it every caller is the one local principal. */
 export function oursApp(endpoint: string | undefined, tokens?: string): App {
   return createApp({
-    tools: [...builtinTools, echo],
+    tools: [...builtinTools({ backend: "dynamodb", anonymous: false, ttlSeconds: 86_400 }), echo],
     store:
       endpoint === undefined
         ? new MemoryStore()
