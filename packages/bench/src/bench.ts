@@ -94,7 +94,10 @@ export class Bencher {
   }
 
   /** Warms every side, then measures them in turn, round after round. */
-  async inTurn<Sides extends readonly Side[]>(calls: number, ...sides: Sides): Promise<{ [Index in keyof Sides]: Measured }> {
+  async inTurn<Sides extends readonly Side[]>(
+    calls: number,
+    ...sides: Sides
+  ): Promise<{ [Index in keyof Sides]: Measured }> {
     const measured = sides.map((): Measured => ({ cpu: [], rate: [], clientBusy: [] }));
     for (const side of sides) {
       this.progress(`warming ${side.name}`);
@@ -132,7 +135,13 @@ async function cpuOf(servers: readonly Child[]): Promise<number> {
 }
 
 /** CPU per call as an outcome: how many times less ours takes. */
-export function cpuOutcome(measure: string, ours: Measured, name: string, baseline: Measured, atLeast?: number): Outcome {
+export function cpuOutcome(
+  measure: string,
+  ours: Measured,
+  name: string,
+  baseline: Measured,
+  atLeast?: number,
+): Outcome {
   return {
     measure,
     unit: "µs",
@@ -144,7 +153,13 @@ export function cpuOutcome(measure: string, ours: Measured, name: string, baseli
 }
 
 /** Calls per second as an outcome: how many times more ours serves. Says so where the client was the limit. */
-export function rateOutcome(measure: string, ours: Measured, name: string, baseline: Measured, atLeast?: number): Outcome {
+export function rateOutcome(
+  measure: string,
+  ours: Measured,
+  name: string,
+  baseline: Measured,
+  atLeast?: number,
+): Outcome {
   const busy = Math.max(...ours.clientBusy);
   return {
     measure,

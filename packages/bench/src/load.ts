@@ -70,7 +70,8 @@ async function openSession(pool: Pool): Promise<string> {
   const { statusCode, headers, body } = await pool.request({ path: "/mcp", method: "POST", ...legacyInitialize() });
   const text = await body.text();
   const session = headers["mcp-session-id"];
-  if (statusCode !== 200 || typeof session !== "string") throw new Error(`initialize was answered ${statusCode}: ${text}`);
+  if (statusCode !== 200 || typeof session !== "string")
+    throw new Error(`initialize was answered ${statusCode}: ${text}`);
   await post(pool, legacyInitialized(session), 202);
   return session;
 }
@@ -92,7 +93,14 @@ async function run(plan: LoadPlan): Promise<LoadResult> {
   return { seconds, clientBusy: (cpuMicros() - cpuBefore) / 1e6 / seconds };
 }
 
-async function call(era: Era, { pool, session }: Connection, index: number, number: number, work: Work, counters: Counters) {
+async function call(
+  era: Era,
+  { pool, session }: Connection,
+  index: number,
+  number: number,
+  work: Work,
+  counters: Counters,
+) {
   const send = async (tool: string, input: object, headers: Record<string, string> = {}) => {
     const id = number + 1;
     const request = era === "modern" ? modernCall(id, tool, input) : legacyCall(id, session, tool, input);
@@ -119,11 +127,15 @@ async function call(era: Era, { pool, session }: Connection, index: number, numb
       return;
     }
     case "sessions": {
-      if (era === "legacy") return call(era, { pool, session: await openSession(pool) }, index, number, { kind: "echo" }, counters);
+      if (era === "legacy")
+        return call(era, { pool, session: await openSession(pool) }, index, number, { kind: "echo" }, counters);
       const name = `${work.run}-${number}`;
       const token = work.tokens?.[number % work.tokens.length];
       const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-      counters.add(name, (await send("increment_value", { session_id: name, key: "n" }, headers)).structuredContent?.value);
+      counters.add(
+        name,
+        (await send("increment_value", { session_id: name, key: "n" }, headers)).structuredContent?.value,
+      );
     }
   }
 }
@@ -143,7 +155,8 @@ interface ToolResult {
 
 function resultOf(body: string, id: number): ToolResult {
   const message = messageOf(body) as { id?: unknown; result?: ToolResult };
-  if (message.id !== id || message.result === undefined || message.result.isError) throw new Error(`call ${id} was answered ${body}`);
+  if (message.id !== id || message.result === undefined || message.result.isError)
+    throw new Error(`call ${id} was answered ${body}`);
   return message.result;
 }
 

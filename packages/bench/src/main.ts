@@ -54,7 +54,10 @@ if (json !== undefined) {
     outcomes: result.outcomes.map((outcome) => ({ ...outcome, met: met(outcome) })),
   }));
   const machine = { node: process.version, cpu: cpus()[0]?.model, cpus: cpus().length };
-  await writeFile(json, `${JSON.stringify({ date: new Date().toISOString(), machine, settings, results: withVerdict, failures }, null, 2)}\n`);
+  await writeFile(
+    json,
+    `${JSON.stringify({ date: new Date().toISOString(), machine, settings, results: withVerdict, failures }, null, 2)}\n`,
+  );
 }
 
 /** One line that replaces itself; only for a terminal. */
@@ -75,7 +78,8 @@ function bounded(least: number, most: number): (text: string) => number {
 function chosen(text: string): readonly Bench[] {
   return text.split(",").map((id) => {
     const bench = benches.find((candidate) => candidate.id === id.trim().toUpperCase());
-    if (bench === undefined) throw new InvalidArgumentError(`There is no ${id}; choose from ${benches.map((one) => one.id).join(", ")}.`);
+    if (bench === undefined)
+      throw new InvalidArgumentError(`There is no ${id}; choose from ${benches.map((one) => one.id).join(", ")}.`);
     return bench;
   });
 }

@@ -43,7 +43,11 @@ export function table(results: readonly { id: string; outcomes: readonly Outcome
     });
   }
   const widths = headings.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (row: string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd();
+  const line = (row: string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd();
   const rule = widths.map((width) => "─".repeat(width)).join("  ");
   const [head = [], ...body] = rows;
   return [line(head), rule, ...body.map(line), ...(notes.length > 0 ? ["", ...notes] : [])].join("\n");

@@ -1,7 +1,14 @@
 import { createMcpHandler, McpServer, WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/server";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { legacyCall, legacyInitialize, legacyInitialized, messageOf, modernCall, type WireRequest } from "./requests.ts";
+import {
+  legacyCall,
+  legacyInitialize,
+  legacyInitialized,
+  messageOf,
+  modernCall,
+  type WireRequest,
+} from "./requests.ts";
 
 function echoServer(): McpServer {
   const server = new McpServer({ name: "test", version: "0.1.0" });

@@ -12,7 +12,8 @@ export function spread(values: readonly number[]): Spread {
   const bad = sorted.find((value) => !Number.isFinite(value));
   const low = sorted[0];
   const high = sorted.at(-1);
-  if (low === undefined || high === undefined || bad !== undefined) throw new Error(`no spread of [${values.join(", ")}]`);
+  if (low === undefined || high === undefined || bad !== undefined)
+    throw new Error(`no spread of [${values.join(", ")}]`);
   const middle = sorted.length >> 1;
   const upper = sorted[middle] ?? high;
   const median = sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? low) + upper) / 2;

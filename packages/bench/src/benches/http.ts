@@ -43,7 +43,10 @@ export const floor: Bench = {
     const [ours, constant] = await bench.inTurn(
       bench.settings.calls,
       await bench.side("ours", [bench.start("ours.ts")], { ...options, work: echo }),
-      await bench.side("Hono constant", [bench.start("constant.ts")], { ...options, work: () => ({ kind: "constant" }) }),
+      await bench.side("Hono constant", [bench.start("constant.ts")], {
+        ...options,
+        work: () => ({ kind: "constant" }),
+      }),
     );
     return [
       cpuOutcome("echo: CPU per call, 32 connections", ours, "Hono constant", constant, 0.5),

@@ -22,11 +22,18 @@ export const stdio: Bench = {
       // Both are bundled, because that is how ours is shipped.
       const sides = [
         { name: "ours", file: await bundle("stdio-ours.ts", folder), start: [] as number[], cpu: [] as number[] },
-        { name: "bare SDK", file: await bundle("stdio-official.ts", folder), start: [] as number[], cpu: [] as number[] },
+        {
+          name: "bare SDK",
+          file: await bundle("stdio-official.ts", folder),
+          start: [] as number[],
+          cpu: [] as number[],
+        },
       ] as const;
       for (let round = 0; round <= bench.settings.rounds; round++) {
         for (const side of sides) {
-          bench.progress(round === 0 ? `warming ${side.name}` : `round ${round} of ${bench.settings.rounds}: ${side.name}`);
+          bench.progress(
+            round === 0 ? `warming ${side.name}` : `round ${round} of ${bench.settings.rounds}: ${side.name}`,
+          );
           const { startMs, cpu } = await measure(side.file, endpoint, bench.settings.calls);
           if (round === 0) continue;
           side.start.push(startMs);

@@ -1,7 +1,8 @@
 // Baseline: the npm package fastmcp with HTTP streaming, as its documentation starts it.
+
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { once } from "node:events";
 import { FastMCP } from "fastmcp";
 import * as z from "zod";
 import { answerQuestions } from "../control.ts";
