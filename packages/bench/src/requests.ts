@@ -42,7 +42,7 @@ export function legacyInitialize(): WireRequest {
       jsonrpc: "2.0",
       id: 0,
       method: "initialize",
-      params: { protocolVersion: legacyVersion, capabilities: { elicitation: {} }, clientInfo: client },
+      params: { protocolVersion: legacyVersion, capabilities: {}, clientInfo: client },
     }),
   };
 }

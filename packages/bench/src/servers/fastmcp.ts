@@ -7,7 +7,10 @@ import { FastMCP } from "fastmcp";
 import * as z from "zod";
 import { answerQuestions } from "../control.ts";
 
-const server = new FastMCP({ name: "fastmcp", version: "0.1.0" });
+// It warns about every client that declares no capabilities; the benchmark's terminal is no place for that.
+const silent = () => {};
+const logger = { debug: silent, error: silent, info: silent, log: silent, warn: silent };
+const server = new FastMCP({ name: "fastmcp", version: "0.1.0", logger });
 server.addTool({
   name: "echo",
   description: "Returns the text it is given.",
