@@ -17,6 +17,8 @@ export interface ToolCall {
   /** The client program's name and version, as it gave them. */
   readonly client?: string;
   readonly signal?: AbortSignal;
+  /** The 2025-era transport session the call came in, if it came in one. */
+  readonly transportSession?: string | undefined;
   /** The caller's own identity for this call, when it did not come as the argument `idempotency_key`. */
   readonly idempotencyKey?: string | undefined;
 }
@@ -57,7 +59,8 @@ async function run(runtime: CallRuntime, call: ToolCall, fields: LogFields): Pro
   if (!tool) throw unknownTool(runtime.tools, call.name);
   const { session_id: sessionId, idempotency_key: givenKey, ...input } = parseInput(tool, call.arguments);
   const key = typeof givenKey === "string" ? givenKey : call.idempotencyKey;
-  const caller = { principal: call.principal, client: (call.client ?? "").slice(0, 200) };
+  const { principal, transportSession } = call;
+  const caller = { principal, transportSession, client: (call.client ?? "").slice(0, 200) };
   let sessionName = "";
   if (tool.session !== "none") {
     sessionName = runtime.state.forCaller(caller).session(typeof sessionId === "string" ? sessionId : undefined).id;

@@ -84,6 +84,7 @@ function buildServer(runtime: CallRuntime, options: McpOptions, running: (delta:
         principal: principalOf(context),
         client: clientOf(server, context),
         signal: context.mcpReq.signal,
+        transportSession: context.sessionId,
         idempotencyKey: metaText(context, IDEMPOTENCY_META_KEY),
       });
       return {

@@ -3,6 +3,7 @@ import {
   type AuthInfo,
   createMcpHandler,
   hostHeaderValidationResponse,
+  isLegacyRequest,
   localhostAllowedHostnames,
   type McpServerFactory,
   originValidationResponse,
@@ -13,6 +14,7 @@ import { AppError, ERROR_CODES } from "../errors.ts";
 import type { Principal } from "../principal.ts";
 import { type Access, authenticate, challengeFor } from "./auth.ts";
 import { readJson } from "./body.ts";
+import { LegacyHttp } from "./legacy.ts";
 import { PRINCIPAL_KEY, wireTools } from "./mcp.ts";
 
 export interface RouterOptions {
@@ -40,8 +42,16 @@ export interface Router {
 export function createRouter(options: RouterOptions): Router {
   const { runtime, access } = options;
   const handler = createMcpHandler(options.mcp, {
-    legacy: "stateless",
+    legacy: "reject",
     onerror: (error) => runtime.logger.debug({ err: error.message }, "rejected"),
+  });
+  const { state, logger } = runtime;
+  const legacy = new LegacyHttp({
+    sessions: state.legacySessions,
+    events: state.events,
+    factory: options.mcp,
+    logger,
+    inBackground: (work) => state.inBackground(work),
   });
   const app = new Hono();
   const principalOf = (c: Context): Principal => authenticate(access, c.req.header("authorization"));
@@ -93,7 +103,7 @@ export function createRouter(options: RouterOptions): Router {
       scopes: [],
       extra: { [PRINCIPAL_KEY]: principal },
     };
-    if (c.req.method !== "POST") return handler.fetch(c.req.raw, { authInfo });
+    if (c.req.method !== "POST") return legacy.fetch(c.req.raw, { principal, authInfo }, undefined);
     let parsedBody: unknown;
     try {
       parsedBody = await readJson(c.req.raw, options.bodyMaxBytes);
@@ -102,6 +112,8 @@ export function createRouter(options: RouterOptions): Router {
       const code = error.code === "invalid_input" ? -32_700 : -32_000;
       return c.json({ jsonrpc: "2.0", error: { code, message: error.message }, id: null }, error.status as 400);
     }
+    if (await isLegacyRequest(c.req.raw, parsedBody))
+      return legacy.fetch(c.req.raw, { principal, authInfo }, parsedBody);
     return handler.fetch(c.req.raw, { authInfo, parsedBody });
   });
 
@@ -116,7 +128,10 @@ export function createRouter(options: RouterOptions): Router {
 
   return {
     fetch: async (request) => app.fetch(request),
-    close: () => handler.close(),
+    close: async () => {
+      legacy.close();
+      await handler.close();
+    },
   };
 }
 

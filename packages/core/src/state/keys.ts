@@ -33,3 +33,18 @@ export const SHARED_OWNER = "shared";
 export const principalOfPartition = (pk: string): string => pk.split("#", 2)[1] ?? "";
 
 export const claimKey = (principal: string, hash: string): Key => ({ pk: `P#${principal}#I#${hash}`, sk: "C" });
+
+export const legacySessionKey = (principal: string, id: string): Key => ({
+  pk: principalPartition(principal),
+  sk: `X#${encode(id)}`,
+});
+/** A message left for the instance that waits for it. */
+export const legacyMessageKey = (principal: string, id: string, address: string): Key => ({
+  pk: `P#${principal}#X#${encode(id)}`,
+  sk: `A#${encode(address)}`,
+});
+export const eventsPartition = (principal: string, id: string, stream: string): string =>
+  `P#${principal}#X#${encode(id)}#E#${encode(stream)}`;
+/** Parts of events that are too large for one entry. */
+export const eventPartsPartition = (principal: string, id: string, stream: string): string =>
+  `${eventsPartition(principal, id, stream)}#P`;

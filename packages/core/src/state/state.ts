@@ -1,5 +1,6 @@
 // State as a whole: composes sessions, notes, values and cached results over one store, and gives each call a view that acts
 // for its principal alone.
+import { createHash } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
@@ -7,7 +8,9 @@ import type { Principal } from "../principal.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { ResultCache } from "./cache.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { EventLog } from "./events.ts";
 import { Idempotency, type KeyedCall } from "./idempotency.ts";
+import { LegacySessions } from "./legacy-sessions.ts";
 import { DenseLog } from "./log.ts";
 import { Notes } from "./notes.ts";
 import { EntryWriter } from "./operations.ts";
@@ -33,6 +36,8 @@ export interface Caller {
   readonly principal: Principal;
   /** The client program's name and version, as it gave them. */
   readonly client: string;
+  /** The 2025-era transport session the call came in, if it came in one. */
+  readonly transportSession?: string | undefined;
   /** Present when the call carries an idempotency key: its writes are made under this identity. */
   readonly keyed?: KeyedCall | undefined;
 }
@@ -49,6 +54,8 @@ export class State {
   readonly values: Values;
   readonly cache: ResultCache;
   readonly idempotency: Idempotency;
+  readonly legacySessions: LegacySessions;
+  readonly events: EventLog;
   /** Background work that nobody waits for: sweeping what a reset made unreachable. */
   readonly #background = new Set<Promise<unknown>>();
   readonly #sweeps = new Set<NodeJS.Timeout>();
@@ -73,6 +80,8 @@ export class State {
     });
     this.notes = new Notes(this.log, clock, limits);
     this.values = new Values({ store, writer: this.writer, clock, limits });
+    this.legacySessions = new LegacySessions(store, clock);
+    this.events = new EventLog(store, clock);
     const inBackground = this.inBackground.bind(this);
     this.cache = new ResultCache({ store, clock, limits, inBackground });
   }
@@ -118,7 +127,8 @@ export class CallerState {
   }
 
   /**
-   * The session a call means: the one it names, else the operator's default, else `default` for local use.
+   * The session a call means: the one it names, else the operator's default, else `default` for local use, else the one that
+   * belongs to its 2025-era transport session (a name like any other: its first write creates it).
    * @throws AppError `invalid_input` when none of these gives one.
    */
   session(given?: string): SessionHandle {
@@ -129,7 +139,8 @@ export class CallerState {
         "This server is open to everybody, so only handles from create_session work here: pass one as session_id.",
       );
     }
-    const id = given ?? this.#state.settings.defaultSession ?? (principal.kind === "local" ? "default" : undefined);
+    const implied = principal.kind === "local" ? "default" : sessionOfTransport(this.#caller.transportSession);
+    const id = given ?? this.#state.settings.defaultSession ?? implied;
     if (id === undefined) {
       throw new AppError(
         "invalid_input",
@@ -194,4 +205,9 @@ export class CallerState {
       ...(last && rest.length > sessions.length && { nextCursor: encodeCursor([last.activeAtMs, last.id]) }),
     };
   }
+}
+
+/** A name derived one way: whoever reads it in a result learns nothing of the transport session's own id. */
+function sessionOfTransport(id: string | undefined): string | undefined {
+  return id && `chat-${createHash("sha256").update(id).digest("hex").slice(0, 16)}`;
 }

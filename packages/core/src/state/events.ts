@@ -1,0 +1,117 @@
+// The messages of a 2025-era stream, kept so that a client whose connection broke reads on elsewhere: a dense log per stream, so
+// that nothing is missing and nothing comes twice. Knows no HTTP.
+import { type Clock, epochSeconds } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { Entry, StateStore } from "../stores/state-store.ts";
+import { eventPartsPartition, eventsPartition, sequenceText } from "./keys.ts";
+import { DenseLog, type LogPlace, sequenceOf } from "./log.ts";
+import { mintGeneration } from "./session.ts";
+
+/** UTF-16 units per part: at most 48 KB as UTF-8, so that a part stays under an entry's bound. */
+const PART_UNITS = 16_000;
+const EVENTS_PER_STREAM = 1_000_000_000;
+/** A client that has been away for longer makes its call again. */
+const CALL_STREAM_SECONDS = 3600;
+const PAGE = 50;
+
+export interface StreamEvent {
+  readonly sequence: number;
+  /** The JSON-RPC message as JSON text. */
+  readonly message: string;
+}
+
+/** One session's stream. */
+export interface StreamPlace {
+  readonly principal: string;
+  readonly session: string;
+  readonly stream: string;
+  /**
+   * Epoch seconds: the session's hard end for a stream that is appended to as long as the session lives, so that its numbering
+   * cannot begin again. Undefined for a stream that ends with its call: an hour after each event.
+   */
+  readonly expiresAt?: number | undefined;
+}
+
+export class EventLog {
+  readonly #store: StateStore;
+  readonly #log: DenseLog;
+  readonly #clock: Clock;
+
+  constructor(store: StateStore, clock: Clock) {
+    this.#store = store;
+    this.#log = new DenseLog(store);
+    this.#clock = clock;
+  }
+
+  /** Appends a message; resolves to its sequence. A large one is laid down in parts first, then becomes visible as one event. */
+  async append(stream: StreamPlace, message: string): Promise<number> {
+    const id = mintGeneration();
+    const expiresAt = stream.expiresAt ?? epochSeconds(this.#clock) + CALL_STREAM_SECONDS;
+    const parts = message.length <= PART_UNITS ? 0 : Math.ceil(message.length / PART_UNITS);
+    for (let part = 0; part < parts; part++) {
+      const key = { pk: partsPartition(stream), sk: `${id}#${sequenceText(part)}` };
+      // Parts are kept as JSON strings: one may end inside a surrogate pair, which alone is no valid text.
+      const text = JSON.stringify(message.slice(part * PART_UNITS, (part + 1) * PART_UNITS));
+      await this.#store.put(key, { text }, { if: "absent", id: `${id}.${part}`, expiresAt });
+    }
+    const attributes = parts === 0 ? { message } : { parts, id };
+    return this.#log.append(placeOf(stream), attributes, { id, expiresAt, maxEntries: EVENTS_PER_STREAM });
+  }
+
+  /** The last sequence in the stream. */
+  tail(stream: StreamPlace): Promise<number> {
+    return this.#log.tail(placeOf(stream));
+  }
+
+  /**
+   * Up to 50 events after a sequence, in order.
+   * @throws AppError `not_found` when events after it have been removed: to go on would hide a gap.
+   */
+  async read(stream: StreamPlace, after: number): Promise<StreamEvent[]> {
+    const place = placeOf(stream);
+    const page = await this.#log.read(place, { after, limit: PAGE });
+    const events: StreamEvent[] = [];
+    for (const entry of page.entries) {
+      const sequence = sequenceOf(place, entry);
+      if (sequence !== after + events.length + 1) throw cannotResume();
+      events.push({ sequence, message: await this.#messageOf(stream, entry) });
+    }
+    return events;
+  }
+
+  /** Removes events up to a sequence, in the background of whoever keeps the stream short. The newest must stay. */
+  async trim(stream: StreamPlace, upTo: number): Promise<void> {
+    const place = placeOf(stream);
+    for (;;) {
+      const page = await this.#log.read(place, { limit: PAGE });
+      const old = page.entries.filter((entry) => sequenceOf(place, entry) <= upTo);
+      for (const entry of old) await this.#store.delete(entry.key);
+      if (old.length < PAGE) return;
+    }
+  }
+
+  async #messageOf(stream: StreamPlace, entry: Entry): Promise<string> {
+    const { message, id, parts } = entry.attributes;
+    if (message !== undefined) return String(message);
+    const texts: string[] = [];
+    for (let part = 0; part < Number(parts); part++) {
+      const found = await this.#store.get({ pk: partsPartition(stream), sk: `${id}#${sequenceText(part)}` });
+      if (!found) throw cannotResume();
+      texts.push(JSON.parse(String(found.attributes.text)) as string);
+    }
+    return texts.join("");
+  }
+}
+
+export const cannotResume = (): AppError =>
+  new AppError(
+    "not_found",
+    "This stream cannot be resumed: what came after the given event is no longer kept. Start a new one.",
+  );
+
+const placeOf = ({ principal, session, stream }: StreamPlace): LogPlace => ({
+  pk: eventsPartition(principal, session, stream),
+  prefix: "",
+});
+const partsPartition = ({ principal, session, stream }: StreamPlace): string =>
+  eventPartsPartition(principal, session, stream);
