@@ -7,6 +7,7 @@ import { pooledFactory } from "./http/mcp.ts";
 import { createRouter } from "./http/router.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
+import type { Principal } from "./principal.ts";
 import { State } from "./state/state.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -54,8 +55,8 @@ export interface App {
   readonly tools: readonly Tool[];
   /** The same app with these options instead: how an adapter binds a store, access and a logger. */
   with(options: AppOptions): App;
-  /** Answers any HTTP request to the app's routes. */
-  fetch(request: Request): Promise<Response>;
+  /** Answers any HTTP request to the app's routes. `carried`: who calls, for `access: { mode: "carrier" }`. */
+  fetch(request: Request, carried?: Principal): Promise<Response>;
   /** Builds MCP servers for a connection without HTTP, such as stdio. They act for the local principal. */
   readonly mcp: McpServerFactory;
   /** Runs one tool call through the pipeline. @throws AppError */

@@ -67,6 +67,8 @@ function describeAccess(access: Access): string {
       return "this machine, without a token";
     case "tokens":
       return "callers with a bearer token from MCP_AUTH_TOKEN";
+    case "carrier":
+      return "callers that whoever carries their requests has authenticated";
     case "anonymous":
       return "everybody, without a token: only unguessable session handles work, nothing can be listed";
   }

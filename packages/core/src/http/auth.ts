@@ -3,9 +3,13 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { AppError } from "../errors.ts";
 import { ANONYMOUS_PRINCIPAL, LOCAL_PRINCIPAL, makePrincipal, type Principal } from "../principal.ts";
 
-/** Who may call. `local`: everybody who reaches this server is the one local user. `anonymous`: everybody, and nobody knows whom. */
+/**
+ * Who may call. `local`: everybody who reaches this server is the one local user. `anonymous`: everybody, and nobody knows whom.
+ * `carrier`: whoever carries the request here has authenticated it and says as whom, as an API gateway's authorizer does.
+ */
 export type Access =
   | { readonly mode: "local" }
+  | { readonly mode: "carrier" }
   | { readonly mode: "anonymous" }
   | { readonly mode: "tokens"; readonly tokens: TokenTable };
 
@@ -40,14 +44,25 @@ export function parseTokens(text: string): TokenTable {
     : [["default", trimmed] as const];
   return {
     entries: pairs.map(([name, token]) => ({
-      principal: makePrincipal("token", TOKEN_ISSUER, name),
+      principal: tokenPrincipal(name),
       hash: hashOf(token),
     })),
   };
 }
 
+/** The principal of a named token, wherever it was checked: the same name is the same principal on every deploy target. */
+export const tokenPrincipal = (name: string, scopes?: readonly string[]): Principal =>
+  makePrincipal("token", TOKEN_ISSUER, name, scopes);
+
 /** @throws AppError `unauthenticated`. */
-export function authenticate(access: Access, authorization: string | null | undefined): Principal {
+export function authenticate(access: Access, authorization: string | null | undefined, carried?: Principal): Principal {
+  if (access.mode === "carrier") {
+    if (carried) return carried;
+    throw new AppError(
+      "unauthenticated",
+      "The request arrived without the identity that its carrier has to establish.",
+    );
+  }
   if (access.mode === "local") return LOCAL_PRINCIPAL;
   if (access.mode === "anonymous") return ANONYMOUS_PRINCIPAL;
   const token = /^Bearer ([^\s]+)$/i.exec(authorization ?? "")?.[1];

@@ -34,8 +34,13 @@ export interface RouterOptions {
   draining: () => boolean;
 }
 
+/** What travels beside a request: never part of it, so no client can send it. */
+interface Bindings {
+  Bindings: { carried: Principal | undefined };
+}
+
 export interface Router {
-  fetch(request: Request): Promise<Response>;
+  fetch(request: Request, carried?: Principal): Promise<Response>;
   close(): Promise<void>;
 }
 
@@ -53,8 +58,9 @@ export function createRouter(options: RouterOptions): Router {
     logger,
     inBackground: (work) => state.inBackground(work),
   });
-  const app = new Hono();
-  const principalOf = (c: Context): Principal => authenticate(access, c.req.header("authorization"));
+  const app = new Hono<Bindings>();
+  const principalOf = (c: Context<Bindings>): Principal =>
+    authenticate(access, c.req.header("authorization"), c.env.carried);
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => health(c, options, { status: "ready" }));
@@ -127,7 +133,7 @@ export function createRouter(options: RouterOptions): Router {
   app.onError((thrown, c) => problem(c, asAppError(thrown, options)));
 
   return {
-    fetch: async (request) => app.fetch(request),
+    fetch: async (request, carried) => app.fetch(request, { carried }),
     close: async () => {
       legacy.close();
       await handler.close();
