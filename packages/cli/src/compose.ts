@@ -152,6 +152,7 @@ export async function compose(config: Config, { access, logger, createTable }: C
   }
   const { defaultSession, sessionTtlSeconds: ttlSeconds, sessionMaxSeconds: maxSeconds } = config;
   const { noteMaxBytes, valueMaxBytes, sessionsPerPrincipal, notesPerSession, bodyMaxBytes, callTimeoutMs } = config;
+  const { callsPerMinute } = config;
   const app = createApp({
     version: VERSION,
     store: backend.store,
@@ -160,7 +161,15 @@ export async function compose(config: Config, { access, logger, createTable }: C
     access,
     sessions: { ttlSeconds, maxSeconds, ...(defaultSession !== undefined && { defaultSession }) },
     cache: { ttlSeconds: config.cacheTtlSeconds },
-    limits: { noteMaxBytes, valueMaxBytes, sessionsPerPrincipal, notesPerSession, bodyMaxBytes, callTimeoutMs },
+    limits: {
+      noteMaxBytes,
+      valueMaxBytes,
+      sessionsPerPrincipal,
+      notesPerSession,
+      callsPerMinute,
+      bodyMaxBytes,
+      callTimeoutMs,
+    },
     allowedHosts: config.allowedHosts,
     allowedOrigins: config.allowedOrigins,
     logger,

@@ -105,6 +105,7 @@ export function createApp(options: AppOptions = {}): App {
     tools: toolMap(tools),
     state,
     logger,
+    callsPerMinute: limits.callsPerMinute,
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
   };
   const mcp = pooledFactory(runtime, { name, version, instructions: INSTRUCTIONS });

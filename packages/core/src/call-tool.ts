@@ -2,10 +2,12 @@
 import { randomUUID } from "node:crypto";
 import type * as z from "zod";
 import { AppError } from "./errors.ts";
+import { authorize } from "./http/auth.ts";
 import type { LogFields, Logger } from "./logger.ts";
 import type { Principal } from "./principal.ts";
 import type { KeyedCall } from "./state/idempotency.ts";
 import { principalPartition, SHARED_OWNER } from "./state/keys.ts";
+import { ALL_TOOLS } from "./state/rate-limit.ts";
 import type { Caller, State } from "./state/state.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 
@@ -33,6 +35,8 @@ export interface CallRuntime {
   readonly tools: ReadonlyMap<string, Tool>;
   readonly state: State;
   readonly logger: Logger;
+  /** Calls a principal may make per minute over the whole fleet; 0: as many as it likes. */
+  readonly callsPerMinute: number;
   /** How long results of cached tools are kept, unless a tool says otherwise. */
   readonly cacheTtlSeconds: number;
 }
@@ -57,6 +61,8 @@ export async function callTool(runtime: CallRuntime, call: ToolCall): Promise<To
 async function run(runtime: CallRuntime, call: ToolCall, fields: LogFields): Promise<ToolResult> {
   const tool = runtime.tools.get(call.name);
   if (!tool) throw unknownTool(runtime.tools, call.name);
+  authorize(call.principal, tool.scope);
+  await admit(runtime, call.principal, tool);
   const { session_id: sessionId, idempotency_key: givenKey, ...input } = parseInput(tool, call.arguments);
   const key = typeof givenKey === "string" ? givenKey : call.idempotencyKey;
   const { principal, transportSession } = call;
@@ -124,6 +130,11 @@ async function throughCache(
   const call = { owner, tool: tool.name, toolVersion: version, arguments: input, ttlSeconds, staleSeconds };
   const { result, cached } = await runtime.state.cache.get(call, compute);
   return { ...result, cached };
+}
+
+async function admit({ state, callsPerMinute }: CallRuntime, principal: Principal, tool: Tool): Promise<void> {
+  if (callsPerMinute > 0) await state.rateLimits.admit(principal.id, ALL_TOOLS, callsPerMinute);
+  if (tool.callsPerMinute) await state.rateLimits.admit(principal.id, tool.name, tool.callsPerMinute);
 }
 
 export function unknownTool(tools: ReadonlyMap<string, Tool>, name: string): AppError {

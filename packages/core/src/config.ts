@@ -133,6 +133,43 @@ export const VARIABLES = {
     defaultText: "none: loopback only",
     description: "Static bearer tokens for HTTP; each name is a principal of its own, a name given twice is a rotation",
   }),
+  authTokenFile: text("STATEFUL_MCP_AUTH_TOKEN_FILE", {
+    allowed: "a file",
+    defaultText: "none",
+    description: "File with tokens as in MCP_AUTH_TOKEN, one per line; read again when it changes",
+  }),
+  oauthIssuer: url("STATEFUL_MCP_OAUTH_ISSUER", {
+    defaultText: "none",
+    description: "Issuer of the OAuth access tokens to accept, exactly as its tokens name it",
+  }),
+  oauthAudience: text("STATEFUL_MCP_OAUTH_AUDIENCE", {
+    defaultText: "none",
+    description: "What the tokens' audience must contain, usually this server's public /mcp URL",
+  }),
+  oauthClients: or("", {
+    ...text("STATEFUL_MCP_OAUTH_CLIENTS", {
+      allowed: "comma-separated client ids",
+      defaultText: "any",
+      description: "Clients whose tokens are accepted; required when there is no audience (Amazon Cognito)",
+    }),
+    parse: (value) =>
+      value
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== ""),
+  } as Variable<readonly string[]>),
+  oauthRequireScopes: or(
+    "false",
+    choice("STATEFUL_MCP_OAUTH_REQUIRE_SCOPES", ["true", "false"], {
+      description: "Whether a token without any of this server's scopes is refused",
+    }),
+  ),
+  principalClaim: or(
+    "sub",
+    text("STATEFUL_MCP_PRINCIPAL_CLAIM", {
+      description: "Claim of an OAuth token that says whose sessions these are; a team's claim shares them",
+    }),
+  ),
   dataDir: text("STATEFUL_MCP_DATA_DIR", {
     defaultText: "the platform's data directory",
     allowed: "a directory",
@@ -190,6 +227,10 @@ export const VARIABLES = {
   }),
   notesPerSession: limit("NOTES_PER_SESSION", "notesPerSession", 1, 10_000_000, {
     description: "Notes in one session between two resets",
+  }),
+  callsPerMinute: limit("CALLS_PER_MINUTE", "callsPerMinute", 0, 1_000_000, {
+    defaultText: "0 (no limit)",
+    description: "Calls of one caller per minute, over all processes together",
   }),
   bodyMaxBytes: limit("BODY_MAX_BYTES", "bodyMaxBytes", 1024, 64 * 1_048_576, {
     unit: "bytes",

@@ -9,6 +9,8 @@ export interface Limits {
   sessionsPerPrincipal: number;
   /** Notes in one session between two resets. */
   notesPerSession: number;
+  /** Calls of one principal per minute, over the whole fleet; 0: no limit. */
+  callsPerMinute: number;
   /** Bytes of one request body. */
   bodyMaxBytes: number;
   /** Milliseconds a call may take before it is answered with an error. */
@@ -21,6 +23,8 @@ export const DEFAULT_LIMITS: Limits = {
   valueMaxBytes: 60_000,
   sessionsPerPrincipal: 500,
   notesPerSession: 100_000,
+  // Counting costs a write unit per call or less, so it is the operator's choice.
+  callsPerMinute: 0,
   bodyMaxBytes: 1_048_576,
   // Hosts give up on a tool call after about 60 s: answer before they do.
   callTimeoutMs: 50_000,

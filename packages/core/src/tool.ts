@@ -52,6 +52,10 @@ export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z
   /** What `run` resolves to. `session_id` is added by the server. */
   output: O;
   annotations?: ToolAnnotations;
+  /** What a caller's token must allow. Default: `read` for a tool with `readOnlyHint`, else `write`. */
+  scope?: string;
+  /** Calls of this tool per minute and principal, over the whole fleet. Default: only the server's limit for all tools. */
+  callsPerMinute?: number;
   /** Whether the tool works on a session: `optional` (default) takes one when given, `required` insists, `none` has nothing to do with any. */
   session?: "optional" | "required" | "none";
   /** Keeps results and answers equal calls from them; `cached` is added to the output. Only for tools with `session: "none"`. */
@@ -70,6 +74,8 @@ export interface Tool {
   readonly title: string;
   readonly description: string;
   readonly annotations: Required<ToolAnnotations>;
+  readonly scope: string;
+  readonly callsPerMinute: number | undefined;
   readonly session: "optional" | "required" | "none";
   readonly cache: ToolCache | undefined;
   readonly idempotent: boolean;
@@ -82,6 +88,7 @@ export interface Tool {
 }
 
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+const SCOPE = /^[A-Za-z0-9_.:-]{1,64}$/;
 const RESERVED_ARGUMENTS = ["session_id", "idempotency_key"] as const;
 
 const SESSION_ARGUMENT = z
@@ -103,6 +110,8 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(definit
   const wrong = (why: string) => new TypeError(`The tool ${JSON.stringify(name)} cannot be defined: ${why}`);
   if (!NAME.test(name)) throw wrong("its name must be 1 to 64 letters, digits, '_', '-' or '.'.");
   if (description.trim() === "") throw wrong("it needs a description, which is what a model decides by.");
+  if (definition.scope !== undefined && !SCOPE.test(definition.scope))
+    throw wrong("its scope must be 1 to 64 letters, digits, '_', '-', '.' or ':'.");
   for (const reserved of RESERVED_ARGUMENTS)
     if (reserved in definition.input.shape)
       throw wrong(`its input must not define ${reserved}, which the server adds.`);
@@ -131,6 +140,8 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(definit
       idempotentHint: annotations.idempotentHint ?? readOnlyHint,
       openWorldHint: annotations.openWorldHint ?? false,
     },
+    scope: definition.scope ?? (readOnlyHint ? "read" : "write"),
+    callsPerMinute: definition.callsPerMinute,
     session,
     cache: definition.cache,
     idempotent: definition.idempotent ?? false,

@@ -48,3 +48,8 @@ export const eventsPartition = (principal: string, id: string, stream: string): 
 /** Parts of events that are too large for one entry. */
 export const eventPartsPartition = (principal: string, id: string, stream: string): string =>
   `${eventsPartition(principal, id, stream)}#P`;
+
+export const rateWindowKey = (principal: string, bucket: string, window: number): Key => ({
+  pk: `P#${principal}#L#${encode(bucket)}`,
+  sk: String(window),
+});

@@ -14,6 +14,7 @@ import { LegacySessions } from "./legacy-sessions.ts";
 import { DenseLog } from "./log.ts";
 import { Notes } from "./notes.ts";
 import { EntryWriter } from "./operations.ts";
+import { RateLimits } from "./rate-limit.ts";
 import { checkSessionId, isHandle, mintHandle, type Session, type SessionSettings, Sessions } from "./session.ts";
 import { inIdentity, ownerOf, SessionHandle } from "./session-handle.ts";
 import { sweepSession } from "./sweep.ts";
@@ -56,6 +57,7 @@ export class State {
   readonly idempotency: Idempotency;
   readonly legacySessions: LegacySessions;
   readonly events: EventLog;
+  readonly rateLimits: RateLimits;
   /** Background work that nobody waits for: sweeping what a reset made unreachable. */
   readonly #background = new Set<Promise<unknown>>();
   readonly #sweeps = new Set<NodeJS.Timeout>();
@@ -82,6 +84,7 @@ export class State {
     this.values = new Values({ store, writer: this.writer, clock, limits });
     this.legacySessions = new LegacySessions(store, clock);
     this.events = new EventLog(store, clock);
+    this.rateLimits = new RateLimits(store, clock);
     const inBackground = this.inBackground.bind(this);
     this.cache = new ResultCache({ store, clock, limits, inBackground });
   }
