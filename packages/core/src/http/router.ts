@@ -201,7 +201,7 @@ function calledTools(body: unknown, { tools }: CallRuntime): Tool[] {
   const messages: unknown[] = Array.isArray(body) ? body : [body];
   return messages.flatMap((message) => {
     const { method, params } = (message ?? {}) as { method?: unknown; params?: { name?: unknown } };
-    const tool = method === "tools/call" ? tools.get(String(params?.name)) : undefined;
+    const tool = method === "tools/call" && typeof params?.name === "string" ? tools.get(params.name) : undefined;
     return tool ? [tool] : [];
   });
 }

@@ -130,10 +130,13 @@ export class Values {
     principal: string,
     session: Session,
     key: string,
-    by: number,
+    given: number,
     operation?: Operation,
   ): Promise<{ value: number; version: number }> {
     checkValueKey(key);
+    if (!fitsNumber(given))
+      throw new AppError("invalid_input", `by must be 0, or of a size from 1e-128 to 1e125; ${given} is not.`);
+    const by = given + 0; // The engine knows no -0.
     const write = (sum: number, versions: number) =>
       this.#writer.write(
         valueKey(principal, session.id, session.generation, key),
