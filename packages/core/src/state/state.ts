@@ -106,7 +106,7 @@ export class State {
   sweepLater(owner: string, session: string, generation: string): void {
     const timer = setTimeout(() => {
       this.#sweeps.delete(timer);
-      this.inBackground(sweepSession(this.store, owner, session, generation));
+      this.inBackground(sweepSession(this, owner, session, generation));
     }, this.limits.callTimeoutMs + SWEEP_MARGIN_MS);
     timer.unref();
     this.#sweeps.add(timer);
