@@ -106,7 +106,7 @@ export class State {
   sweepLater(owner: string, session: string, generation: string): void {
     const timer = setTimeout(() => {
       this.#sweeps.delete(timer);
-      this.inBackground(sweepSession(this, owner, session, generation));
+      this.inBackground(sweepSession(this.store, owner, session, generation));
     }, this.limits.callTimeoutMs + SWEEP_MARGIN_MS);
     timer.unref();
     this.#sweeps.add(timer);
@@ -196,16 +196,18 @@ export class CallerState {
         "Sessions of an open server cannot be listed. Keep the handle that create_session gave.",
       );
     const all = await this.#state.sessions.list(principal.id);
+    let top = all[0]?.activeAtMs ?? 0;
     let rest = all;
     if (options.cursor !== undefined) {
-      const [activeAtMs, id] = decodeCursor(options.cursor, ["number", "string"]);
-      rest = all.filter((one) => one.activeAtMs < activeAtMs || (one.activeAtMs === activeAtMs && one.id > id));
+      const [cursorTop, activeAtMs, id] = decodeCursor(options.cursor, ["number", "number", "string"]);
+      top = cursorTop;
+      rest = all.sort(listedFrom(top)).filter((one) => listedFrom(top)({ activeAtMs, id }, one) < 0);
     }
     const sessions = rest.slice(0, options.limit);
     const last = sessions.at(-1);
     return {
       sessions,
-      ...(last && rest.length > sessions.length && { nextCursor: encodeCursor([last.activeAtMs, last.id]) }),
+      ...(last && rest.length > sessions.length && { nextCursor: encodeCursor([top, last.activeAtMs, last.id]) }),
     };
   }
 }
@@ -214,3 +216,16 @@ export class CallerState {
 function sessionOfTransport(id: string | undefined): string | undefined {
   return id && `chat-${createHash("sha256").update(id).digest("hex").slice(0, 16)}`;
 }
+
+/**
+ * The order of a listing whose first page began at `top`: latest activity first, then those used since, by when. A session that
+ * is used while the pages are read moves towards their end, so that no page misses it.
+ */
+const listedFrom =
+  (top: number) =>
+  (a: Pick<Session, "activeAtMs" | "id">, b: Pick<Session, "activeAtMs" | "id">): number => {
+    const [aMoved, bMoved] = [a.activeAtMs > top, b.activeAtMs > top];
+    if (aMoved !== bMoved) return aMoved ? 1 : -1;
+    const later = aMoved ? a.activeAtMs - b.activeAtMs : b.activeAtMs - a.activeAtMs;
+    return later || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+  };

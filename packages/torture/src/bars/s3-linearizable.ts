@@ -203,7 +203,8 @@ async function isSeen(cluster: Cluster, bug: keyof typeof PLANTED, random: Rando
   let seen = false;
   await inParallel(Array.from({ length: HISTORIES_PER_BUG }), AT_ONCE, async (_, at) => {
     if (seen) return;
-    seen ||= (await oneHistory(crowd, `${bug} ${at}`, random.fork(at), tally)) !== undefined;
+    const wrong = await oneHistory(crowd, `${bug} ${at}`, random.fork(at), tally);
+    if (wrong !== undefined) seen = true;
   });
   await crowd.leave();
   return seen;
