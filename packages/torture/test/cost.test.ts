@@ -1,11 +1,18 @@
 // What one operation costs, in read and write request units, on the engine that reports exact capacity. Items of up to 1 KB.
 import { type App, createApp, LOCAL_PRINCIPAL } from "@stateful-mcp/core";
 import { DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
-import { type Consumed, type Engine, findDynoxide, recordConsumedCapacity, startDynoxide } from "@stateful-mcp/core/testing/engines";
+import {
+  type Consumed,
+  type Engine,
+  findDynoxide,
+  recordConsumedCapacity,
+  startDynoxide,
+} from "@stateful-mcp/core/testing/engines";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const found = findDynoxide();
-if ("missing" in found) process.stderr.write(`SKIPPED: the cost of operations is not measured, because ${found.missing}.\n`);
+if ("missing" in found)
+  process.stderr.write(`SKIPPED: the cost of operations is not measured, because ${found.missing}.\n`);
 
 describe.skipIf("missing" in found)("cost per operation", () => {
   const TABLE = "costs";
@@ -76,8 +83,16 @@ describe.skipIf("missing" in found)("cost per operation", () => {
   });
 
   test("incrementing a value costs 1 read and 1 write", async () => {
-    expect(await costOf("increment_value", { session_id, key: "number" })).toEqual({ reads: 1, writes: 1, requests: 2 });
-    expect(await costOf("increment_value", { session_id, key: "number" })).toEqual({ reads: 1, writes: 1, requests: 2 });
+    expect(await costOf("increment_value", { session_id, key: "number" })).toEqual({
+      reads: 1,
+      writes: 1,
+      requests: 2,
+    });
+    expect(await costOf("increment_value", { session_id, key: "number" })).toEqual({
+      reads: 1,
+      writes: 1,
+      requests: 2,
+    });
   });
 
   test("getting a value costs 2 reads", async () => {

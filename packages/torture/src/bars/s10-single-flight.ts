@@ -5,7 +5,7 @@ import { defineBar } from "../bars.ts";
 import { WRITES } from "../fault-proxy.ts";
 import { Fleet, type Member } from "../fleet.ts";
 import type { Random } from "../random.ts";
-import { type Run, RunCounter } from "./run-counter.ts";
+import { type Run, RunCounter } from "../run-counter.ts";
 import { Cluster, callServer, inParallel, LEASE_MS, type Reply, TABLE, Tally } from "./support-b.ts";
 
 const PROCESSES = 4;
@@ -69,8 +69,14 @@ async function killedHolder(rig: Rig, round: number): Promise<void> {
     const reply = await waiting[at];
     const tookMs = performance.now() - killed;
     tally.count();
-    tally.expect(reply !== undefined && answerIn(reply) === next.answer, () => `${id}: a waiter got ${JSON.stringify(reply)}.`);
-    tally.expect(tookMs < LEASE_MS + SLACK_MS, () => `${id}: a killed holder delayed a waiter by ${Math.round(tookMs)} ms.`);
+    tally.expect(
+      reply !== undefined && answerIn(reply) === next.answer,
+      () => `${id}: a waiter got ${JSON.stringify(reply)}.`,
+    );
+    tally.expect(
+      tookMs < LEASE_MS + SLACK_MS,
+      () => `${id}: a killed holder delayed a waiter by ${Math.round(tookMs)} ms.`,
+    );
     tally.expect(counter.of(id).length === 2, () => `${id} was computed ${counter.of(id).length} times, not twice.`);
   });
 }
@@ -92,7 +98,10 @@ async function pausedHolder(rig: Rig, round: number): Promise<void> {
     for (const member of [holder, ...others]) {
       const seen = answerIn(await ask(member, id));
       tally.count();
-      tally.expect(seen === expected, () => `${id}: after the holder woke up there is "${seen}" and not "${expected}".`);
+      tally.expect(
+        seen === expected,
+        () => `${id}: after the holder woke up there is "${seen}" and not "${expected}".`,
+      );
     }
   });
   tally.expect(fleet.live.length === PROCESSES, () => "A process has ended by itself.");

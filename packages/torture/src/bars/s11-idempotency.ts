@@ -6,7 +6,7 @@ import { defineBar } from "../bars.ts";
 import { WRITES } from "../fault-proxy.ts";
 import { Fleet, type Member } from "../fleet.ts";
 import type { Random } from "../random.ts";
-import { RunCounter } from "./run-counter.ts";
+import { RunCounter } from "../run-counter.ts";
 import { Cluster, callServer, inParallel, isOpen, type Reply, type Result, resend, TABLE, Tally } from "./support-b.ts";
 
 const PROCESSES = 4;
@@ -91,7 +91,13 @@ class Servers {
 }
 
 /** Sends one key several times, some together and some after each other, and checks that there is one answer. */
-async function tryKey(call: Keyed, { sends }: Scale, servers: Servers, random: Random, tally: Tally): Promise<Result | undefined> {
+async function tryKey(
+  call: Keyed,
+  { sends }: Scale,
+  servers: Servers,
+  random: Random,
+  tally: Tally,
+): Promise<Result | undefined> {
   const together = random.int(1, sends);
   const settle = () => resend(() => servers.send(random, call));
   const replies = await Promise.all(Array.from({ length: together }, settle));
@@ -101,7 +107,10 @@ async function tryKey(call: Keyed, { sends }: Scale, servers: Servers, random: R
     tally.expect(isOpen(reply) || "result" in reply, () => `${call.key} (${call.tool}): ${JSON.stringify(reply)}`);
   }
   const answers = new Set(replies.flatMap((reply) => ("result" in reply ? [JSON.stringify(reply.result)] : [])));
-  tally.expect(answers.size <= 1, () => `${call.key} (${call.tool}) was answered in ${answers.size} ways: ${[...answers]}`);
+  tally.expect(
+    answers.size <= 1,
+    () => `${call.key} (${call.tool}) was answered in ${answers.size} ways: ${[...answers]}`,
+  );
   const other = await resend(() => servers.send(random, call, call.otherArgs));
   const refused = "code" in other && other.code === "key_reused";
   tally.expect(refused || isOpen(other), () => `${call.key} with other arguments: ${JSON.stringify(other)}`);
@@ -115,7 +124,13 @@ async function ask(servers: Servers, random: Random, tool: string, args: Result)
   throw new Error(`${tool}: ${reply.message}`);
 }
 
-async function allPages(servers: Servers, random: Random, tool: string, args: Result, field: string): Promise<unknown[]> {
+async function allPages(
+  servers: Servers,
+  random: Random,
+  tool: string,
+  args: Result,
+  field: string,
+): Promise<unknown[]> {
   const entries: unknown[] = [];
   let cursor: unknown;
   do {
@@ -129,7 +144,13 @@ async function allPages(servers: Servers, random: Random, tool: string, args: Re
 const countOf = <T>(list: readonly T[], wanted: T): number => list.filter((one) => one === wanted).length;
 
 /** Counts each key's effect where it stands: exactly one. */
-async function checkEffects(calls: readonly Keyed[], answers: ReadonlyMap<string, Result>, servers: Servers, random: Random, tally: Tally) {
+async function checkEffects(
+  calls: readonly Keyed[],
+  answers: ReadonlyMap<string, Result>,
+  servers: Servers,
+  random: Random,
+  tally: Tally,
+) {
   const of = (tool: Kind) => calls.filter((call) => call.tool === tool && answers.has(call.key));
   const notes = await allPages(servers, random, "get_notes", { session_id: SESSION }, "notes");
   const numbers = Map.groupBy(notes, (note) => note);
@@ -142,37 +163,63 @@ async function checkEffects(calls: readonly Keyed[], answers: ReadonlyMap<string
   for (const [counter, increments] of Map.groupBy(of("increment_value"), ({ args }) => args.key)) {
     const { value, version } = await ask(servers, random, "get_value", { session_id: SESSION, key: counter });
     const sum = increments.reduce((total, { args }) => total + Number(args.by), 0);
-    tally.expect(value === sum && version === increments.length, () => `${counter} is ${value} after ${version} writes, not ${sum} after ${increments.length}.`);
+    tally.expect(
+      value === sum && version === increments.length,
+      () => `${counter} is ${value} after ${version} writes, not ${sum} after ${increments.length}.`,
+    );
     const versions = new Set(increments.map(({ key }) => answers.get(key)?.version));
     tally.expect(versions.size === increments.length, () => `${counter}: two increments were told the same version.`);
   }
   for (const { key, args } of of("store_value")) {
     const { value, version } = await ask(servers, random, "get_value", { session_id: SESSION, key: args.key });
-    tally.expect(value === args.value && version === 1, () => `${key}: stored ${JSON.stringify(value)} at version ${version}.`);
+    tally.expect(
+      value === args.value && version === 1,
+      () => `${key}: stored ${JSON.stringify(value)} at version ${version}.`,
+    );
   }
   const sessions = (await allPages(servers, random, "list_sessions", {}, "sessions")) as { session_id: string }[];
   const handles = sessions.map((session) => session.session_id).filter((id) => id !== SESSION);
   const created = of("create_session").map(({ key }) => String(answers.get(key)?.session_id));
-  for (const handle of created) tally.expect(countOf(handles, handle) === 1, () => `The session ${handle} was created and is not there.`);
-  tally.expect(handles.length === created.length, () => `${handles.length} sessions stand there for ${created.length} keys.`);
+  for (const handle of created)
+    tally.expect(countOf(handles, handle) === 1, () => `The session ${handle} was created and is not there.`);
+  tally.expect(
+    handles.length === created.length,
+    () => `${handles.length} sessions stand there for ${created.length} keys.`,
+  );
 }
 
 /** An effect outside: at least one run, never two at a time, and the answer is that of a run that really was. */
-function checkRuns(calls: readonly Keyed[], answers: ReadonlyMap<string, Result>, counter: RunCounter, tally: Tally): number {
+function checkRuns(
+  calls: readonly Keyed[],
+  answers: ReadonlyMap<string, Result>,
+  counter: RunCounter,
+  tally: Tally,
+): number {
   let repeated = 0;
   for (const { key } of calls.filter(({ tool }) => tool === "charge")) {
     const runs = counter.of(key);
     repeated += Math.max(0, runs.length - 1);
-    const overlap = runs.some((run, at) => at > 0 && (runs[at - 1]?.endedMs ?? Number.POSITIVE_INFINITY) > run.startedMs);
+    const overlap = runs.some(
+      (run, at) => at > 0 && (runs[at - 1]?.endedMs ?? Number.POSITIVE_INFINITY) > run.startedMs,
+    );
     tally.expect(!overlap, () => `${key} ran twice at the same time.`);
     const receipt = answers.get(key)?.receipt;
-    tally.expect(receipt === undefined || runs.some((run) => run.answer === receipt), () => `${key}: no run gave ${receipt}.`);
+    tally.expect(
+      receipt === undefined || runs.some((run) => run.answer === receipt),
+      () => `${key}: no run gave ${receipt}.`,
+    );
   }
   return repeated;
 }
 
 /** A process that slept through its claim wakes up with an answer of its own: the recorded one stays. */
-async function staleCompletion(servers: Servers, counter: RunCounter, random: Random, tally: Tally, round: number): Promise<void> {
+async function staleCompletion(
+  servers: Servers,
+  counter: RunCounter,
+  random: Random,
+  tally: Tally,
+  round: number,
+): Promise<void> {
   const [sleeper, ...others] = random.shuffle(servers.fleet.live);
   if (!sleeper) throw new Error("A process is needed.");
   const ids = Array.from({ length: HELD }, (_, at) => `held ${round}.${at}`);
@@ -189,9 +236,14 @@ async function staleCompletion(servers: Servers, counter: RunCounter, random: Ra
   sleeper.process.resume();
   for (const [at, id] of ids.entries()) {
     const replies = [await early[at], await later[at], await send(sleeper, id), await send(random.pick(others), id)];
-    const receipts = replies.map((reply) => (reply && "result" in reply ? reply.result.receipt : JSON.stringify(reply)));
+    const receipts = replies.map((reply) =>
+      reply && "result" in reply ? reply.result.receipt : JSON.stringify(reply),
+    );
     tally.count();
-    tally.expect(new Set(receipts).size === 1 && receipts[0] === second[at]?.answer, () => `${id}: a stale completion shows: ${receipts}`);
+    tally.expect(
+      new Set(receipts).size === 1 && receipts[0] === second[at]?.answer,
+      () => `${id}: a stale completion shows: ${receipts}`,
+    );
   }
 }
 
@@ -228,7 +280,12 @@ export default defineBar<Scale>({
     await checkEffects(calls, answers, servers, dice, tally);
     const repeated = checkRuns(calls, answers, counter, tally);
     for (let round = 0; round < scale.pauses; round++) await staleCompletion(servers, counter, dice, tally, round);
-    const faults = { ...proxy.faults, kill: servers.kills, pause: scale.pauses, "outside effect repeated after a kill": repeated };
+    const faults = {
+      ...proxy.faults,
+      kill: servers.kills,
+      pause: scale.pauses,
+      "outside effect repeated after a kill": repeated,
+    };
     await proxy.close();
     return tally.outcome(faults);
   },

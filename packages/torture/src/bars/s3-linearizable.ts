@@ -6,9 +6,21 @@ import { firstFailure, type Verdict } from "../checkers/linearizability.ts";
 import { checkNotes, type NotesInput, type NotesOutput } from "../checkers/notes.ts";
 import { checkRegister, type RegisterInput, type RegisterOutput } from "../checkers/register.ts";
 import { History } from "../history.ts";
+import { PLANTED } from "../planted-stores.ts";
 import type { Random } from "../random.ts";
-import { PLANTED } from "./planted-stores.ts";
-import { addAll, Cluster, callApp, type Instance, inParallel, isOpen, type Reply, type Result, ROUGH, resend, Tally } from "./support-b.ts";
+import {
+  addAll,
+  Cluster,
+  callApp,
+  type Instance,
+  inParallel,
+  isOpen,
+  type Reply,
+  type Result,
+  ROUGH,
+  resend,
+  Tally,
+} from "./support-b.ts";
 
 const INSTANCES = 4;
 const CLIENTS = 4;
@@ -165,7 +177,10 @@ async function notesHistory(crowd: Crowd, name: string, random: Random, unexpect
       await history.record(name, input, async () => {
         const reply = await crowd.call(NOTES_TOOLS[input.op], args);
         if (input.op === "reset" && "result" in reply)
-          tally.expect(Number(reply.result.cleared) <= appends, () => `${name}: cleared more notes than were ever added.`);
+          tally.expect(
+            Number(reply.result.cleared) <= appends,
+            () => `${name}: cleared more notes than were ever added.`,
+          );
         return notesOutput(input, reply, unexpected);
       });
     }
@@ -199,7 +214,9 @@ function explain<I, O>(name: string, verdict: Verdict<I, O> | undefined): string
 
 /** Runs histories against a store with a bug until one shows it. True when one did. */
 async function isSeen(cluster: Cluster, bug: keyof typeof PLANTED, random: Random, tally: Tally): Promise<boolean> {
-  const crowd = await Crowd.gather(cluster, random.fork("instances"), (store) => PLANTED[bug](store, random.fork("bug")));
+  const crowd = await Crowd.gather(cluster, random.fork("instances"), (store) =>
+    PLANTED[bug](store, random.fork("bug")),
+  );
   let seen = false;
   await inParallel(Array.from({ length: HISTORIES_PER_BUG }), AT_ONCE, async (_, at) => {
     if (seen) return;

@@ -39,7 +39,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
       await call("add_note", { session_id, note: "old" });
       await call("store_value", { session_id, key: "key", value: "old" });
     },
-    lives: async (call, id) => (await field(call("get_notes", { session_id: handle(id) }), "notes")) !== "session_not_found",
+    lives: async (call, id) =>
+      (await field(call("get_notes", { session_id: handle(id) }), "notes")) !== "session_not_found",
     gone: Object.fromEntries(
       Object.entries({
         get_notes: {},
@@ -55,7 +56,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
       }).map(([tool, args]) => [
         tool,
         async (call: Call, id: string) =>
-          (await field(call(tool.replace(" again", ""), { ...args, session_id: handle(id) }), "notes")) === "session_not_found",
+          (await field(call(tool.replace(" again", ""), { ...args, session_id: handle(id) }), "notes")) ===
+          "session_not_found",
       ]),
     ),
   },
@@ -69,20 +71,26 @@ const KINDS: Readonly<Record<string, Kind>> = {
     },
     lives: async (call, id) => (await field(call("session_info", { session_id: id }), "notes")) === 1,
     gone: {
-      get_notes: async (call, id) => ((await field(call("get_notes", { session_id: id }), "notes")) as unknown[]).length === 0,
-      get_value: async (call, id) => (await field(call("get_value", { session_id: id, key: "key" }), "found")) === false,
-      list_values: async (call, id) => ((await field(call("list_values", { session_id: id }), "values")) as unknown[]).length === 0,
+      get_notes: async (call, id) =>
+        ((await field(call("get_notes", { session_id: id }), "notes")) as unknown[]).length === 0,
+      get_value: async (call, id) =>
+        (await field(call("get_value", { session_id: id, key: "key" }), "found")) === false,
+      list_values: async (call, id) =>
+        ((await field(call("list_values", { session_id: id }), "values")) as unknown[]).length === 0,
       session_info: async (call, id) => (await field(call("session_info", { session_id: id }), "created_at")) === null,
       list_sessions: async (call, id) => {
         const list = (await field(call("list_sessions", { limit: 1000 }), "sessions")) as { session_id: string }[];
         return !list.some((one) => one.session_id === id);
       },
       reset_session: async (call, id) => (await field(call("reset_session", { session_id: id }), "cleared")) === 0,
-      delete_session: async (call, id) => (await field(call("delete_session", { session_id: id }), "deleted")) === false,
-      delete_value: async (call, id) => (await field(call("delete_value", { session_id: id, key: "key" }), "deleted")) === false,
+      delete_session: async (call, id) =>
+        (await field(call("delete_session", { session_id: id }), "deleted")) === false,
+      delete_value: async (call, id) =>
+        (await field(call("delete_value", { session_id: id, key: "key" }), "deleted")) === false,
       // From here on the name is written to, and begins a new life without anything of the old one.
       add_note: async (call, id) => (await field(call("add_note", { session_id: id, note: "new" }), "count")) === 1,
-      increment_value: async (call, id) => (await field(call("increment_value", { session_id: id, key: "number" }), "value")) === 1,
+      increment_value: async (call, id) =>
+        (await field(call("increment_value", { session_id: id, key: "number" }), "value")) === 1,
       store_value: async (call, id) =>
         (await field(call("store_value", { session_id: id, key: "key", value: 1, if_version: 0 }), "version")) === 1,
     },
@@ -98,8 +106,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
       delete_value: async (call, id) => (await field(call("delete_value", value(id)), "deleted")) === false,
       "store_value at the old version": async (call, id) =>
         (await field(call("store_value", { ...value(id), value: 1, if_version: 1 }), "version")) === "conflict",
-      "get_value after refused writes": async (call, id) => (await field(call("get_value", value(id)), "found")) === false,
-      increment_value: async (call, id) => (await field(call("increment_value", { ...value(id), by: 2 }), "value")) === 2,
+      "get_value after refused writes": async (call, id) =>
+        (await field(call("get_value", value(id)), "found")) === false,
+      increment_value: async (call, id) =>
+        (await field(call("increment_value", { ...value(id), by: 2 }), "value")) === 2,
       "get_value of the new life": async (call, id) => (await field(call("get_value", value(id)), "value")) === 2,
     },
   },
@@ -148,7 +158,14 @@ interface Scale {
   readonly skewMs: number;
 }
 
-async function round(scale: Scale, clock: MovedClock, random: Random, at: number, call: Call, tally: Tally): Promise<void> {
+async function round(
+  scale: Scale,
+  clock: MovedClock,
+  random: Random,
+  at: number,
+  call: Call,
+  tally: Tally,
+): Promise<void> {
   const entries = Object.entries(KINDS).flatMap(([name, kind]) =>
     Array.from({ length: scale.perKind }, (_, serial) => ({ name, kind, id: `${name.split(" ")[1]}-${at}-${serial}` })),
   );
@@ -159,7 +176,7 @@ async function round(scale: Scale, clock: MovedClock, random: Random, at: number
     if (which % 2 === 0) tally.expect(await kind.lives(call, id), () => `${name} (${id}) is gone before its time.`);
   });
   // With skewed clocks only what expired over 10 s ago, by the true time, has to be gone for everybody.
-  const graceSeconds = scale.skewMs === 0 ? 0 : (scale.skewMs / 1000) + 10;
+  const graceSeconds = scale.skewMs === 0 ? 0 : scale.skewMs / 1000 + 10;
   clock.advance(TTL_SECONDS + STALE_SECONDS + graceSeconds + random.int(1, 5));
   await inParallel(entries, AT_ONCE, async ({ name, kind, id }) => {
     for (const [tool, probe] of Object.entries(kind.gone)) {

@@ -94,7 +94,11 @@ async function controlShows(cluster: Cluster): Promise<boolean> {
 }
 
 function pickTwo(instances: readonly Instance[], random: Random): [Call, Call] {
-  const [writer, reader] = random.shuffle(instances).map(({ app }): Call => (name, args) => callApp(app, name, args));
+  const [writer, reader] = random.shuffle(instances).map(
+    ({ app }): Call =>
+      (name, args) =>
+        callApp(app, name, args),
+  );
   if (!writer || !reader) throw new Error("Two instances are needed.");
   return [writer, reader];
 }

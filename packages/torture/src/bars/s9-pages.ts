@@ -1,7 +1,6 @@
 // S9: a listing read page by page is complete although others write meanwhile, and a tampered cursor is refused or stays inside
 // the caller's own list. Cases are drawn by fast-check, so a failure comes back as its smallest form.
-import { type App, AppError, type Principal } from "@stateful-mcp/core";
-import { LOCAL_PRINCIPAL } from "@stateful-mcp/core";
+import { type App, AppError, LOCAL_PRINCIPAL, type Principal } from "@stateful-mcp/core";
 import fc from "fast-check";
 import { defineBar } from "../bars.ts";
 import { Cluster, type Result, Tally } from "./support-b.ts";
@@ -50,7 +49,8 @@ const LISTS: Readonly<Record<string, List>> = {
     tool: "list_values",
     args: { session_id, prefix: "k/é #" },
     ids: (page) => (page.values as { key: string }[]).map(({ key }) => key),
-    add: async (world, serial) => void (await call(world, "store_value", { session_id, key: `k/é #${two(serial)}`, value: serial })),
+    add: async (world, serial) =>
+      void (await call(world, "store_value", { session_id, key: `k/é #${two(serial)}`, value: serial })),
     // Neighbours come and go on both sides of every entry, and the entry itself is written again.
     disturb: async (world, serial) => {
       await call(world, "store_value", { session_id, key: `k/é #${two(serial)}!`, value: 0 });
@@ -108,7 +108,11 @@ async function listAll(world: World, list: List, { limits, disturbances, entries
     // Bounded, because a list that grows with every page need not end: 2 more of 12 at most are then still to come.
     if (page > 200) throw new Error("The pages do not end.");
     const limit = limits[page % limits.length] as number;
-    const answer = await call(page % 2 === 0 ? world : { ...world, app: world.other }, list.tool, { ...list.args, limit, ...(cursor !== undefined && { cursor }) });
+    const answer = await call(page % 2 === 0 ? world : { ...world, app: world.other }, list.tool, {
+      ...list.args,
+      limit,
+      ...(cursor !== undefined && { cursor }),
+    });
     const ids = list.ids(answer);
     if (ids.length > limit) throw new Error(`A page of at most ${limit} held ${ids.length}.`);
     listed.push(...ids);
@@ -141,7 +145,8 @@ async function checkForged(world: World, list: List, own: ReadonlySet<string>, c
     if (foreign !== undefined) throw new Error(`The cursor ${cursor} led to ${foreign}, which is not in the list.`);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    if (error.code !== "invalid_input") throw new Error(`The cursor ${cursor} was answered with ${error.code}.`, { cause: error });
+    if (error.code !== "invalid_input")
+      throw new Error(`The cursor ${cursor} was answered with ${error.code}.`, { cause: error });
   }
 }
 
@@ -172,7 +177,12 @@ async function check(world: World, one: Case): Promise<void> {
     await checkForged(world, elsewhere, await everything(world, elsewhere), good);
 }
 
-const principalOf = (serial: number): Principal => ({ ...LOCAL_PRINCIPAL, id: `principal${serial}`, kind: "token", subject: `caller ${serial}` });
+const principalOf = (serial: number): Principal => ({
+  ...LOCAL_PRINCIPAL,
+  id: `principal${serial}`,
+  kind: "token",
+  subject: `caller ${serial}`,
+});
 
 export default defineBar<{ cases: number }>({
   id: "S9",
@@ -190,7 +200,11 @@ export default defineBar<{ cases: number }>({
     });
     const result = await fc.check(property, { numRuns: scale.cases, seed: random.seed });
     const { counterexample, errorInstance } = result;
-    tally.expect(!result.failed, () => `${String(errorInstance)} Smallest case: ${JSON.stringify(counterexample)}, path ${result.counterexamplePath}`);
+    tally.expect(
+      !result.failed,
+      () =>
+        `${String(errorInstance)} Smallest case: ${JSON.stringify(counterexample)}, path ${result.counterexamplePath}`,
+    );
     return tally.outcome({});
   },
 });

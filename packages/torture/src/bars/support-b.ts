@@ -1,10 +1,24 @@
 // What several bars share: apps over one table as independent instances, calls with an answer or a reason, and a tally.
 import { setTimeout as sleep } from "node:timers/promises";
-import { type App, AppError, type AppOptions, type Clock, createApp, LOCAL_PRINCIPAL, type StateStore } from "@stateful-mcp/core";
+import {
+  type App,
+  AppError,
+  type AppOptions,
+  type Clock,
+  createApp,
+  LOCAL_PRINCIPAL,
+  type StateStore,
+} from "@stateful-mcp/core";
 import { DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
-import { type Engine, findDynoxide, loopbackClient, startDynalite, startDynoxide } from "@stateful-mcp/core/testing/engines";
-import type { Progress } from "../progress.ts";
+import {
+  type Engine,
+  findDynoxide,
+  loopbackClient,
+  startDynalite,
+  startDynoxide,
+} from "@stateful-mcp/core/testing/engines";
 import { FaultProxy, type Rule, WRITES } from "../fault-proxy.ts";
+import type { Progress } from "../progress.ts";
 import type { Random } from "../random.ts";
 
 export const TABLE = "torture";
@@ -181,7 +195,11 @@ export function addAll(sum: Record<string, number>, more: Readonly<Record<string
 }
 
 /** Runs the tasks with at most `width` of them under way, in order of their start. */
-export async function inParallel<T>(items: readonly T[], width: number, task: (item: T, at: number) => Promise<void>): Promise<void> {
+export async function inParallel<T>(
+  items: readonly T[],
+  width: number,
+  task: (item: T, at: number) => Promise<void>,
+): Promise<void> {
   let next = 0;
   const worker = async () => {
     while (next < items.length) {

@@ -1,9 +1,9 @@
 // Serves a bar's own tools as a process: the endpoint and table in the environment, the port as the argument. The bar answers
 // each run of a tool over HTTP when it likes, so that it counts the runs and decides how long they take.
-import { createApp, type Tool } from "@stateful-mcp/core";
-import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+
 import { serveNode } from "@stateful-mcp/adapters/node";
-import { silentLogger } from "@stateful-mcp/core";
+import { createApp, silentLogger, type Tool } from "@stateful-mcp/core";
+import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
 
 function setting(name: string): string {
   const value = process.env[name];

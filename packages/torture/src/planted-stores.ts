@@ -1,6 +1,6 @@
 // Stores that are wrong in one way each, as a missing condition would make them. A bar that does not see them is blind.
 import type { Entry, StateStore, UpdateOptions } from "@stateful-mcp/core";
-import type { Random } from "../random.ts";
+import type { Random } from "./random.ts";
 
 type Plant = (store: StateStore, random: Random) => StateStore;
 
@@ -21,7 +21,10 @@ const isValue = (sk: string): boolean => sk.startsWith("V#");
 const isNote = (sk: string): boolean => sk.startsWith("N#");
 
 /** The options without what protects them. */
-function without({ on, match, rising, version, operation }: UpdateOptions, ...dropped: (keyof UpdateOptions)[]): UpdateOptions {
+function without(
+  { on, match, rising, version, operation }: UpdateOptions,
+  ...dropped: (keyof UpdateOptions)[]
+): UpdateOptions {
   const all = { match, rising, version, operation };
   const kept = Object.entries(all).filter(([name, value]) => value !== undefined && !dropped.includes(name as "match"));
   return { on, ...Object.fromEntries(kept) };

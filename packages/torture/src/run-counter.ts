@@ -65,7 +65,14 @@ export class RunCounter implements AsyncDisposable {
     const id = query.get("id") ?? "";
     const answer = `answer ${++this.#serial}`;
     const release = () => response.end(answer);
-    const run: Run = { id, pid: Number(query.get("pid")), startedMs: performance.now(), endedMs: undefined, answer, release };
+    const run: Run = {
+      id,
+      pid: Number(query.get("pid")),
+      startedMs: performance.now(),
+      endedMs: undefined,
+      answer,
+      release,
+    };
     response.on("close", () => {
       run.endedMs = performance.now();
     });
