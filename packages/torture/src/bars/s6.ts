@@ -84,6 +84,7 @@ function checkTable(run: Run, items: readonly StoredItem[], races: readonly Race
   for (const { entry, value } of races) {
     const item = byEntry.get(entry);
     const live = item !== undefined && isLive(item);
+    run.expect(item !== undefined, () => `${entry} has left no tombstone`);
     run.expect(live === (value !== undefined), () => `${entry} is a zombie: ${JSON.stringify(item)}`);
     if (value !== undefined)
       run.expect(item?.["a.value"]?.N === String(value), () => `${entry} holds ${JSON.stringify(item)}, not ${value}`);
