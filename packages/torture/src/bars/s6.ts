@@ -11,7 +11,7 @@ interface Scale {
 const WIDTH = 12;
 const SESSION = "races";
 /** So that a read a second later moves the session's expiry: that update races with the delete. */
-const TOUCHY_TTL_SECONDS = 60;
+const TOUCHY_TTL_SECONDS = 40;
 const TOUCHED_AFTER_MILLISECONDS = TOUCHY_TTL_SECONDS * 250 + 1_500;
 
 /** What the racers were told, and with it what the table must hold. */

@@ -1,5 +1,6 @@
 // No stored item grows large, however much and however awkwardly a session is used, and many notes are listed in pages whose
 // size and cost do not depend on how many there are.
+import { setTimeout as sleep } from "node:timers/promises";
 import { defineBar } from "../bars.ts";
 import { inParallel, type Rig, Run, type StoredItem, startRig } from "./support.ts";
 
@@ -10,6 +11,9 @@ interface Scale {
 const WIDTH = 16;
 const ITEM_MAX_BYTES = 65_536;
 const SESSION_ITEM_MAX_BYTES = 1_024;
+/** A session that was reset under many keys within seconds remembers them for these seconds. */
+const BURST_ITEM_MAX_BYTES = 6 * 1_024;
+const FORGOTTEN_AFTER_MILLISECONDS = 20_000;
 const NOTE_MAX_BYTES = 32_768;
 const VALUE_MAX_BYTES = 60_000;
 const PAGE_MAX_BYTES = 65_536;
@@ -19,6 +23,7 @@ const PAGE_MAX_REQUESTS = 3;
 const KEYED_WRITES = 100;
 /** Names are as long as they may be, of characters that need the longest encoding. */
 const LONG_NAME = "é".repeat(64);
+const OFTEN_RESET = "è".repeat(64);
 const LONG_KEY = "é".repeat(128);
 
 const LONG_NOTES = 10;
@@ -29,7 +34,6 @@ const noteText = (index: number, count: number): string =>
 
 /** Resolves to the notes in the order of their acknowledged positions. */
 async function fillNotes({ client }: Rig, run: Run, count: number): Promise<string[]> {
-  await client.must("create_session", { name: LONG_NAME });
   const notes: string[] = [];
   // One process writes: many would spend most of their requests on losing races for the same end of the list.
   const address = client.next();
@@ -42,18 +46,34 @@ async function fillNotes({ client }: Rig, run: Run, count: number): Promise<stri
   return notes;
 }
 
-/** Entries that remember many operations, beside values, notes and answers of the largest size. */
-async function fillAwkwardly({ client }: Rig, run: Run): Promise<void> {
+/** Entries that remember many operations, beside values, notes and answers of the largest size. The table is looked at meanwhile. */
+async function fillAwkwardly(rig: Rig, run: Run): Promise<void> {
+  const { client } = rig;
   const value = "x".repeat(VALUE_MAX_BYTES - 2);
   const many = (tool: string, input: (index: number) => object) =>
     inParallel(KEYED_WRITES, WIDTH, async (index) => {
       await client.settle(tool, input(index), { key: `${tool}-${index}`.padEnd(255, "-") });
       run.step();
+      if (index % WIDTH === 0) checkItems(run, await rig.items());
     });
+  await client.must("create_session", { name: OFTEN_RESET });
   await many("store_value", () => ({ session_id: LONG_NAME, key: LONG_KEY, value }));
   await many("increment_value", () => ({ session_id: LONG_NAME, key: `count ${LONG_KEY}`.slice(0, 100), by: 0.1 }));
-  await many("reset_session", () => ({ session_id: "often reset ".padEnd(128, "é").slice(0, 64) }));
+  await many("reset_session", () => ({ session_id: OFTEN_RESET }));
   await many("echo_cached", (index) => ({ text: "€".repeat(10_000 - index) }));
+}
+
+/** What a burst of keyed calls has left in a session's item is forgotten with a later write. */
+async function awaitForgetting({ client, items }: Rig, run: Run): Promise<void> {
+  const deadline = performance.now() + FORGOTTEN_AFTER_MILLISECONDS;
+  for (;;) {
+    await client.must("reset_session", { session_id: OFTEN_RESET });
+    const item = (await items()).find(({ sk }) => sk?.S === `S#${encodeURIComponent(OFTEN_RESET)}`);
+    const bytes = itemBytes(item ?? {});
+    if (bytes < SESSION_ITEM_MAX_BYTES) return;
+    if (performance.now() > deadline) return run.expect(false, () => `a session's item stays at ${bytes} bytes`);
+    await sleep(500);
+  }
 }
 
 const itemBytes = (item: StoredItem): number =>
@@ -69,8 +89,10 @@ const itemBytes = (item: StoredItem): number =>
 function checkItems(run: Run, items: readonly StoredItem[]): void {
   for (const item of items) {
     const bytes = itemBytes(item);
-    const isSession = item.sk?.S?.startsWith("S#") === true;
-    const max = isSession ? SESSION_ITEM_MAX_BYTES : ITEM_MAX_BYTES;
+    const sk = item.sk?.S ?? "";
+    const inBurst = sk === `S#${encodeURIComponent(OFTEN_RESET)}`;
+    const sessionMax = inBurst ? BURST_ITEM_MAX_BYTES : SESSION_ITEM_MAX_BYTES;
+    const max = sk.startsWith("S#") ? sessionMax : ITEM_MAX_BYTES;
     run.expect(
       bytes < max,
       () => `${item.sk?.S?.slice(0, 60)}… has ${bytes} bytes in ${Object.keys(item).length} attributes`,
@@ -113,8 +135,10 @@ export default defineBar<Scale>({
   async run({ scale, random, progress }) {
     await using rig = await startRig({ random });
     const run = new Run(rig, progress, scale.notes + 5 * KEYED_WRITES);
-    const notes = await fillNotes(rig, run, scale.notes);
+    await rig.client.must("create_session", { name: LONG_NAME });
     await fillAwkwardly(rig, run);
+    await awaitForgetting(rig, run);
+    const notes = await fillNotes(rig, run, scale.notes);
     checkItems(run, await rig.items());
     await listAll(rig, run, notes, "oldest");
     await listAll(rig, run, notes.toReversed(), "newest");
