@@ -125,10 +125,11 @@ export class ResultCache {
       const result = await this.#leases.keep(held, compute);
       const text = JSON.stringify(result);
       if (byteLength(text) <= this.#limits.valueMaxBytes) await this.#keep(call, key, held, text);
-      else await this.#leases.release(held);
+      else this.#inBackground(this.#leases.release(held));
       return result;
     } catch (error) {
-      await this.#leases.release(held).catch(() => {});
+      // Not waited for: while the store is away, this would double the time until the caller hears of it.
+      this.#inBackground(this.#leases.release(held));
       throw error;
     }
   }

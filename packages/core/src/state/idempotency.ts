@@ -249,7 +249,8 @@ export class KeyedCall {
   async complete(answer: Answer): Promise<Answer> {
     if ("error" in answer && answer.error.retryable) {
       // Nothing is known to have happened, or not: the claim stays open for the re-send to finish, without waiting for us.
-      if (this.#held) await this.#idempotency.leases.release(this.#held).catch(() => {});
+      // Not waited for either: while the store is away, this would double the time until the caller hears of it.
+      if (this.#held) void this.#idempotency.leases.release(this.#held).catch(() => {});
       return answer;
     }
     if (!this.#held) {
