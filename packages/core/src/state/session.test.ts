@@ -239,6 +239,21 @@ describe("delete", () => {
 });
 
 describe("expiry", () => {
+  it("is not moved on a session of the same name that has taken the place of the one that was used", async () => {
+    const sessions = { ttlSeconds: 100 };
+    const one = testApp({ sessions });
+    await create(one.call, { name: "plan" });
+    one.clock.advance(50);
+    const gate = pausedAt(one.store, ({ method, sk }) => method === "update" && sk.startsWith("S#"));
+    const touching = testApp({ ...one, store: gate.store, sessions }).call("get_notes", { session_id: "plan" });
+    await gate.reached;
+    await one.call("delete_session", { session_id: "plan" });
+    const { expires_at } = await one.call("create_session", { name: "plan", ttl_seconds: 5_000 });
+    gate.open();
+    await touching;
+    expect(await one.call("session_info", { session_id: "plan" })).toMatchObject({ expires_at });
+  });
+
   it("slides with use up to the hard end", async () => {
     const { call, clock } = testApp({ sessions: { ttlSeconds: 100, maxSeconds: 250 } });
     const session_id = await create(call);
