@@ -3,11 +3,13 @@ import { randomUUID } from "node:crypto";
 import type * as z from "zod";
 import { AppError } from "./errors.ts";
 import { authorize } from "./http/auth.ts";
+import { NESTING_MAX_LEVELS, nestsDeeperThan } from "./limits.ts";
 import type { LogFields, Logger } from "./logger.ts";
 import type { Principal } from "./principal.ts";
 import type { KeyedCall } from "./state/idempotency.ts";
 import { principalPartition, SHARED_OWNER } from "./state/keys.ts";
 import { ALL_TOOLS } from "./state/rate-limit.ts";
+import { ownerOf } from "./state/session-handle.ts";
 import type { Caller, State } from "./state/state.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 
@@ -72,12 +74,20 @@ async function run(runtime: CallRuntime, call: ToolCall, fields: LogFields): Pro
     sessionName = runtime.state.forCaller(caller).session(typeof sessionId === "string" ? sessionId : undefined).id;
     fields.session = sessionName;
   }
-  return inTime(runtime, call.signal, async (signal) => {
+  // A result that is kept is computed for others too: one caller who goes away does not end it.
+  return inTime(runtime, tool.cache ? undefined : call.signal, async (signal) => {
     const attempt = (keyed?: KeyedCall) =>
       runOnce(runtime, tool, input, { caller: { ...caller, keyed }, sessionName, signal, fields });
     // A tool that only reads has no effect to protect: its key is accepted and means nothing.
     if (key === undefined || tool.annotations.readOnlyHint) return { structured: await attempt(), replayed: false };
-    const request = { principal: call.principal.id, tool: tool.name, session: sessionName, key, arguments: input };
+    if (call.principal.kind === "anonymous" && !sessionName)
+      // Callers who share one identity would be answered with what others were given.
+      throw new AppError(
+        "invalid_input",
+        `${tool.name} takes no idempotency key on a server that is open to everybody.`,
+      );
+    const owner = ownerOf(call.principal, sessionName);
+    const request = { principal: owner, tool: tool.name, session: sessionName, key, arguments: input };
     const { result, replayed } = await runtime.state.idempotency.run(request, { claimFirst: tool.idempotent }, attempt);
     return { structured: result, replayed };
   });
@@ -143,6 +153,9 @@ export function unknownTool(tools: ReadonlyMap<string, Tool>, name: string): App
 }
 
 function parseInput(tool: Tool, given: unknown): Record<string, unknown> {
+  // Not every transport has looked: deep nesting would exhaust the stack of whoever walks it.
+  if (nestsDeeperThan(given, NESTING_MAX_LEVELS))
+    throw new AppError("invalid_input", `${tool.name}: arguments nest deeper than ${NESTING_MAX_LEVELS} levels.`);
   const parsed = tool.input.safeParse(given ?? {});
   if (parsed.success) return parsed.data;
   const allowed = Object.keys(tool.input.shape).join(", ");
@@ -171,6 +184,7 @@ async function inTime<T>(
   const controller = new AbortController();
   const abort = () => controller.abort(given?.reason);
   given?.addEventListener("abort", abort, { once: true });
+  if (given?.aborted) abort();
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

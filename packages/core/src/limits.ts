@@ -43,3 +43,18 @@ export const NESTING_MAX_LEVELS = 64;
 const encoder = new TextEncoder();
 /** Length in UTF-8 bytes. */
 export const byteLength = (text: string): number => encoder.encode(text).length;
+
+/** Whether JSON nests deeper than that. Iterative, so that hostile nesting cannot exhaust the stack. */
+export function nestsDeeperThan(value: unknown, levels: number): boolean {
+  let row: unknown[] = [value];
+  for (let level = 0; row.length > 0; level++) {
+    const next: unknown[] = [];
+    for (const item of row) {
+      if (item === null || typeof item !== "object") continue;
+      if (level >= levels) return true;
+      for (const child of Object.values(item)) if (child !== null && typeof child === "object") next.push(child);
+    }
+    row = next;
+  }
+  return false;
+}

@@ -16,7 +16,7 @@ import { Notes } from "./notes.ts";
 import { EntryWriter } from "./operations.ts";
 import { RateLimits } from "./rate-limit.ts";
 import { checkSessionId, isHandle, mintHandle, type Session, type SessionSettings, Sessions } from "./session.ts";
-import { inIdentity, ownerOf, SessionHandle } from "./session-handle.ts";
+import { beginWrite, ownerOf, SessionHandle } from "./session-handle.ts";
 import { sweepSession } from "./sweep.ts";
 import { Values } from "./values.ts";
 
@@ -169,10 +169,11 @@ export class CallerState {
     if (ttlSeconds !== undefined && ttlSeconds > max)
       throw new AppError("invalid_input", `ttl_seconds must be at most ${max}; ${ttlSeconds} was given.`);
     const { keyed } = this.#caller;
+    const write = beginWrite(keyed);
     // A re-sent call must mint the handle that its first attempt minted.
     const id = options.name ?? mintHandle(await keyed?.seed());
     const owner = ownerOf(principal, id);
-    const { session, created } = await inIdentity(keyed, (operation) =>
+    const { session, created } = await write((operation) =>
       this.#state.sessions.create(owner, id, { ttlSeconds, operation }),
     );
     if (!created) {

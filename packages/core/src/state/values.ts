@@ -124,24 +124,23 @@ export class Values {
   /**
    * Adds to a number atomically; a missing key counts as 0. Increments of one key that arrive together in this process are
    * written as one, and each is answered as if it had been alone.
-   * @throws AppError `conflict` when the value is not a number.
+   * @throws AppError `conflict` when the value is not a number, `invalid_input` when the engine cannot hold `by` or the sum.
    */
   async increment(
     principal: string,
     session: Session,
     key: string,
-    given: number,
+    by: number,
     operation?: Operation,
   ): Promise<{ value: number; version: number }> {
     checkValueKey(key);
-    if (!fitsNumber(given))
-      throw new AppError("invalid_input", `by must be 0, or of a size from 1e-128 to 1e125; ${given} is not.`);
-    const by = given + 0; // The engine knows no -0.
+    if (!fitsNumber(by))
+      throw new AppError("invalid_input", `by must be 0 or between 1e-128 and 1e125 in size; ${by} was given.`);
     const write = (sum: number, versions: number) =>
       this.#writer.write(
         valueKey(principal, session.id, session.generation, key),
         {
-          increment: { attribute: VALUE, by: sum },
+          increment: { attribute: VALUE, by: sum + 0 }, // As above, for -0.
           versions,
           ...(session.hardEnd !== undefined && { expiresAtIfNone: session.hardEnd }),
         },
