@@ -71,7 +71,7 @@ export async function openLogger(config: Config): Promise<Logger> {
     messageKey: "message",
     timestampKey: "timestamp",
     translateTime: "HH:MM:ss",
-    ignore: "service,environment",
+    ignore: "service,environment,principal",
     singleLine: true,
   });
   return createLogger({ level, environment, stream });
