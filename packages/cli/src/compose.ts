@@ -10,9 +10,9 @@ import {
   AppError,
   type Config,
   createApp,
-  isConfigVariable,
   type Logger,
   MemoryStore,
+  namesOfSetting,
   readConfig,
   type StateStore,
 } from "@stateful-mcp/core";
@@ -39,11 +39,13 @@ export interface Composition {
  * From `.env` only known settings and AWS_* count: a project's file must not steer the runtime in other ways.
  */
 export function loadConfig(flags: Readonly<Record<string, string | undefined>> = {}): Config {
-  for (const [name, value] of Object.entries(readDotEnv())) {
-    const wanted = isConfigVariable(name) || name.startsWith("AWS_") || name.startsWith("STATEFUL_MCP_");
-    // The AWS SDK looks for its credentials in the process's environment, so this is where they go.
-    if (wanted && process.env[name] === undefined) process.env[name] = value;
-  }
+  const dotEnv = Object.entries(readDotEnv()).filter(([name]) => {
+    const setting = namesOfSetting(name);
+    const wanted = setting.length > 0 || name.startsWith("AWS_") || name.startsWith("STATEFUL_MCP_");
+    return wanted && [name, ...setting].every((other) => process.env[other] === undefined);
+  });
+  // The AWS SDK looks for its credentials in the process's environment, so this is where they go.
+  for (const [name, value] of dotEnv) process.env[name] = value;
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
   return readConfig({ ...process.env, ...given });
 }
@@ -69,7 +71,7 @@ export async function openLogger(config: Config): Promise<Logger> {
     messageKey: "message",
     timestampKey: "timestamp",
     translateTime: "HH:MM:ss",
-    ignore: "service,environment",
+    ignore: "service,environment,principal",
     singleLine: true,
   });
   return createLogger({ level, environment, stream });

@@ -55,7 +55,10 @@ export async function callTool(runtime: CallRuntime, call: ToolCall): Promise<To
     return result;
   } catch (thrown) {
     const error = thrown instanceof AppError ? thrown : internalError(runtime.logger, thrown, fields);
-    runtime.logger.info({ ...fields, duration_ms: elapsed(started), outcome: error.code }, "call");
+    const outcome = { ...fields, duration_ms: elapsed(started), outcome: error.code };
+    // The caller is told what to do; what the engine said to deserve it is for the operator.
+    if (error.code === "unavailable") runtime.logger.warn({ ...outcome, err: error.cause ?? error }, "call");
+    else runtime.logger.info(outcome, "call");
     throw error;
   }
 }

@@ -250,10 +250,12 @@ export interface Config extends Omit<Values, "sessionTtlSeconds"> {
 }
 
 const table: Readonly<Record<string, Variable<unknown>>> = VARIABLES;
-const names = Object.values(table).flatMap(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
+const settings = Object.values(table).map(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
+const names = settings.flat();
 
-/** True for a variable that this configuration reads. */
-export const isConfigVariable = (name: string): boolean => names.includes(name);
+/** Every name of the setting that `name` belongs to; none when this configuration does not read it. */
+export const namesOfSetting = (name: string): readonly string[] =>
+  settings.find((setting) => setting.includes(name)) ?? [];
 
 /**
  * Reads and checks configuration. An empty value counts as not set.

@@ -11,7 +11,7 @@ export {
 } from "./app.ts";
 export type { ToolCall, ToolResult } from "./call-tool.ts";
 export { type Clock, systemClock } from "./clock.ts";
-export { type Config, type ConfigRow, describeConfig, isConfigVariable, readConfig } from "./config.ts";
+export { type Config, type ConfigRow, describeConfig, namesOfSetting, readConfig } from "./config.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
 export { type Access, authenticate } from "./http/auth.ts";
 export { createOAuth, type OAuth, type OAuthOptions } from "./http/oauth.ts";

@@ -7,6 +7,7 @@ import { announce } from "../banner.ts";
 import { compose, loadConfig, openLogger } from "../compose.ts";
 import { EXIT } from "../run.ts";
 import { stopSignal } from "../signals.ts";
+import { COMMAND } from "../version.ts";
 
 export interface ServeOptions {
   host?: string;
@@ -74,7 +75,7 @@ function howToConnect(url: string, access: Access): string[] {
   return [
     `clients that speak HTTP: ${url}/mcp${header && " with the header Authorization: Bearer <token>"}`,
     `Claude Code: claude mcp add --transport http memory ${url}/mcp${header}`,
-    `a check: stateful-mcp doctor ${url}/mcp`,
+    `a check: ${COMMAND} doctor ${url}/mcp`,
   ];
 }
 

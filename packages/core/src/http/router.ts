@@ -120,7 +120,7 @@ export function createRouter(options: RouterOptions): Router {
 
   if (access.mode === "oauth") serveMetadata(app, access, knownScopes);
   app.notFound((c) => {
-    const known = "/mcp, /mcp/list_tools, /mcp/call_tool, /health, /healthz, /readyz";
+    const known = "/mcp, /mcp/list_tools, /mcp/call_tool, /mcp/health, /health, /healthz, /readyz";
     const message = `There is nothing at ${c.req.path.slice(0, 100)}. The routes are: ${known}.`;
     return problem(c, new AppError("not_found", message), options);
   });

@@ -204,13 +204,19 @@ type Verdict = "retry" | "unusable" | "answered";
 
 function judge(error: unknown): Verdict {
   if (!(error instanceof Error)) return "answered";
-  const { status, code, clockSkewCorrected, hasReply } = traits(error);
+  const { status, clockSkewCorrected } = traits(error);
   if (THROTTLED.has(error.name) || clockSkewCorrected) return "retry";
   if (Object.hasOwn(UNUSABLE, error.name)) return "unusable";
   if (status !== undefined && status >= 400 && status < 500) return "answered";
-  // A 5xx; a reply that was cut or is no JSON; a socket that failed; a time-out. Anything else is a bug of this process.
-  const transport = error.name === "TimeoutError" || error.name === "AbortError" || code !== undefined;
-  return status !== undefined || hasReply || transport ? "retry" : "answered";
+  // A 5xx; a reply that was cut or is no JSON; no reply, for whatever reason: a socket, a time-out, an embedded engine that
+  // cannot start. What the language itself throws before there was any reply is a bug of this process.
+  return isBug(error) ? "answered" : "retry";
+}
+
+function isBug(error: Error): boolean {
+  const { status, code, hasReply } = traits(error);
+  const ofTheLanguage = error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+  return ofTheLanguage && status === undefined && code === undefined && !hasReply;
 }
 
 /** What the SDK hangs on its errors, none of it in their common type. */

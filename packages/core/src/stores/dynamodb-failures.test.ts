@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { Agent } from "node:http";
+import { Duplex } from "node:stream";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Engine, loopbackClient, startDynalite } from "../testing/engines.ts";
@@ -104,6 +106,18 @@ describe("a lasting fault is unavailable within 5 s, and the store recovers by i
       await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(stranded))));
       refused.destroy();
     }
+  });
+
+  it("an embedded engine that cannot be started", async () => {
+    class Unstartable extends Agent {
+      override createConnection(): Duplex {
+        return new Duplex().destroy(new Error("There is no space left for the data."));
+      }
+    }
+    const stranded = createDynamoDBClient({ agent: new Unstartable() });
+    const store = new DynamoDBStore({ client: stranded, table: TABLE });
+    await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(store))));
+    stranded.destroy();
   });
 
   it("credentials that cannot be had, however long their provider takes", async () => {
