@@ -84,7 +84,8 @@ export async function openBackend(config: Config): Promise<Backend> {
     const store = new MemoryStore();
     return { store, place: "this process's memory: gone when it ends", close: () => store.close() };
   }
-  const { client, place, blobs, close } = config.backend === "local" ? await openEngine(config) : await openTable(config);
+  const { client, place, blobs, close } =
+    config.backend === "local" ? await openEngine(config) : await openTable(config);
   const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb");
   const store = new DynamoDBStore({ client, table: config.table });
   return {

@@ -1,5 +1,5 @@
-import { createServer } from "node:http";
 import { once } from "node:events";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { describeBlobStore } from "../testing/blob-contract.ts";
@@ -70,7 +70,10 @@ describe("what goes wrong between S3Blobs and the bucket", () => {
   it.each(METHODS)("%s: a server that never says a word is unavailable", async (_, call) => {
     const hole = await startBlackHole();
     const lost = loopbackBlobs(hole.port);
-    await expect(call(lost)).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("Timeout") });
+    await expect(call(lost)).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("Timeout"),
+    });
     lost.close();
     await hole.stop();
   });

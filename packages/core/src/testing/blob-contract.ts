@@ -73,7 +73,13 @@ export function describeBlobStore(name: string, makeHarness: () => Promise<BlobH
 
     it("keys that look alike are different, and one may have 200 characters", async () => {
       const base = newKey();
-      const keys = [`${base}/a_b`, `${base}/a-b`, `${base}/A-B`, `${base}/ab`, `${base}/${"x".repeat(199 - base.length)}`];
+      const keys = [
+        `${base}/a_b`,
+        `${base}/a-b`,
+        `${base}/A-B`,
+        `${base}/ab`,
+        `${base}/${"x".repeat(199 - base.length)}`,
+      ];
       for (const key of keys) await harness.blobs.put(key, Buffer.from(key));
       for (const key of keys) expect(Buffer.from((await harness.other.get(key)) ?? []).toString()).toBe(key);
       await harness.blobs.delete(`${base}/ab`);

@@ -1,4 +1,5 @@
 // Starts a real S3-compatible server in this process, on an ephemeral loopback port. For tests only.
+/// <reference path="./s3rver.d.ts" />
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
