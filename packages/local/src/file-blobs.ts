@@ -57,6 +57,7 @@ export class FileBlobs {
   }
 }
 
+/** On the disk before an entry can be that points to it, so that a power failure never loses the blob and keeps the pointer. */
 async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {

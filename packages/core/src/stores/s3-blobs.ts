@@ -88,11 +88,13 @@ export class S3Blobs implements BlobStore {
   async #inTime<T>(request: (options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T> {
     // The handler's time-outs end when the reply's head arrives; this one also covers credentials and the reply's body.
     const controller = new AbortController();
-    const { promise: timeout, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      reject(Object.assign(new Error("The request took too long."), { name: "TimeoutError" }));
-      controller.abort();
-    }, TOTAL_TIMEOUT_MS);
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(Object.assign(new Error("The request took too long."), { name: "TimeoutError" }));
+        controller.abort();
+      }, TOTAL_TIMEOUT_MS);
+    });
     try {
       return await Promise.race([request({ abortSignal: controller.signal }), timeout]);
     } catch (error) {
