@@ -8,6 +8,7 @@ import {
   type Access,
   type App,
   AppError,
+  type BlobStore,
   type Config,
   createApp,
   type Logger,
@@ -25,6 +26,8 @@ export interface Backend {
   /** For a person: a directory, or a table and where it is. */
   readonly place: string;
   readonly client?: DynamoDBClient;
+  /** Where values too large for the store are kept. */
+  readonly blobs?: BlobStore;
   close(): Promise<void>;
 }
 
@@ -83,13 +86,15 @@ export async function openBackend(config: Config): Promise<Backend> {
     const store = new MemoryStore();
     return { store, place: "this process's memory: gone when it ends", close: () => store.close() };
   }
-  const { client, place, close } = config.backend === "local" ? await openEngine(config) : await openTable(config);
+  const { client, place, blobs, close } =
+    config.backend === "local" ? await openEngine(config) : await openTable(config);
   const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb");
   const store = new DynamoDBStore({ client, table: config.table });
   return {
     store,
     client,
     place,
+    ...(blobs && { blobs }),
     close: async () => {
       await store.close();
       await close();
@@ -98,7 +103,7 @@ export async function openBackend(config: Config): Promise<Backend> {
 }
 
 async function openEngine(config: Config) {
-  const { connectLocalEngine, defaultDataDir } = await import("@stateful-mcp/local");
+  const { connectLocalEngine, defaultDataDir, FileBlobs } = await import("@stateful-mcp/local");
   try {
     const dataDir = config.dataDir ?? defaultDataDir(process.env);
     // The engine may have to start: meanwhile the client, which is large, is loaded.
@@ -111,7 +116,7 @@ async function openEngine(config: Config) {
       client.destroy();
       await engine.close();
     };
-    return { client, place: engine.dataDir, close };
+    return { client, place: engine.dataDir, blobs: new FileBlobs(engine.dataDir), close };
   } catch (error) {
     throw new AppError("unavailable", messageOf(error), { cause: error });
   }
@@ -126,7 +131,20 @@ async function openTable(config: Config) {
     ...(region !== undefined && { region }),
   });
   const place = `DynamoDB table ${config.table} in ${await regionOf(client, profile)}${endpoint ? ` at ${endpoint}` : ""}`;
-  return { client, place, close: async () => client.destroy() };
+  const blobs = await openBucket(config);
+  const close = async () => {
+    client.destroy();
+    blobs?.close();
+  };
+  return { client, place, blobs, close };
+}
+
+async function openBucket({ blobBucket: bucket, region }: Config) {
+  if (bucket === undefined) return undefined;
+  const { S3Blobs } = await import("@stateful-mcp/core/s3");
+  // The SDK reads this variable too, but would then look for the bucket in the host name, where other services do not have it.
+  const endpoint = process.env.AWS_ENDPOINT_URL_S3;
+  return new S3Blobs({ bucket, ...(region !== undefined && { region }), ...(endpoint && { endpoint }) });
 }
 
 async function regionOf(client: DynamoDBClient, profile: string | undefined): Promise<string> {
@@ -154,10 +172,11 @@ export async function compose(config: Config, { access, logger, createTable }: C
   }
   const { defaultSession, sessionTtlSeconds: ttlSeconds, sessionMaxSeconds: maxSeconds } = config;
   const { noteMaxBytes, valueMaxBytes, sessionsPerPrincipal, notesPerSession, bodyMaxBytes, callTimeoutMs } = config;
-  const { callsPerMinute } = config;
+  const { blobMaxBytes, callsPerMinute } = config;
   const app = createApp({
     version: VERSION,
     store: backend.store,
+    ...(backend.blobs && { blobs: backend.blobs }),
     backend: config.backend,
     table: config.table,
     access,
@@ -166,6 +185,7 @@ export async function compose(config: Config, { access, logger, createTable }: C
     limits: {
       noteMaxBytes,
       valueMaxBytes,
+      blobMaxBytes,
       sessionsPerPrincipal,
       notesPerSession,
       callsPerMinute,

@@ -5,10 +5,11 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { Access } from "./http/auth.ts";
 import { pooledFactory } from "./http/mcp.ts";
 import { createRouter } from "./http/router.ts";
-import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { BODY_HEADROOM_BYTES, DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import type { Principal } from "./principal.ts";
 import { State } from "./state/state.ts";
+import type { BlobStore } from "./stores/blob-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { StateStore } from "./stores/state-store.ts";
 import type { Tool } from "./tool.ts";
@@ -22,6 +23,8 @@ export interface AppOptions {
   tools?: readonly Tool[];
   /** Where state is kept. Default: this process's memory, which ends with it. */
   store?: StateStore;
+  /** Where values and cached results over `limits.valueMaxBytes` are kept. Default: nowhere, they are refused. */
+  blobs?: BlobStore;
   /** What session_info calls the store: `local`, `dynamodb` or `memory`. */
   backend?: string;
   /** The table's name, as `GET /health` shows it. */
@@ -96,6 +99,7 @@ export function createApp(options: AppOptions = {}): App {
   const tools = options.tools ?? builtinTools({ backend, anonymous: access.mode === "anonymous", ttlSeconds });
   const state = new State({
     store,
+    blobStore: options.blobs,
     clock,
     limits,
     sessions: { ttlSeconds, maxSeconds, defaultSession: options.sessions?.defaultSession },
@@ -116,7 +120,10 @@ export function createApp(options: AppOptions = {}): App {
     access,
     service: name,
     table: options.table ?? backend,
-    bodyMaxBytes: limits.bodyMaxBytes,
+    // What may be stored must also get in.
+    bodyMaxBytes: options.blobs
+      ? Math.max(limits.bodyMaxBytes, limits.blobMaxBytes + BODY_HEADROOM_BYTES)
+      : limits.bodyMaxBytes,
     allowedHosts: options.allowedHosts ?? [],
     allowedOrigins: options.allowedOrigins ?? [],
     ready: () => store.ping(),

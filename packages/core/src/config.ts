@@ -220,7 +220,16 @@ export const VARIABLES = {
   }),
   valueMaxBytes: limit("VALUE_MAX_BYTES", "valueMaxBytes", 1, DEFAULT_LIMITS.valueMaxBytes, {
     unit: "bytes",
-    description: "Largest value, as JSON text",
+    description: "Largest value in the table, as JSON text; larger ones are kept as files (`local`) or in the bucket",
+  }),
+  blobBucket: text("STATEFUL_MCP_BLOB_BUCKET", {
+    allowed: "an S3 bucket name",
+    defaultText: "none: larger values are refused",
+    description: "Bucket for values over STATEFUL_MCP_VALUE_MAX_BYTES of the `dynamodb` backend",
+  }),
+  blobMaxBytes: limit("BLOB_MAX_BYTES", "blobMaxBytes", 1, 64 * 1_048_576, {
+    unit: "bytes",
+    description: "Largest value kept as a file or in the bucket, as JSON text",
   }),
   sessionsPerPrincipal: limit("SESSIONS_PER_PRINCIPAL", "sessionsPerPrincipal", 1, 100_000, {
     description: "Live sessions of one caller",

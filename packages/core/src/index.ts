@@ -22,6 +22,7 @@ export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
 export type { SessionHandle } from "./state/session-handle.ts";
 export type { CallerState } from "./state/state.ts";
 export type { Json } from "./state/values.ts";
+export { type BlobStore, MemoryBlobStore } from "./stores/blob-store.ts";
 export { MemoryStore } from "./stores/memory.ts";
 export type * from "./stores/state-store.ts";
 export {

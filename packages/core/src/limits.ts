@@ -3,8 +3,10 @@
 export interface Limits {
   /** UTF-8 bytes of one note. */
   noteMaxBytes: number;
-  /** UTF-8 bytes of one value as JSON text. */
+  /** UTF-8 bytes of one value, or one cached result, as JSON text in the table. */
   valueMaxBytes: number;
+  /** The same where a blob store takes what is larger than `valueMaxBytes`. */
+  blobMaxBytes: number;
   /** Live sessions of one principal. */
   sessionsPerPrincipal: number;
   /** Notes in one session between two resets. */
@@ -21,6 +23,8 @@ export const DEFAULT_LIMITS: Limits = {
   noteMaxBytes: 32_768,
   // With key, slots and names an item stays under 64 KiB, so that a page of them stays readable and cheap.
   valueMaxBytes: 60_000,
+  // A function on AWS Lambda receives 6 MB at most.
+  blobMaxBytes: 5_000_000,
   sessionsPerPrincipal: 500,
   notesPerSession: 100_000,
   // Counting costs a write unit per call or less, so it is the operator's choice.
@@ -29,6 +33,9 @@ export const DEFAULT_LIMITS: Limits = {
   // Hosts give up on a tool call after about 60 s: answer before they do.
   callTimeoutMs: 50_000,
 };
+
+/** Bytes that a request may have beside the largest value. */
+export const BODY_HEADROOM_BYTES = 262_144;
 
 /** A DynamoDB sort key holds 1,024 bytes; percent-encoding may triple a key, and a generation and a letter come before it. */
 export const KEY_MAX_BYTES = 256;

@@ -1,5 +1,6 @@
 // Every key of the table is built here and nowhere else. User-supplied parts are percent-encoded, so no delimiter inside
 // them reaches a neighbour's key, and a prefix of a name stays a prefix of its encoding.
+import { createHash, randomBytes } from "node:crypto";
 import type { Key } from "../stores/state-store.ts";
 
 const encode = encodeURIComponent;
@@ -31,6 +32,16 @@ export const SHARED_OWNER = "shared";
 
 /** The principal whose partition this is. */
 export const principalOfPartition = (pk: string): string => pk.split("#", 2)[1] ?? "";
+
+/**
+ * A new key for a blob of an entry in this partition: by kind, so that housekeeping can tell kinds apart, then by owner and
+ * partition, so that what one principal keeps lies together. Never given twice.
+ */
+export function newBlobKey(kind: string, pk: string): string {
+  const owner = pk.startsWith("P#") ? principalOfPartition(pk) : SHARED_OWNER;
+  const partition = createHash("sha256").update(pk).digest("base64url").slice(0, 22);
+  return `${kind}/${owner}/${partition}/${randomBytes(16).toString("base64url")}`;
+}
 
 export const claimKey = (principal: string, hash: string): Key => ({ pk: `P#${principal}#I#${hash}`, sk: "C" });
 

@@ -27,7 +27,7 @@ export type WriteOutcome =
   | { readonly outcome: "conflict"; readonly current: Entry }
   | { readonly outcome: "missing" }
   /** Too old to be known: the entry has forgotten operations created after this one. */
-  | { readonly outcome: "refused"; readonly watermark: number };
+  | { readonly outcome: "refused"; readonly watermark: number; readonly current: Entry };
 
 export interface WriteOptions {
   /** Whether a missing or dead entry is created by the change; otherwise it is `missing`. */
@@ -108,7 +108,7 @@ export class EntryWriter {
       // The watermark comes first: below it nothing else that the entry says about this operation can be trusted.
       const slot = current.slots[operation.slot];
       if (current.watermark >= operation.stamp || (slot && slot.stamp > operation.stamp))
-        return { outcome: "refused", watermark: Math.max(current.watermark, slot?.stamp ?? 0) };
+        return { outcome: "refused", watermark: Math.max(current.watermark, slot?.stamp ?? 0), current };
       if (current.dead) {
         if (!mayCreate) return { outcome: "missing" };
         on = "dead";

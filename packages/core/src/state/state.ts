@@ -5,7 +5,9 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
 import type { Principal } from "../principal.ts";
+import type { BlobStore } from "../stores/blob-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
+import { Blobs } from "./blobs.ts";
 import { ResultCache } from "./cache.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { EventLog } from "./events.ts";
@@ -25,6 +27,7 @@ const SWEEP_MARGIN_MS = 60_000;
 
 export interface StateOptions {
   store: StateStore;
+  blobStore: BlobStore | undefined;
   clock: Clock;
   limits: Limits;
   sessions: SessionSettings & { defaultSession?: string | undefined };
@@ -53,6 +56,7 @@ export class State {
   readonly sessions: Sessions;
   readonly notes: Notes;
   readonly values: Values;
+  readonly blobs: Blobs;
   readonly cache: ResultCache;
   readonly idempotency: Idempotency;
   readonly legacySessions: LegacySessions;
@@ -81,12 +85,13 @@ export class State {
       maxPerPrincipal: limits.sessionsPerPrincipal,
     });
     this.notes = new Notes(this.log, clock, limits);
-    this.values = new Values({ store, writer: this.writer, clock, limits });
     this.legacySessions = new LegacySessions(store, clock);
     this.events = new EventLog(store, clock);
     this.rateLimits = new RateLimits(store, clock);
     const inBackground = this.inBackground.bind(this);
-    this.cache = new ResultCache({ store, clock, limits, inBackground });
+    this.blobs = new Blobs({ store, blobStore: options.blobStore, limits, inBackground });
+    this.values = new Values({ store, blobs: this.blobs, writer: this.writer, clock });
+    this.cache = new ResultCache({ store, blobs: this.blobs, clock, inBackground });
   }
 
   forCaller(caller: Caller): CallerState {
@@ -106,7 +111,7 @@ export class State {
   sweepLater(owner: string, session: string, generation: string): void {
     const timer = setTimeout(() => {
       this.#sweeps.delete(timer);
-      this.inBackground(sweepSession(this.store, owner, session, generation));
+      this.inBackground(sweepSession(this, owner, session, generation));
     }, this.limits.callTimeoutMs + SWEEP_MARGIN_MS);
     timer.unref();
     this.#sweeps.add(timer);
