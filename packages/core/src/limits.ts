@@ -15,6 +15,10 @@ export interface Limits {
   bodyMaxBytes: number;
   /** Milliseconds a call may take before it is answered with an error. */
   callTimeoutMs: number;
+  /** Streams that one principal may hold open to be told of changes. */
+  listensPerPrincipal: number;
+  /** The same for everybody on one process: each polls the table. */
+  listensPerProcess: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -28,6 +32,8 @@ export const DEFAULT_LIMITS: Limits = {
   bodyMaxBytes: 1_048_576,
   // Hosts give up on a tool call after about 60 s: answer before they do.
   callTimeoutMs: 50_000,
+  listensPerPrincipal: 32,
+  listensPerProcess: 1_000,
 };
 
 /** A DynamoDB sort key holds 1,024 bytes; percent-encoding may triple a key, and a generation and a letter come before it. */
