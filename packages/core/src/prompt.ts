@@ -25,7 +25,7 @@ export interface PromptDefinition<A extends Record<string, PromptArgument> = Rec
   title?: string;
   description: string;
   /** All of them text: the protocol knows no other kind. */
-  arguments?: A;
+  arguments?: { readonly [K in keyof A]: A[K] & PromptArgument };
   run(given: Given<A>, context: PromptContext): PromptAnswer | Promise<PromptAnswer>;
 }
 
