@@ -66,10 +66,24 @@ export interface Scope {
   readonly fields: LogFields;
 }
 
-export const callerOf = ({ principal, client = "" }: CallOrigin): Caller => ({
+export const callerOf = ({ principal, transportSession, client = "" }: CallOrigin): Caller => ({
   principal,
+  transportSession,
   client: client.slice(0, 200),
 });
+
+/**
+ * Lets a request in, by what its caller's token allows and by how many it has made.
+ * @throws AppError `forbidden`, `rate_limited`.
+ */
+export async function admit(
+  { state, callsPerMinute }: CallRuntime,
+  principal: Principal,
+  scope: string,
+): Promise<void> {
+  authorize(principal, scope);
+  if (callsPerMinute > 0) await state.rateLimits.admit(principal.id, ALL_TOOLS, callsPerMinute);
+}
 
 export const contextOf = (
   runtime: CallRuntime,

@@ -12,8 +12,8 @@ import { callTool } from "../call-tool.ts";
 import { AppError } from "../errors.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
 import type { Tool } from "../tool.ts";
-import { protocolError, withOrigin } from "./origin.ts";
 import { serveCompletion, servePrompts, serveResources, type Tracked } from "./mcp-context.ts";
+import { protocolError, withOrigin } from "./origin.ts";
 
 export interface McpOptions {
   name: string;
