@@ -1,6 +1,7 @@
 // Read this first. `createApp` puts tools, state and routes together; adapters carry bytes to what it returns.
 import type { McpServerFactory } from "@modelcontextprotocol/server";
-import { type CallRuntime, callTool, type ToolCall, type ToolResult } from "./call-tool.ts";
+import type { CallRuntime } from "./call.ts";
+import { callTool, type ToolCall, type ToolResult } from "./call-tool.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Access } from "./http/auth.ts";
 import { pooledFactory } from "./http/mcp.ts";
@@ -8,6 +9,10 @@ import { createRouter } from "./http/router.ts";
 import { BODY_HEADROOM_BYTES, DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import type { Principal } from "./principal.ts";
+import type { Prompt } from "./prompt.ts";
+import { builtinPrompts } from "./prompts/index.ts";
+import { type Resource, ResourceTable } from "./resource.ts";
+import { builtinResources } from "./resources/index.ts";
 import { State } from "./state/state.ts";
 import type { BlobStore } from "./stores/blob-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
@@ -21,6 +26,12 @@ export interface AppOptions {
   version?: string;
   /** Default: the tools of the ready server. Give your own, or yours beside `builtinTools(…)`. */
   tools?: readonly Tool[];
+  /** Default: a principal's own sessions, their notes and values; none when you give tools of your own. */
+  resources?: readonly Resource[];
+  /** Default: recall, save decisions, summarise a session; none when you give tools of your own. */
+  prompts?: readonly Prompt[];
+  /** Whether clients may hold streams that tell of changes. False where a held stream costs money. Default true. */
+  subscriptions?: boolean;
   /** Where state is kept. Default: this process's memory, which ends with it. */
   store?: StateStore;
   /** Where values and cached results over `limits.valueMaxBytes` are kept. Default: nowhere, they are refused. */
@@ -96,7 +107,11 @@ export function createApp(options: AppOptions = {}): App {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const ttlSeconds = options.sessions?.ttlSeconds ?? DEFAULT_SESSION_TTL_SECONDS;
   const maxSeconds = options.sessions?.maxSeconds ?? DEFAULT_SESSION_MAX_SECONDS;
-  const tools = options.tools ?? builtinTools({ backend, anonymous: access.mode === "anonymous", ttlSeconds });
+  const anonymous = access.mode === "anonymous";
+  const tools = options.tools ?? builtinTools({ backend, anonymous, ttlSeconds });
+  const resources = options.resources ?? (options.tools ? [] : builtinResources({ anonymous }));
+  const prompts = options.prompts ?? (options.tools ? [] : builtinPrompts());
+  const subscriptions = options.subscriptions ?? true;
   const state = new State({
     store,
     blobStore: options.blobs,
@@ -106,13 +121,15 @@ export function createApp(options: AppOptions = {}): App {
     idempotencyTtlSeconds: options.idempotency?.ttlSeconds ?? DEFAULT_IDEMPOTENCY_TTL_SECONDS,
   });
   const runtime: CallRuntime = {
-    tools: toolMap(tools),
+    tools: named("tools", tools),
+    resources: new ResourceTable(resources),
+    prompts: named("prompts", prompts),
     state,
     logger,
     callsPerMinute: limits.callsPerMinute,
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
   };
-  const mcp = pooledFactory(runtime, { name, version, instructions: INSTRUCTIONS });
+  const mcp = pooledFactory(runtime, { name, version, instructions: INSTRUCTIONS, subscriptions });
   let draining = false;
   const router = createRouter({
     runtime,
@@ -124,6 +141,7 @@ export function createApp(options: AppOptions = {}): App {
     bodyMaxBytes: options.blobs
       ? Math.max(limits.bodyMaxBytes, limits.blobMaxBytes + BODY_HEADROOM_BYTES)
       : limits.bodyMaxBytes,
+    subscriptions,
     allowedHosts: options.allowedHosts ?? [],
     allowedOrigins: options.allowedOrigins ?? [],
     ready: () => store.ping(),
@@ -147,9 +165,9 @@ export function createApp(options: AppOptions = {}): App {
   };
 }
 
-function toolMap(tools: readonly Tool[]): ReadonlyMap<string, Tool> {
-  const map = new Map(tools.map((tool) => [tool.name, tool]));
-  if (map.size === tools.length) return map;
-  const twice = tools.find((tool, i) => tools.findIndex((other) => other.name === tool.name) !== i);
-  throw new TypeError(`Two tools are named ${twice?.name}. Names must be unique.`);
+function named<T extends { readonly name: string }>(what: string, all: readonly T[]): ReadonlyMap<string, T> {
+  const map = new Map(all.map((one) => [one.name, one]));
+  const twice = all.find((one) => map.get(one.name) !== one);
+  if (twice) throw new TypeError(`Two ${what} are named ${twice.name}. Names must be unique.`);
+  return map;
 }

@@ -1,4 +1,5 @@
 // The public surface of @stateful-mcp/core.
+export { acceptedContent, type ContentBlock, inputRequired, inputResponse } from "@modelcontextprotocol/server";
 export {
   type App,
   type AppOptions,
@@ -12,6 +13,7 @@ export {
 export type { ToolCall, ToolResult } from "./call-tool.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { type Config, type ConfigRow, describeConfig, namesOfSetting, readConfig } from "./config.ts";
+export type { Asking, CallContext, Reporting } from "./context.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
 export { type Access, authenticate } from "./http/auth.ts";
 export { createOAuth, type OAuth, type OAuthOptions } from "./http/oauth.ts";
@@ -19,6 +21,24 @@ export { mintToken, parseTokens, type TokenTable, tokenPrincipal } from "./http/
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
+export {
+  definePrompt,
+  type Prompt,
+  type PromptArgument,
+  type PromptContext,
+  type PromptDefinition,
+  userMessages,
+} from "./prompt.ts";
+export { builtinPrompts } from "./prompts/index.ts";
+export {
+  type Complete,
+  defineResource,
+  type Resource,
+  type ResourceContext,
+  type ResourceDefinition,
+  type ResourceEntry,
+} from "./resource.ts";
+export { builtinResources } from "./resources/index.ts";
 export type { SessionHandle } from "./state/session-handle.ts";
 export type { CallerState } from "./state/state.ts";
 export type { Json } from "./state/values.ts";
@@ -30,7 +50,9 @@ export {
   type Tool,
   type ToolAnnotations,
   type ToolCache,
+  type ToolContent,
   type ToolContext,
   type ToolDefinition,
 } from "./tool.ts";
 export { type BuiltinToolsOptions, builtinTools } from "./tools/index.ts";
+export type { TraceContext } from "./trace.ts";

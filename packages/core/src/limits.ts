@@ -17,6 +17,10 @@ export interface Limits {
   bodyMaxBytes: number;
   /** Milliseconds a call may take before it is answered with an error. */
   callTimeoutMs: number;
+  /** Streams that one principal may hold open to be told of changes. */
+  listensPerPrincipal: number;
+  /** The same for everybody on one process: each polls the table. */
+  listensPerProcess: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -32,6 +36,8 @@ export const DEFAULT_LIMITS: Limits = {
   bodyMaxBytes: 1_048_576,
   // Hosts give up on a tool call after about 60 s: answer before they do.
   callTimeoutMs: 50_000,
+  listensPerPrincipal: 32,
+  listensPerProcess: 1_000,
 };
 
 /** Bytes that a request may have beside the largest value. */

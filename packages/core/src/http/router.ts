@@ -10,14 +10,17 @@ import {
 } from "@modelcontextprotocol/server";
 import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
-import { type CallRuntime, callTool } from "../call-tool.ts";
+import type { CallRuntime } from "../call.ts";
+import { callTool } from "../call-tool.ts";
 import { AppError, ERROR_CODES } from "../errors.ts";
 import type { Principal } from "../principal.ts";
 import type { Tool } from "../tool.ts";
 import { type Access, authenticate, authorize, challengeFor, resourceUrl } from "./auth.ts";
 import { readJson } from "./body.ts";
 import { LegacyHttp } from "./legacy.ts";
-import { PRINCIPAL_KEY, wireTools } from "./mcp.ts";
+import { createListens, isListen } from "./listen.ts";
+import { wireTools } from "./mcp.ts";
+import { PRINCIPAL_KEY } from "./origin.ts";
 
 export interface RouterOptions {
   runtime: CallRuntime;
@@ -26,6 +29,8 @@ export interface RouterOptions {
   service: string;
   table: string;
   bodyMaxBytes: number;
+  /** Whether clients may hold streams that tell of changes. */
+  subscriptions: boolean;
   /** Host names besides localhost under which this server may be addressed. */
   allowedHosts: readonly string[];
   /** Host names of web pages, besides localhost ones, that may call. */
@@ -55,6 +60,7 @@ export function createRouter(options: RouterOptions): Router {
     onerror: (error) => runtime.logger.debug({ err: error.message }, "rejected"),
   });
   const { state, logger } = runtime;
+  const listens = createListens({ runtime, mcp: options.mcp });
   const legacy = new LegacyHttp({
     sessions: state.legacySessions,
     events: state.events,
@@ -115,6 +121,7 @@ export function createRouter(options: RouterOptions): Router {
     // Before anything is answered: a token that does not reach far enough is a matter of HTTP (RFC 6750, section 3.1).
     for (const tool of calledTools(parsedBody, runtime)) authorize(principal, tool.scope);
     if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
+    if (options.subscriptions && isListen(parsedBody)) return listens.fetch(request, parsedBody, principal, authInfo);
     return handler.fetch(request, { authInfo, parsedBody });
   });
 
@@ -130,7 +137,7 @@ export function createRouter(options: RouterOptions): Router {
     fetch: async (request, carried) => app.fetch(request, { carried }),
     close: async () => {
       legacy.close();
-      await handler.close();
+      await Promise.all([handler.close(), listens.close()]);
     },
   };
 }

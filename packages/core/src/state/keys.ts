@@ -64,3 +64,10 @@ export const rateWindowKey = (principal: string, bucket: string, window: number)
   pk: `P#${principal}#L#${encode(bucket)}`,
   sk: String(window),
 });
+
+/** Something a client may use once: what it stands for, and the mark of its use. */
+export const requestStateKey = (principal: string, name: string): Key => ({ pk: `P#${principal}#O#${name}`, sk: "S" });
+export const requestStateUsedKey = (principal: string, name: string): Key => ({
+  pk: `P#${principal}#O#${name}`,
+  sk: "U",
+});

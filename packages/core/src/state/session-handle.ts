@@ -109,6 +109,22 @@ export class SessionHandle {
     },
   };
 
+  /**
+   * Text that differs whenever what it stands for differs; undefined when there is nothing. Cheap, and no use of the session:
+   * whoever only waits for a change does not keep it alive.
+   */
+  readonly versions = {
+    notes: async (): Promise<string | undefined> => {
+      const session = await this.#find();
+      return session && `${session.generation} ${await this.#state.notes.count(this.#owner, session)}`;
+    },
+    value: async (key: string): Promise<string | undefined> => {
+      const session = await this.#find();
+      const stored = session && (await this.#state.values.get(this.#owner, session, key));
+      return stored && `${session.generation} ${stored.version}`;
+    },
+  };
+
   /** The session's dates; undefined for a name that nothing has been written to. */
   info(): Promise<Session | undefined> {
     return this.#forReading();

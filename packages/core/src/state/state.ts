@@ -17,6 +17,7 @@ import { DenseLog } from "./log.ts";
 import { Notes } from "./notes.ts";
 import { EntryWriter } from "./operations.ts";
 import { RateLimits } from "./rate-limit.ts";
+import { RequestStates } from "./request-state.ts";
 import { checkSessionId, isHandle, mintHandle, type Session, type SessionSettings, Sessions } from "./session.ts";
 import { beginWrite, ownerOf, SessionHandle } from "./session-handle.ts";
 import { sweepSession } from "./sweep.ts";
@@ -62,6 +63,7 @@ export class State {
   readonly legacySessions: LegacySessions;
   readonly events: EventLog;
   readonly rateLimits: RateLimits;
+  readonly requestStates: RequestStates;
   /** Background work that nobody waits for: sweeping what a reset made unreachable. */
   readonly #background = new Set<Promise<unknown>>();
   readonly #sweeps = new Set<NodeJS.Timeout>();
@@ -88,6 +90,7 @@ export class State {
     this.legacySessions = new LegacySessions(store, clock);
     this.events = new EventLog(store, clock);
     this.rateLimits = new RateLimits(store, clock);
+    this.requestStates = new RequestStates({ store, clock, limits });
     const inBackground = this.inBackground.bind(this);
     this.blobs = new Blobs({ store, blobStore: options.blobStore, limits, inBackground });
     this.values = new Values({ store, blobs: this.blobs, writer: this.writer, clock });
