@@ -98,7 +98,7 @@ const fields = (schema: Record<string, unknown>, hidden: readonly string[]): str
 const argumentsOf = (tool: Tool): string =>
   fields(tool.inputSchema, ["idempotency_key", ...(tool.session === "required" ? [] : ["session_id"])]);
 
-const resultOf = (tool: Tool): string => fields(tool.outputSchema, tool.session === "none" ? [] : ["session_id"]);
+const resultOf = (tool: Tool): string => fields(tool.outputSchema ?? {}, tool.session === "none" ? [] : ["session_id"]);
 
 test("every path it names exists", () => {
   const map = blocks.filter(({ text }) => /^packages\//m.test(text)).flatMap(({ text }) => text.match(/^\S+/gm) ?? []);
