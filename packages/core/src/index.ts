@@ -42,8 +42,9 @@ export { builtinResources } from "./resources/index.ts";
 export type { SessionHandle } from "./state/session-handle.ts";
 export type { CallerState } from "./state/state.ts";
 export type { Json } from "./state/values.ts";
-export { type BlobStore, MemoryBlobStore } from "./stores/blob-store.ts";
+export type { BlobStore } from "./stores/blob-store.ts";
 export { MemoryStore } from "./stores/memory.ts";
+export { MemoryBlobStore } from "./stores/memory-blobs.ts";
 export type * from "./stores/state-store.ts";
 export {
   defineTool,

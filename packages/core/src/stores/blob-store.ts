@@ -1,4 +1,4 @@
-// The contract for bytes that are too large for an entry, and its implementation in memory. Knows no entries and no meaning.
+// The contract for bytes that are too large for an entry. Knows no entries and no meaning.
 
 /**
  * Keys are given by the caller: at most 200 letters, digits, `-`, `_` and `/`, each used for one `put` of one content.
@@ -11,22 +11,4 @@ export interface BlobStore {
   get(key: string): Promise<Uint8Array | undefined>;
   /** Also resolves when there is no such blob. */
   delete(key: string): Promise<void>;
-}
-
-/** Ends with the process. */
-export class MemoryBlobStore implements BlobStore {
-  readonly #blobs = new Map<string, Uint8Array>();
-
-  async put(key: string, bytes: Uint8Array): Promise<void> {
-    this.#blobs.set(key, new Uint8Array(bytes));
-  }
-
-  async get(key: string): Promise<Uint8Array | undefined> {
-    const bytes = this.#blobs.get(key);
-    return bytes && new Uint8Array(bytes);
-  }
-
-  async delete(key: string): Promise<void> {
-    this.#blobs.delete(key);
-  }
 }

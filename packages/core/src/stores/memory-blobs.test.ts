@@ -1,5 +1,5 @@
 import { describeBlobStore } from "../testing/blob-contract.ts";
-import { MemoryBlobStore } from "./blob-store.ts";
+import { MemoryBlobStore } from "./memory-blobs.ts";
 
 describeBlobStore("MemoryBlobStore", async () => {
   const blobs = new MemoryBlobStore();

@@ -4,8 +4,9 @@ import { randomBytes } from "node:crypto";
 import type { App } from "../app.ts";
 import { AppError } from "../errors.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import { type BlobStore, MemoryBlobStore } from "../stores/blob-store.ts";
+import type { BlobStore } from "../stores/blob-store.ts";
 import { MemoryStore } from "../stores/memory.ts";
+import { MemoryBlobStore } from "../stores/memory-blobs.ts";
 import type { Change, Key, UpdateOptions } from "../stores/state-store.ts";
 
 /** A real blob store, watched: which blobs there are, and a place to fail on order. */
