@@ -126,7 +126,8 @@ const ATTEMPTS: { [N in OperationName]: Attempt<N> } = {
 export const newDeadline = (): number => performance.now() + TOTAL_TIMEOUT_MS;
 
 /**
- * Sends one request, again where that may help.
+ * Sends one request, again where that may help. `onSilence` is told when an attempt got no answer and is followed by another:
+ * it may still be on its way.
  * @throws AppError("unavailable") when the engine did not answer, refused for now, or cannot be used as configured.
  * @throws what the engine answered, when it judged the request itself (a failed condition, a validation error).
  */
@@ -135,6 +136,7 @@ export async function send<N extends OperationName>(
   name: N,
   input: Input<N>,
   deadline = newDeadline(),
+  onSilence: () => void = () => {},
 ): Promise<Output<N>> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -145,6 +147,7 @@ export async function send<N extends OperationName>(
       const backoff = FIRST_BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
       const exhausted = attempt === MAX_ATTEMPTS || performance.now() + backoff >= deadline;
       if (verdict === "unusable" || exhausted) throw unavailable(input.TableName, error, attempt);
+      if (error instanceof Error && traits(error).status === undefined) onSilence();
       await sleep(backoff);
     }
   }

@@ -180,6 +180,16 @@ describe("a write that was done and whose reply was lost has one effect and is a
     expect(await witness.get(key)).toMatchObject({ attributes: { n: 5 }, version: 3 });
   });
 
+  it("a refusal tells whether an attempt before it got no answer", async () => {
+    const key = newKey();
+    await witness.put(key, { n: 1 }, { if: "absent", id: "i" });
+    const options = { on: "live", version: 2, operation: { slot: "w", stamp: 1 } } as const;
+    proxy.plan(firstOnly("lose the reply"));
+    expect(await store.update(key, { set: { n: 2 } }, options)).toMatchObject({ applied: false, straggler: true });
+    proxy.plan(() => "pass");
+    expect(await store.update(key, { set: { n: 2 } }, options)).not.toHaveProperty("straggler");
+  });
+
   it("another's entry is still another's", async () => {
     const key = newKey();
     await witness.put(key, { n: 1 }, { if: "absent", id: "theirs" });

@@ -10,14 +10,9 @@ import {
   type StateStore,
 } from "@stateful-mcp/core";
 import { DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
-import {
-  type Engine,
-  findDynoxide,
-  loopbackClient,
-  startDynalite,
-  startDynoxide,
-} from "@stateful-mcp/core/testing/engines";
+import { type Engine, findDynoxide, loopbackClient, startDynalite } from "@stateful-mcp/core/testing/engines";
 import { FaultProxy, type Rule, WRITES } from "../fault-proxy.ts";
+import { freePort, ServerProcess } from "../processes.ts";
 import type { Progress } from "../progress.ts";
 import type { Random } from "../random.ts";
 
@@ -32,6 +27,8 @@ export const ROUGH: readonly Rule[] = [
   { fault: { kind: "drop-before" }, chance: 0.01 },
   { fault: { kind: "throttle" }, chance: 0.02 },
   { fault: { kind: "server-error" }, chance: 0.01 },
+  // Longer than a client waits for an answer: it has sent the request again by then.
+  { fault: { kind: "delay-before", milliseconds: 2_500 }, chance: 0.003, operations: WRITES },
   { fault: { kind: "delay-before", milliseconds: 8 }, chance: 0.1 },
   { fault: { kind: "delay-after", milliseconds: 15 }, chance: 0.05 },
 ];
@@ -48,9 +45,19 @@ export interface JoinOptions extends Omit<AppOptions, "store"> {
   readonly around?: (store: StateStore) => StateStore;
 }
 
+/** Dynoxide where it is installed, under the watchdog's eye; else dynalite in this process. */
+async function startEngine(): Promise<Pick<Engine, "port" | "stop">> {
+  const found = findDynoxide();
+  if ("missing" in found) return startDynalite();
+  const port = await freePort();
+  const args = ["serve", "--host", "127.0.0.1", "--port", String(port)];
+  const server = await ServerProcess.start({ command: found.path, args, ready: new URL(`http://127.0.0.1:${port}/`) });
+  return { port, stop: () => server.kill() };
+}
+
 /** One engine with one table, and the instances that share it. */
 export class Cluster implements AsyncDisposable {
-  readonly engine: Engine;
+  readonly engine: Pick<Engine, "port" | "stop">;
   /** Faults of every instance so far. */
   readonly faults: Record<string, number> = {};
   rules: readonly Rule[];
@@ -58,16 +65,15 @@ export class Cluster implements AsyncDisposable {
   readonly #live = new Set<Instance & { close(): Promise<void> }>();
   #joined = 0;
 
-  private constructor(engine: Engine, random: Random, rules: readonly Rule[]) {
+  private constructor(engine: Pick<Engine, "port" | "stop">, random: Random, rules: readonly Rule[]) {
     this.engine = engine;
     this.#random = random;
     this.rules = rules;
   }
 
-  /** On Dynoxide where it is installed, else on dynalite. */
   static async start(random: Random, rules: readonly Rule[] = []): Promise<Cluster> {
-    const engine = "path" in findDynoxide() ? await startDynoxide() : await startDynalite();
-    const client = engine.client();
+    const engine = await startEngine();
+    const client = loopbackClient(engine.port);
     await setupTable(client, TABLE, () => {});
     client.destroy();
     return new Cluster(engine, random.fork("faults"), rules);
