@@ -8,7 +8,7 @@ import { type Connection, killProcess, PAIRS, type Pair } from "./clients.ts";
 
 const BURST = 30;
 
-test.each(PAIRS)("$name finds everything acknowledged after each kill -9", { timeout: 120_000 }, async (pair) => {
+test.each(PAIRS)("$name finds everything acknowledged after each kill -9", { timeout: 300_000 }, async (pair) => {
   const { restart, killEngine } = await stage(pair);
 
   let server = await restart();
