@@ -1,5 +1,6 @@
 // MCP over whatever carries it: the server factory both eras share, and the pool that spares building a server per request.
 import {
+  type McpRequestContext,
   type McpServerFactory,
   ProtocolError,
   ProtocolErrorCode,
@@ -12,7 +13,7 @@ import { callTool } from "../call-tool.ts";
 import { AppError } from "../errors.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
 import type { Tool } from "../tool.ts";
-import { serveCompletion, servePrompts, serveResources, type Tracked } from "./mcp-context.ts";
+import { serveCompletion, servePrompts, serveResources, serveSubscriptions, type Tracked } from "./mcp-context.ts";
 import { protocolError, withOrigin } from "./origin.ts";
 
 export interface McpOptions {
@@ -56,13 +57,20 @@ export function errorResult(error: AppError) {
   };
 }
 
+/** What one server is built for. */
+interface ServerKind {
+  readonly era: McpRequestContext["era"];
+  /** Whether its client can be told of changes. */
+  readonly subscriptions: boolean;
+}
+
 const LIST_TTL_MS = 300_000;
 /** The same for everybody until the next deployment. */
 const PUBLIC_LIST = { ttlMs: LIST_TTL_MS, cacheScope: "public" } as const;
 /** Depends on who asks and may change at any time. */
 const PRIVATE_STATE = { ttlMs: 0, cacheScope: "private" } as const;
 
-function capabilitiesOf(runtime: CallRuntime, subscriptions: boolean): ServerCapabilities {
+function capabilitiesOf(runtime: CallRuntime, { subscriptions, era }: ServerKind): ServerCapabilities {
   const resources = runtime.resources.all;
   const completes =
     resources.some((one) => Object.keys(one.complete).length > 0) ||
@@ -73,7 +81,8 @@ function capabilitiesOf(runtime: CallRuntime, subscriptions: boolean): ServerCap
     ...(resources.length > 0 && {
       resources: {
         ...(subscriptions && resources.some((one) => one.watch) && { subscribe: true }),
-        ...(subscriptions && resources.some((one) => one.list) && { listChanged: true }),
+        // 2025-era clients cannot say that they want it, and to look for everybody would cost everybody.
+        ...(subscriptions && era === "modern" && resources.some((one) => one.list) && { listChanged: true }),
       },
     }),
     ...(runtime.prompts.size > 0 && { prompts: {} }),
@@ -85,8 +94,8 @@ function capabilitiesOf(runtime: CallRuntime, subscriptions: boolean): ServerCap
  * Builds a server. Nothing of a principal may be closed over here: an instance serves one request after the other, and who
  * asks comes with the request. `tracked` must count every handler that awaits anything.
  */
-function buildServer(runtime: CallRuntime, options: McpOptions, tracked: Tracked): Server {
-  const capabilities = capabilitiesOf(runtime, options.subscriptions);
+function buildServer(runtime: CallRuntime, options: McpOptions, kind: ServerKind, tracked: Tracked): Server {
+  const capabilities = capabilitiesOf(runtime, kind);
   const dynamic = runtime.resources.all.some((one) => one.list);
   const server = new Server(
     { name: options.name, version: options.version },
@@ -109,6 +118,7 @@ function buildServer(runtime: CallRuntime, options: McpOptions, tracked: Tracked
     tracked(() => toolCall(server, runtime, params, context)),
   );
   if (capabilities.resources) serveResources(server, runtime, tracked);
+  if (kind.era === "legacy" && capabilities.resources?.subscribe) serveSubscriptions(server, runtime);
   if (capabilities.prompts) servePrompts(server, runtime, tracked);
   if (capabilities.completions) serveCompletion(server, runtime, tracked);
   return server;
@@ -157,7 +167,8 @@ export function pooledFactory(runtime: CallRuntime, options: McpOptions): McpSer
     const reused = idle.pop();
     if (reused) return reused;
     let handlers = 0;
-    const server = buildServer(runtime, options, async (work) => {
+    const kind = { era: "modern", subscriptions: options.subscriptions } as const;
+    const server = buildServer(runtime, options, kind, async (work) => {
       handlers += 1;
       try {
         return await work();
@@ -174,6 +185,7 @@ export function pooledFactory(runtime: CallRuntime, options: McpOptions): McpSer
   // per connection, which is told nothing of subscriptions and so can keep none.
   return ({ era, requestInfo }) => {
     if (era === "modern" && requestInfo) return lease();
-    return buildServer(runtime, requestInfo ? options : { ...options, subscriptions: false }, (work) => work());
+    const subscriptions = options.subscriptions && requestInfo !== undefined;
+    return buildServer(runtime, options, { era, subscriptions }, (work) => work());
   };
 }

@@ -20,6 +20,7 @@ import { readJson } from "./body.ts";
 import { LegacyHttp } from "./legacy.ts";
 import { createListens, isListen } from "./listen.ts";
 import { wireTools } from "./mcp.ts";
+import { tellChanges } from "./mcp-context.ts";
 import { PRINCIPAL_KEY } from "./origin.ts";
 
 export interface RouterOptions {
@@ -67,6 +68,7 @@ export function createRouter(options: RouterOptions): Router {
     factory: options.mcp,
     logger,
     inBackground: (work) => state.inBackground(work),
+    tellChanges: (of, tell) => tellChanges(runtime, of, tell),
   });
   const knownScopes = new Set([...runtime.tools.values()].map((tool) => tool.scope));
   const principalOf = (c: RequestContext): Promise<Principal> =>
@@ -156,6 +158,8 @@ function guard(app: Hono<Bindings>, { access, allowedHosts, allowedOrigins }: Ro
     if (refused) return refused;
     await next();
     c.header("X-Content-Type-Options", "nosniff");
+    // The SDK's streams say keep-alive, also to a client that has asked for the end of its connection: that is not theirs to say.
+    c.res.headers.delete("Connection");
     return undefined;
   });
   if (allowedOrigins.length === 0) return;

@@ -54,6 +54,14 @@ export const legacyMessageKey = (principal: string, id: string, address: string)
   pk: `P#${principal}#X#${encode(id)}`,
   sk: `A#${encode(address)}`,
 });
+export const subscriptionPrefix = (principal: string, id: string): { pk: string; prefix: string } => ({
+  pk: `P#${principal}#X#${encode(id)}`,
+  prefix: "W#",
+});
+export const subscriptionKey = (principal: string, id: string, hash: string): Key => {
+  const { pk, prefix } = subscriptionPrefix(principal, id);
+  return { pk, sk: prefix + hash };
+};
 export const eventsPartition = (principal: string, id: string, stream: string): string =>
   `P#${principal}#X#${encode(id)}#E#${encode(stream)}`;
 /** Parts of events that are too large for one entry. */

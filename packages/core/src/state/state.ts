@@ -19,7 +19,14 @@ import { EntryWriter } from "./operations.ts";
 import { RateLimits } from "./rate-limit.ts";
 import { RequestStates } from "./request-state.ts";
 import { checkSessionId, isHandle, mintHandle, type Session, type SessionSettings, Sessions } from "./session.ts";
+
+
 import { beginWrite, ownerOf, SessionHandle } from "./session-handle.ts";
+
+import { inIdentity, ownerOf, SessionHandle } from "./session-handle.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+
 import { sweepSession } from "./sweep.ts";
 import { Values } from "./values.ts";
 
@@ -62,6 +69,7 @@ export class State {
   readonly idempotency: Idempotency;
   readonly legacySessions: LegacySessions;
   readonly events: EventLog;
+  readonly subscriptions: Subscriptions;
   readonly rateLimits: RateLimits;
   readonly requestStates: RequestStates;
   /** Background work that nobody waits for: sweeping what a reset made unreachable. */
@@ -89,6 +97,7 @@ export class State {
     this.notes = new Notes(this.log, clock, limits);
     this.legacySessions = new LegacySessions(store, clock);
     this.events = new EventLog(store, clock);
+    this.subscriptions = new Subscriptions(store);
     this.rateLimits = new RateLimits(store, clock);
     this.requestStates = new RequestStates({ store, clock, limits });
     const inBackground = this.inBackground.bind(this);
