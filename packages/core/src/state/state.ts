@@ -19,13 +19,8 @@ import { EntryWriter } from "./operations.ts";
 import { RateLimits } from "./rate-limit.ts";
 import { RequestStates } from "./request-state.ts";
 import { checkSessionId, isHandle, mintHandle, type Session, type SessionSettings, Sessions } from "./session.ts";
-
-
 import { beginWrite, ownerOf, SessionHandle } from "./session-handle.ts";
-
-import { inIdentity, ownerOf, SessionHandle } from "./session-handle.ts";
 import { Subscriptions } from "./subscriptions.ts";
-
 
 import { sweepSession } from "./sweep.ts";
 import { Values } from "./values.ts";
