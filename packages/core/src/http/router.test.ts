@@ -3,7 +3,7 @@ import type { AppOptions } from "../app.ts";
 import { AppError } from "../errors.ts";
 import { interceptStore } from "../testing/intercepted-store.ts";
 import { testApp } from "../testing/test-app.ts";
-import { parseTokens } from "./auth.ts";
+import { parseTokens } from "./tokens.ts";
 
 const HOST = "localhost:3333";
 const TOKEN = "t".repeat(32);
