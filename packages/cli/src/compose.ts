@@ -182,6 +182,7 @@ export async function compose(config: Config, { access, logger, createTable }: C
     access,
     sessions: { ttlSeconds, maxSeconds, ...(defaultSession !== undefined && { defaultSession }) },
     cache: { ttlSeconds: config.cacheTtlSeconds },
+    confirm: config.confirm,
     limits: {
       noteMaxBytes,
       valueMaxBytes,

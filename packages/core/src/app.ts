@@ -3,6 +3,7 @@ import type { McpServerFactory } from "@modelcontextprotocol/server";
 import type { CallRuntime } from "./call.ts";
 import { callTool, type ToolCall, type ToolResult } from "./call-tool.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { AppError } from "./errors.ts";
 import type { Access } from "./http/auth.ts";
 import { pooledFactory } from "./http/mcp.ts";
 import { createRouter } from "./http/router.ts";
@@ -17,7 +18,7 @@ import { State } from "./state/state.ts";
 import type { BlobStore } from "./stores/blob-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { StateStore } from "./stores/state-store.ts";
-import type { Tool } from "./tool.ts";
+import { type Tool, withConfirmation } from "./tool.ts";
 import { builtinTools } from "./tools/index.ts";
 
 export interface AppOptions {
@@ -30,6 +31,8 @@ export interface AppOptions {
   resources?: readonly Resource[];
   /** Default: recall, save decisions, summarise a session; none when you give tools of your own. */
   prompts?: readonly Prompt[];
+  /** Names of tools that are to be confirmed by their person before they run, besides those defined so. */
+  confirm?: readonly string[];
   /** Whether clients may hold streams that tell of changes. False where a held stream costs money. Default true. */
   subscriptions?: boolean;
   /** Where state is kept. Default: this process's memory, which ends with it. */
@@ -108,7 +111,7 @@ export function createApp(options: AppOptions = {}): App {
   const ttlSeconds = options.sessions?.ttlSeconds ?? DEFAULT_SESSION_TTL_SECONDS;
   const maxSeconds = options.sessions?.maxSeconds ?? DEFAULT_SESSION_MAX_SECONDS;
   const anonymous = access.mode === "anonymous";
-  const tools = options.tools ?? builtinTools({ backend, anonymous, ttlSeconds });
+  const tools = confirmed(options.tools ?? builtinTools({ backend, anonymous, ttlSeconds }), options.confirm ?? []);
   const resources = options.resources ?? (options.tools ? [] : builtinResources({ anonymous }));
   const prompts = options.prompts ?? (options.tools ? [] : builtinPrompts());
   const subscriptions = options.subscriptions ?? true;
@@ -170,4 +173,13 @@ function named<T extends { readonly name: string }>(what: string, all: readonly 
   const twice = all.find((one) => map.get(one.name) !== one);
   if (twice) throw new TypeError(`Two ${what} are named ${twice.name}. Names must be unique.`);
   return map;
+}
+
+function confirmed(tools: readonly Tool[], names: readonly string[]): readonly Tool[] {
+  const unknown = names.find((name) => !tools.some((tool) => tool.name === name));
+  if (unknown !== undefined) {
+    const known = tools.map((tool) => tool.name).join(", ");
+    throw new AppError("invalid_input", `There is no tool ${unknown} to confirm. The tools are: ${known}.`);
+  }
+  return tools.map((tool) => (names.includes(tool.name) ? withConfirmation(tool) : tool));
 }

@@ -11,6 +11,7 @@ import {
   type Scope,
   unlessAsking,
 } from "./call.ts";
+import { confirmation } from "./confirm.ts";
 import { AppError } from "./errors.ts";
 import { NESTING_MAX_LEVELS, nestsDeeperThan } from "./limits.ts";
 import type { KeyedCall } from "./state/idempotency.ts";
@@ -52,7 +53,8 @@ async function run(runtime: CallRuntime, call: ToolCall, scope: Scope): Promise<
   if (!tool) throw unknownTool(runtime.tools, call.name);
   await admit(runtime, call.principal, tool.scope);
   if (tool.callsPerMinute) await runtime.state.rateLimits.admit(call.principal.id, tool.name, tool.callsPerMinute);
-  const { session_id: sessionId, idempotency_key: givenKey, ...input } = parseInput(tool, call.arguments);
+  const { session_id: sessionId, idempotency_key: givenKey, ...rest } = parseInput(tool, call.arguments);
+  const { confirm, ...input } = tool.confirm ? rest : { ...rest, confirm: undefined };
   const key = typeof givenKey === "string" ? givenKey : call.idempotencyKey;
   const caller = callerOf(call);
   let sessionName = "";
@@ -61,7 +63,13 @@ async function run(runtime: CallRuntime, call: ToolCall, scope: Scope): Promise<
     scope.fields.session = sessionName;
   }
   const attempt = (keyed?: KeyedCall) =>
-    runOnce(runtime, tool, input, { call, caller: { ...caller, keyed }, sessionName, scope });
+    runOnce(runtime, tool, input, {
+      call,
+      caller: { ...caller, keyed },
+      sessionName,
+      scope,
+      confirmed: confirm === true,
+    });
   // A tool that only reads has no effect to protect: its key is accepted and means nothing.
   if (key === undefined || tool.annotations.readOnlyHint) return { structured: await attempt(), replayed: false };
   if (call.principal.kind === "anonymous" && !sessionName) {
@@ -80,10 +88,11 @@ interface Attempt {
   readonly caller: Caller;
   readonly sessionName: string;
   readonly scope: Scope;
+  readonly confirmed: boolean;
 }
 
 async function runOnce(runtime: CallRuntime, tool: Tool, input: Record<string, unknown>, attempt: Attempt) {
-  const { call, caller, sessionName, scope } = attempt;
+  const { call, caller, sessionName, scope, confirmed } = attempt;
   const state = runtime.state.forCaller(caller);
   const session = tool.session === "none" ? undefined : state.session(sessionName);
   const asked = { target: `tools/call ${tool.name}`, arguments: [sessionName, input] };
@@ -99,7 +108,10 @@ async function runOnce(runtime: CallRuntime, tool: Tool, input: Record<string, u
     progress,
     logToClient,
   };
-  const compute = async () => unlessAsking(runtime, caller.principal, asked, await tool.run(input, context));
+  // Without an exchange a program calls, which has nobody to ask.
+  const question = tool.confirm && call.exchange ? confirmation(tool, input, confirmed, context) : undefined;
+  const compute = async () =>
+    unlessAsking(runtime, caller.principal, asked, question ?? (await tool.run(input, context)));
   const result = tool.cache ? await throughCache(runtime, tool, caller, input, compute) : await compute();
   await session?.settle();
   return checkedResult(tool, session ? { session_id: session.id, ...result } : result);

@@ -31,6 +31,7 @@ describe("readConfig", () => {
       cacheTtlSeconds: 900,
       allowedHosts: [],
       allowedOrigins: [],
+      confirm: [],
       oauthClients: [],
       oauthRequireScopes: "false",
       principalClaim: "sub",

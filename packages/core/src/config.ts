@@ -158,6 +158,18 @@ export const VARIABLES = {
         .map((part) => part.trim())
         .filter((part) => part !== ""),
   } as Variable<readonly string[]>),
+  confirm: or("", {
+    ...text("STATEFUL_MCP_CONFIRM", {
+      allowed: "comma-separated tool names",
+      defaultText: "only tools defined so",
+      description: "Tools whose calls over MCP a person must confirm first, such as `reset_session`",
+    }),
+    parse: (value) =>
+      value
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== ""),
+  } as Variable<readonly string[]>),
   oauthRequireScopes: or(
     "false",
     choice("STATEFUL_MCP_OAUTH_REQUIRE_SCOPES", ["true", "false"], {

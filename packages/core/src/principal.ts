@@ -1,5 +1,6 @@
 // Who calls. A principal is a hash of issuer and subject, never of token bytes: a refreshed token keeps its sessions.
 import { createHash } from "node:crypto";
+import { AppError } from "./errors.ts";
 
 export interface Principal {
   /** 24 characters, part of every key: entries of another principal are keys that do not exist for this one. */
@@ -25,3 +26,11 @@ export function makePrincipal(
 
 export const LOCAL_PRINCIPAL: Principal = makePrincipal("local", "stateful-mcp", "local");
 export const ANONYMOUS_PRINCIPAL: Principal = makePrincipal("anonymous", "stateful-mcp", "anonymous");
+
+/** @throws AppError `forbidden` when the caller's scopes do not include the one a tool needs. */
+export function authorize(principal: Principal, scope: string): void {
+  if (!principal.scopes || principal.scopes.includes(scope)) return;
+  throw new AppError("forbidden", `Your token does not have the scope ${scope}, which this tool needs.`, {
+    details: { scope },
+  });
+}

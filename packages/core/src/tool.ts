@@ -1,6 +1,7 @@
 // What a tool is. Data first, one function; the same definition serves every transport. Names go on the wire as written.
 import type { ContentBlock, InputRequiredResult } from "@modelcontextprotocol/server";
 import * as z from "zod";
+import { CONFIRM_ARGUMENT } from "./confirm.ts";
 import type { Asking, CallContext, Reporting } from "./context.ts";
 import type { SessionHandle } from "./state/session-handle.ts";
 
@@ -60,6 +61,11 @@ export interface ToolDefinition<
   annotations?: ToolAnnotations;
   /** What a caller's token must allow. Default: `read` for a tool with `readOnlyHint`, else `write`. */
   scope?: string;
+  /**
+   * The tool does what cannot be undone: over MCP its person is asked first, once per call; where the client cannot ask, the model
+   * must pass `confirm: true`, which the server adds to the input. REST calls come from programs and are not asked. Default false.
+   */
+  confirm?: boolean;
   /** Calls of this tool per minute and principal, over the whole fleet. Default: only the server's limit for all tools. */
   callsPerMinute?: number;
   /** Whether the tool works on a session: `optional` (default) takes one when given, `required` insists, `none` has nothing to do with any. */
@@ -85,6 +91,7 @@ export interface Tool {
   readonly description: string;
   readonly annotations: Required<ToolAnnotations>;
   readonly scope: string;
+  readonly confirm: boolean;
   readonly callsPerMinute: number | undefined;
   readonly session: "optional" | "required" | "none";
   readonly cache: ToolCache | undefined;
@@ -146,7 +153,7 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefi
   const inputSchema = wireSchema(input, "input");
   for (const keyword of ["$ref", "anyOf", "oneOf", "allOf"])
     if (keyword in inputSchema) throw wrong(`its input has ${keyword} at the top, which several hosts reject.`);
-  return {
+  const tool: Tool = {
     name,
     title: definition.title ?? name,
     description,
@@ -157,6 +164,7 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefi
       openWorldHint: annotations.openWorldHint ?? false,
     },
     scope: definition.scope ?? (readOnlyHint ? "read" : "write"),
+    confirm: false,
     callsPerMinute: definition.callsPerMinute,
     session,
     cache: definition.cache,
@@ -168,6 +176,16 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefi
     // The pipeline parses with `input` before and `output` after, so the types hold where the casts stand.
     run: async (args, context) => (await definition.run(args as z.output<I>, context)) as Record<string, unknown>,
   };
+  return definition.confirm ? withConfirmation(tool) : tool;
+}
+
+/** The same tool, confirmed by its person before it runs. @throws TypeError when it has an argument named `confirm` already. */
+export function withConfirmation(tool: Tool): Tool {
+  if (tool.confirm) return tool;
+  if ("confirm" in tool.input.shape)
+    throw new TypeError(`The tool ${tool.name} has an argument confirm of its own, so it cannot be confirmed.`);
+  const input = z.strictObject({ ...tool.input.shape, confirm: CONFIRM_ARGUMENT });
+  return { ...tool, confirm: true, input, inputSchema: wireSchema(input, "input") };
 }
 
 function wireSchema(schema: z.ZodObject, io: "input" | "output"): Record<string, unknown> {

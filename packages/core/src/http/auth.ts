@@ -41,14 +41,6 @@ export async function authenticate(
   throw new AppError("unauthenticated", "This token is not valid here.");
 }
 
-/** @throws AppError `forbidden` when the caller's scopes do not include the one a tool needs. */
-export function authorize(principal: Principal, scope: string): void {
-  if (!principal.scopes || principal.scopes.includes(scope)) return;
-  throw new AppError("forbidden", `Your token does not have the scope ${scope}, which this tool needs.`, {
-    details: { scope },
-  });
-}
-
 /** The URL under which this server is known to clients: what its tokens are for. */
 export function resourceUrl(access: Access, request: Request): URL {
   const audience = access.mode === "oauth" ? access.oauth.options.audience : undefined;

@@ -9,8 +9,7 @@ import {
 } from "@modelcontextprotocol/server";
 import type { CallOrigin, CallRuntime } from "../call.ts";
 import { READ_SCOPE, versionOf } from "../call-resource.ts";
-import type { Principal } from "../principal.ts";
-import { authorize } from "./auth.ts";
+import { authorize, type Principal } from "../principal.ts";
 
 const POLL_FIRST_MS = 250;
 const POLL_MAX_MS = 2_000;
