@@ -1,4 +1,4 @@
-// The only place that turns the process's environment into configuration, a backend and a running App.
+// The only place of this package that turns the process's environment into configuration, a backend and a running App.
 // Commands say what they need; how it is put together is decided here.
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
@@ -13,6 +13,7 @@ import {
   isConfigVariable,
   type Logger,
   MemoryStore,
+  optionsFrom,
   readConfig,
   type StateStore,
 } from "@stateful-mcp/core";
@@ -150,21 +151,7 @@ export async function compose(config: Config, { access, logger, createTable }: C
     const { setupTable } = await import("@stateful-mcp/core/dynamodb");
     await setupTable(backend.client, config.table, (line) => logger.info({ table: config.table }, line));
   }
-  const { defaultSession, sessionTtlSeconds: ttlSeconds, sessionMaxSeconds: maxSeconds } = config;
-  const { noteMaxBytes, valueMaxBytes, sessionsPerPrincipal, notesPerSession, bodyMaxBytes, callTimeoutMs } = config;
-  const app = createApp({
-    version: VERSION,
-    store: backend.store,
-    backend: config.backend,
-    table: config.table,
-    access,
-    sessions: { ttlSeconds, maxSeconds, ...(defaultSession !== undefined && { defaultSession }) },
-    cache: { ttlSeconds: config.cacheTtlSeconds },
-    limits: { noteMaxBytes, valueMaxBytes, sessionsPerPrincipal, notesPerSession, bodyMaxBytes, callTimeoutMs },
-    allowedHosts: config.allowedHosts,
-    allowedOrigins: config.allowedOrigins,
-    logger,
-  });
+  const app = createApp({ ...optionsFrom(config), version: VERSION, store: backend.store, access, logger });
   const close = async () => {
     await app.close();
     await backend.close();

@@ -4,10 +4,9 @@ import { type CallRuntime, callTool, type ToolCall, type ToolResult } from "./ca
 import { type Clock, systemClock } from "./clock.ts";
 import type { Access } from "./http/auth.ts";
 import { pooledFactory } from "./http/mcp.ts";
-import { createRouter } from "./http/router.ts";
+import { type Carried, createRouter } from "./http/router.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
-import type { Principal } from "./principal.ts";
 import { State } from "./state/state.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -44,6 +43,11 @@ export interface AppOptions {
   allowedHosts?: readonly string[];
   /** Host names of web pages, besides localhost ones, that may call. */
   allowedOrigins?: readonly string[];
+  /**
+   * Whether streams are served that stay open without a call: `GET /mcp` and `subscriptions/listen`. Default true; false for
+   * platforms that bill an open stream. A broken call can be resumed in any case.
+   */
+  standingStreams?: boolean;
   limits?: Partial<Limits>;
   logger?: Logger;
   clock?: Clock;
@@ -55,14 +59,16 @@ export interface App {
   readonly tools: readonly Tool[];
   /** The same app with these options instead: how an adapter binds a store, access and a logger. */
   with(options: AppOptions): App;
-  /** Answers any HTTP request to the app's routes. `carried`: who calls, for `access: { mode: "carrier" }`. */
-  fetch(request: Request, carried?: Principal): Promise<Response>;
+  /** Answers any HTTP request to the app's routes. */
+  fetch(request: Request, carried?: Carried): Promise<Response>;
   /** Builds MCP servers for a connection without HTTP, such as stdio. They act for the local principal. */
   readonly mcp: McpServerFactory;
   /** Runs one tool call through the pipeline. @throws AppError */
   call(call: ToolCall): Promise<ToolResult>;
   /** Resolves when the state table answers. @throws AppError `unavailable` */
   ready(): Promise<void>;
+  /** Resolves when no call runs and background work has ended: a platform may then freeze the process. */
+  settle(): Promise<void>;
   /** From now on health routes answer 503, so that a load balancer looks elsewhere. Calls are still answered. */
   drain(): void;
   /** Ends streams and waits for background work. The store is closed by whoever opened it. */
@@ -118,6 +124,7 @@ export function createApp(options: AppOptions = {}): App {
     bodyMaxBytes: limits.bodyMaxBytes,
     allowedHosts: options.allowedHosts ?? [],
     allowedOrigins: options.allowedOrigins ?? [],
+    standingStreams: options.standingStreams ?? true,
     ready: () => store.ping(),
     draining: () => draining,
   });
@@ -129,12 +136,13 @@ export function createApp(options: AppOptions = {}): App {
     mcp,
     call: (call) => callTool(runtime, call),
     ready: () => store.ping(),
+    settle: () => state.settle(),
     drain: () => {
       draining = true;
     },
     close: async () => {
       await router.close();
-      await state.settle();
+      await state.close();
     },
   };
 }

@@ -21,6 +21,8 @@ export interface ToolCall {
   readonly transportSession?: string | undefined;
   /** The caller's own identity for this call, when it did not come as the argument `idempotency_key`. */
   readonly idempotencyKey?: string | undefined;
+  /** Milliseconds the call may take, where that is less than the server's own limit. */
+  readonly timeLimitMs?: number | undefined;
 }
 
 export interface ToolResult {
@@ -42,6 +44,7 @@ export async function callTool(runtime: CallRuntime, call: ToolCall): Promise<To
   const started = performance.now();
   const requestId = randomUUID();
   const fields: LogFields = { request_id: requestId, tool: call.name.slice(0, 64), principal: call.principal.id };
+  const ended = runtime.state.callBegins();
   try {
     const result = await run(runtime, call, fields);
     const outcome = result.replayed ? "replayed" : "ok";
@@ -51,6 +54,8 @@ export async function callTool(runtime: CallRuntime, call: ToolCall): Promise<To
     const error = thrown instanceof AppError ? thrown : internalError(runtime.logger, thrown, fields);
     runtime.logger.info({ ...fields, duration_ms: elapsed(started), outcome: error.code }, "call");
     throw error;
+  } finally {
+    ended();
   }
 }
 
@@ -66,7 +71,8 @@ async function run(runtime: CallRuntime, call: ToolCall, fields: LogFields): Pro
     sessionName = runtime.state.forCaller(caller).session(typeof sessionId === "string" ? sessionId : undefined).id;
     fields.session = sessionName;
   }
-  return inTime(runtime, call.signal, async (signal) => {
+  const limitMs = Math.min(runtime.state.limits.callTimeoutMs, call.timeLimitMs ?? Number.POSITIVE_INFINITY);
+  return inTime(limitMs, call.signal, async (signal) => {
     const attempt = (keyed?: KeyedCall) =>
       runOnce(runtime, tool, input, { caller: { ...caller, keyed }, sessionName, signal, fields });
     // A tool that only reads has no effect to protect: its key is accepted and means nothing.
@@ -152,11 +158,10 @@ function issueText(error: z.ZodError): string {
 
 /** Runs with a signal that ends when the client's does or when the call takes too long; a call that ignores it is left behind. */
 async function inTime<T>(
-  runtime: CallRuntime,
+  limitMs: number,
   given: AbortSignal | undefined,
   task: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { callTimeoutMs } = runtime.state.limits;
   const controller = new AbortController();
   const abort = () => controller.abort(given?.reason);
   given?.addEventListener("abort", abort, { once: true });
@@ -165,11 +170,11 @@ async function inTime<T>(
     timer = setTimeout(() => {
       const error = new AppError(
         "unavailable",
-        `The call took longer than ${callTimeoutMs / 1000} s and was given up. Whether it took effect is not known.`,
+        `The call took longer than ${limitMs / 1000} s and was given up. Whether it took effect is not known.`,
       );
       controller.abort(error);
       reject(error);
-    }, callTimeoutMs);
+    }, limitMs);
   });
   try {
     return await Promise.race([task(controller.signal), tooLate]);

@@ -11,9 +11,10 @@ export {
 } from "./app.ts";
 export type { ToolCall, ToolResult } from "./call-tool.ts";
 export { type Clock, systemClock } from "./clock.ts";
-export { type Config, type ConfigRow, describeConfig, isConfigVariable, readConfig } from "./config.ts";
+export { type Config, type ConfigRow, describeConfig, isConfigVariable, optionsFrom, readConfig } from "./config.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
 export { type Access, authenticate, mintToken, parseTokens, type TokenTable, tokenPrincipal } from "./http/auth.ts";
+export type { Carried } from "./http/router.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";

@@ -86,6 +86,7 @@ function buildServer(runtime: CallRuntime, options: McpOptions, running: (delta:
         signal: context.mcpReq.signal,
         transportSession: context.sessionId,
         idempotencyKey: metaText(context, IDEMPOTENCY_META_KEY),
+        timeLimitMs: timeLimitOf(context),
       });
       return {
         content: [{ type: "text", text: JSON.stringify(structured) }],
@@ -108,6 +109,11 @@ function principalOf(context: ServerContext): Principal {
   const given = context.http?.authInfo?.extra?.[PRINCIPAL_KEY];
   return (given as Principal | undefined) ?? LOCAL_PRINCIPAL;
 }
+
+/** What the carrier of the request allows, where it has a limit of its own. */
+export const TIME_LIMIT_KEY = "timeLimitMs";
+const timeLimitOf = (context: ServerContext): number | undefined =>
+  context.http?.authInfo?.extra?.[TIME_LIMIT_KEY] as number | undefined;
 
 function metaText(context: ServerContext, key: string): string | undefined {
   const value: unknown = context.mcpReq._meta?.[key];

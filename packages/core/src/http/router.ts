@@ -15,7 +15,7 @@ import type { Principal } from "../principal.ts";
 import { type Access, authenticate, challengeFor } from "./auth.ts";
 import { readJson } from "./body.ts";
 import { LegacyHttp } from "./legacy.ts";
-import { PRINCIPAL_KEY, wireTools } from "./mcp.ts";
+import { PRINCIPAL_KEY, TIME_LIMIT_KEY, wireTools } from "./mcp.ts";
 
 export interface RouterOptions {
   runtime: CallRuntime;
@@ -28,19 +28,24 @@ export interface RouterOptions {
   allowedHosts: readonly string[];
   /** Host names of web pages, besides localhost ones, that may call. */
   allowedOrigins: readonly string[];
+  /** Whether streams that no call waits for are served. */
+  standingStreams: boolean;
   /** Resolves when the state table answers. */
   ready: () => Promise<void>;
   /** True once the process has been told to end. */
   draining: () => boolean;
 }
 
-/** What travels beside a request: never part of it, so no client can send it. */
-interface Bindings {
-  Bindings: { carried: Principal | undefined };
+/** What whoever carries a request knows about it: never part of it, so no client can send it. */
+export interface Carried {
+  /** Who calls, for `access: { mode: "carrier" }`; of no effect otherwise. */
+  readonly principal?: Principal;
+  /** Milliseconds after which a tool call must have its answer, where that is less than the app's own limit. */
+  readonly timeLimitMs?: number;
 }
 
 export interface Router {
-  fetch(request: Request, carried?: Principal): Promise<Response>;
+  fetch(request: Request, carried?: Carried): Promise<Response>;
   close(): Promise<void>;
 }
 
@@ -48,6 +53,7 @@ export function createRouter(options: RouterOptions): Router {
   const { runtime, access } = options;
   const handler = createMcpHandler(options.mcp, {
     legacy: "reject",
+    ...(!options.standingStreams && { maxSubscriptions: 0 }),
     onerror: (error) => runtime.logger.debug({ err: error.message }, "rejected"),
   });
   const { state, logger } = runtime;
@@ -56,11 +62,12 @@ export function createRouter(options: RouterOptions): Router {
     events: state.events,
     factory: options.mcp,
     logger,
+    standingStreams: options.standingStreams,
     inBackground: (work) => state.inBackground(work),
   });
-  const app = new Hono<Bindings>();
-  const principalOf = (c: Context<Bindings>): Principal =>
-    authenticate(access, c.req.header("authorization"), c.env.carried);
+  const app = new Hono<{ Bindings: Carried }>();
+  const principalOf = (c: Context<{ Bindings: Carried }>): Principal =>
+    authenticate(access, c.req.header("authorization"), c.env.principal);
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => health(c, options, { status: "ready" }));
@@ -92,7 +99,8 @@ export function createRouter(options: RouterOptions): Router {
       const { name, arguments: given } = (body ?? {}) as { name?: unknown; arguments?: unknown };
       if (typeof name !== "string") throw new AppError("invalid_input", 'Send {"name": "<tool>", "arguments": {…}}.');
       const idempotencyKey = c.req.header("idempotency-key");
-      const call = { name, arguments: given, principal, signal: c.req.raw.signal, idempotencyKey };
+      const { timeLimitMs } = c.env;
+      const call = { name, arguments: given, principal, signal: c.req.raw.signal, idempotencyKey, timeLimitMs };
       const { structured, replayed } = await callTool(runtime, call);
       return c.json({ result: structured }, 200, replayed ? { "Idempotency-Replayed": "true" } : {});
     } catch (thrown) {
@@ -107,7 +115,7 @@ export function createRouter(options: RouterOptions): Router {
       token: "",
       clientId: principal.subject,
       scopes: [],
-      extra: { [PRINCIPAL_KEY]: principal },
+      extra: { [PRINCIPAL_KEY]: principal, [TIME_LIMIT_KEY]: c.env.timeLimitMs },
     };
     if (c.req.method !== "POST") return legacy.fetch(c.req.raw, { principal, authInfo }, undefined);
     let parsedBody: unknown;
@@ -133,7 +141,7 @@ export function createRouter(options: RouterOptions): Router {
   app.onError((thrown, c) => problem(c, asAppError(thrown, options)));
 
   return {
-    fetch: async (request, carried) => app.fetch(request, { carried }),
+    fetch: async (request, carried = {}) => app.fetch(request, carried),
     close: async () => {
       legacy.close();
       await handler.close();

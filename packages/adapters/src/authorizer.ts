@@ -1,0 +1,113 @@
+// Decides for a REST API who may pass: bearer tokens against those in a secret. Knows neither routes nor where secrets are kept.
+import { AppError, authenticate, type Principal, parseTokens, type TokenTable } from "@stateful-mcp/core";
+
+/** What the authorizer reads of a REST API's REQUEST authorizer event. */
+export interface AuthorizerEvent {
+  readonly methodArn: string;
+  readonly headers?: Readonly<Record<string, string | undefined>> | null;
+}
+
+export interface AuthorizerResult {
+  readonly principalId: string;
+  readonly policyDocument: {
+    readonly Version: "2012-10-17";
+    readonly Statement: readonly [
+      { readonly Action: "execute-api:Invoke"; readonly Effect: "Allow"; readonly Resource: string },
+    ];
+  };
+  /** What the server reads of an allowed request. `scopes`: separated by spaces; absent: all. */
+  readonly context: { readonly name: string; readonly scopes?: string };
+}
+
+export interface AuthorizerOptions {
+  /** The tokens as `MCP_AUTH_TOKEN` would have them. */
+  readonly readSecret: () => Promise<string>;
+  /** How long tokens are used without asking for the secret again: one taken out of it works at most this long. 0: never. */
+  readonly cacheSeconds: number;
+  /** Milliseconds from any fixed point. Default: this process's. */
+  readonly now?: () => number;
+}
+
+/** An unknown token may be a new one, so it makes the secret be read again, but a flood of them no more often than this. */
+const REREAD_MS = 5_000;
+
+/** What a REST API turns into 401; any other error would be 500, and a policy that denies would be 403. */
+const unauthorized = () => new Error("Unauthorized");
+
+/** Lets bearer tokens pass for all methods and paths of the stage, and refuses everything else with 401. */
+export function tokenAuthorizer(options: AuthorizerOptions): (event: AuthorizerEvent) => Promise<AuthorizerResult> {
+  const tokens = new SecretTokens(options);
+  return async (event) => {
+    const authorization = bearerOf(event);
+    if (authorization === undefined) throw unauthorized();
+    const principal = await tokens.find(authorization);
+    if (!principal) throw unauthorized();
+    const { subject: name, scopes } = principal;
+    return {
+      principalId: name,
+      policyDocument: {
+        Version: "2012-10-17",
+        Statement: [{ Action: "execute-api:Invoke", Effect: "Allow", Resource: wholeStage(event.methodArn) }],
+      },
+      context: { name, ...(scopes && { scopes: scopes.join(" ") }) },
+    };
+  };
+}
+
+/** The header, when it has a bearer token at all: only then is the secret worth reading. */
+function bearerOf({ headers }: AuthorizerEvent): string | undefined {
+  const [, value] = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === "authorization") ?? [];
+  return value !== undefined && /^Bearer \S+$/i.test(value) ? value : undefined;
+}
+
+/** `arn:…:api/stage/METHOD/path` for every method and path: a kept answer must fit whatever the caller asks next. */
+const wholeStage = (methodArn: string): string => `${methodArn.split("/").slice(0, 2).join("/")}/*/*`;
+
+/** The secret's tokens, read when they are too old or do not know what they are asked for. */
+class SecretTokens {
+  readonly #options: AuthorizerOptions;
+  readonly #now: () => number;
+  #known: TokenTable | undefined;
+  #readAt = Number.NEGATIVE_INFINITY;
+  #reading: Promise<void> | undefined;
+
+  constructor(options: AuthorizerOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  async find(authorization: string): Promise<Principal | undefined> {
+    if (this.#olderThan(this.#options.cacheSeconds * 1000)) await this.#read();
+    const found = this.#look(authorization);
+    if (found || !this.#olderThan(REREAD_MS)) return found;
+    await this.#read();
+    return this.#look(authorization);
+  }
+
+  #olderThan(ms: number): boolean {
+    return this.#known === undefined || this.#now() - this.#readAt >= ms;
+  }
+
+  #look(authorization: string): Principal | undefined {
+    if (!this.#known) return undefined;
+    try {
+      return authenticate({ mode: "tokens", tokens: this.#known }, authorization);
+    } catch (error) {
+      if (error instanceof AppError && error.code === "unauthenticated") return undefined;
+      throw error;
+    }
+  }
+
+  #read(): Promise<void> {
+    this.#reading ??= this.#options
+      .readSecret()
+      .then((text) => {
+        this.#known = parseTokens(text);
+        this.#readAt = this.#now();
+      })
+      .finally(() => {
+        this.#reading = undefined;
+      });
+    return this.#reading;
+  }
+}

@@ -1,0 +1,18 @@
+// How a function's entry becomes the one file that Lambda loads: settings for esbuild, for whoever calls it.
+
+/** The module that a bundle replaces by the user's own entry, which exports `app`. */
+export const APP_MODULE = "@stateful-mcp/adapters/functions/app";
+
+/** One minified ES module with everything in it: loading many small files is what makes a cold start slow. */
+export const LAMBDA_BUNDLE = {
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node24",
+  minify: true,
+  legalComments: "none",
+  // Packages that have ES modules beside CommonJS can be reduced to what is used of them.
+  mainFields: ["module", "main"],
+  // Some packages are CommonJS and ask for Node's own modules.
+  banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
+} as const;

@@ -1,0 +1,10 @@
+// The server as a Lambda function. The app is bound once per environment, before its first event; which handler is the
+// function's depends on whether its front door streams.
+import { app } from "@stateful-mcp/adapters/functions/app";
+import { bindEnvironment } from "../compose.ts";
+import { bufferedLambdaHandler, lambdaHandler } from "../lambda.ts";
+
+const bound = bindEnvironment(app);
+
+export const handler = lambdaHandler(bound);
+export const bufferedHandler = bufferedLambdaHandler(bound);
