@@ -50,14 +50,16 @@ export function lambdaHandler(app: Carrier): StreamingHandler {
     const invocation = new Invocation(app, event, context);
     // Before the prelude the output has nothing to say, but it already ends with the client.
     output.once("close", invocation.abandon);
-    output.once("error", invocation.abandon);
+    output.on("error", invocation.abandon);
     const response = await invocation.answer();
     const stream = awslambda.HttpResponseStream.from(output, toPrelude(response));
     try {
       await pipeline(chunksOf(response, invocation.end), stream);
     } catch (error) {
       invocation.abandon();
-      invocation.logger.debug({ err: error }, "The client went away before its answer ended");
+      // Where reading had begun, this does nothing: then the reader has cancelled.
+      response.body?.cancel().catch(() => {});
+      invocation.logger.debug({ err: error }, "An answer ended early");
     }
     await invocation.settle();
   });
@@ -85,6 +87,8 @@ class Invocation {
   readonly #context: LambdaContext;
   readonly #client = new AbortController();
   readonly #end = new AbortController();
+  readonly #noAnswer = Promise.withResolvers<never>();
+  #answered = false;
   readonly #part: number;
   readonly #timer: NodeJS.Timeout;
 
@@ -95,13 +99,18 @@ class Invocation {
     this.logger = app.options.logger ?? silentLogger;
     this.#part = Math.min(1, (context.getRemainingTimeInMillis() * LARGEST_PART) / CALLS_END_MS);
     this.end = this.#end.signal;
-    this.#timer = setTimeout(() => this.#end.abort(TIME_OVER), this.#left(STREAMS_END_MS));
+    this.#noAnswer.promise.catch(() => {});
+    this.#timer = setTimeout(() => {
+      if (this.#answered) this.#end.abort();
+      else this.#noAnswer.reject(TIME_OVER);
+    }, this.#left(STREAMS_END_MS));
   }
 
   /** The client is gone: what can be cancelled is. */
   readonly abandon = (): void => {
     this.#client.abort();
-    this.#end.abort(CLIENT_GONE);
+    this.#end.abort();
+    this.#noAnswer.reject(CLIENT_GONE);
   };
 
   /** Always a response: the app's, or one that says why there is none. */
@@ -113,7 +122,9 @@ class Invocation {
         ...(principal && { principal }),
         timeLimitMs: this.#left(CALLS_END_MS),
       });
-      return await Promise.race([answer, whenAborted(this.end)]);
+      const response = await Promise.race([answer, this.#noAnswer.promise]);
+      this.#answered = true;
+      return response;
     } catch (error) {
       if (error instanceof AppError) return problem(error);
       this.logger.error({ err: error }, "A request failed outside the application");
@@ -144,13 +155,6 @@ const TIME_OVER = new AppError(
   { retryAfterSeconds: 1 },
 );
 const CLIENT_GONE = new AppError("unavailable", "The client went away.");
-
-/** Rejects with the signal's reason. */
-const whenAborted = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 
 /**
  * The body's chunks, only as fast as they are taken, until it ends or has to. First an empty one: the runtime sends the

@@ -14,7 +14,8 @@ function setUp(secret: string, cacheSeconds = 60) {
       return it.secret;
     },
   });
-  const call = (token: string | undefined, name = "Authorization") => authorize(eventOf(token && `Bearer ${token}`, name));
+  const call = (token: string | undefined, name = "Authorization") =>
+    authorize(eventOf(token && `Bearer ${token}`, name));
   return { it, call, authorize };
 }
 

@@ -48,7 +48,7 @@ export function httpEvent(
   return {
     version: "2.0",
     rawPath: stage === "$default" ? path : `/${stage}${path}`,
-    rawQueryString: new URLSearchParams(query.map(([name, value]) => [name, value])).toString(),
+    rawQueryString: new URLSearchParams(query.map(([name, value]): [string, string] => [name, value])).toString(),
     headers: Object.fromEntries(names.map((name) => [name, values(name).join(",")])),
     ...(cookies.length > 0 && { cookies }),
     ...body,

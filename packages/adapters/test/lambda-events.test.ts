@@ -73,7 +73,9 @@ describe.each(kinds)("an event of %s", (_, eventOf) => {
         const url = new URL(read(eventOf({ method: "GET", query })).url);
         expect(url.pathname).toBe("/mcp");
         for (const name of new Set(query.map(([name]) => name)))
-          expect(url.searchParams.getAll(name)).toEqual(query.filter(([other]) => other === name).map(([, value]) => value));
+          expect(url.searchParams.getAll(name)).toEqual(
+            query.filter(([other]) => other === name).map(([, value]) => value),
+          );
         expect(url.searchParams.size).toBe(query.length);
       }),
     );
@@ -91,7 +93,10 @@ describe.each(kinds)("an event of %s", (_, eventOf) => {
   });
 
   it("never makes anything but a request or an input error, whatever its texts are", () => {
-    const text = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("//evil.example/", "/%zz", "/a?b#c", "\r\nx: y"));
+    const text = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.constantFrom("//evil.example/", "/%zz", "/a?b#c", "\r\nx: y"),
+    );
     fc.assert(
       fc.property(text, text, text, text, (method, path, name, value) => {
         try {
@@ -138,7 +143,16 @@ describe("the caller an authorizer let in", () => {
     ["a name that is no text", authorized({ name: { toString: () => "ci" } })],
     ["an HTTP API's event in the old format", { ...authorized({ name: "ci" }), version: "1.0" } as LambdaEvent],
     ["an HTTP API's event", { ...httpEvent(), ...authorized({ name: "ci" }), version: "2.0" } as LambdaEvent],
-    ["a client's headers", restEvent({ headers: [["name", "ci"], ["authorizer", '{"name":"ci"}'], ["x-amzn-principalId", "ci"]] })],
+    [
+      "a client's headers",
+      restEvent({
+        headers: [
+          ["name", "ci"],
+          ["authorizer", '{"name":"ci"}'],
+          ["x-amzn-principalId", "ci"],
+        ],
+      }),
+    ],
     ["a client's body", restEvent({ body: '{"requestContext":{"authorizer":{"name":"ci"}}}' })],
   ])("is nobody for %s", (_, event) => {
     expect(authorizedCaller(event)).toBeUndefined();
