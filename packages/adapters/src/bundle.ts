@@ -9,11 +9,11 @@ const { resolve } = createRequire(import.meta.url);
 /** One minified ES module with everything in it: loading many small files is what makes a cold start slow. */
 export const LAMBDA_BUNDLE = {
   bundle: true,
-  format: "esm",
-  platform: "node",
+  format: "esm" as const,
+  platform: "node" as const,
   target: "node24",
   minify: true,
-  legalComments: "none",
+  legalComments: "none" as const,
   // Packages that have ES modules beside CommonJS can be reduced to what is used of them.
   mainFields: ["module", "main"],
   // Together a third of the bundle, for cases that a function never meets.
@@ -23,4 +23,4 @@ export const LAMBDA_BUNDLE = {
   },
   // Some packages are CommonJS and ask for Node's own modules.
   banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
-} as const;
+};
