@@ -60,7 +60,9 @@ describe.each([
     expect(bytes).toBeLessThanOrEqual(budget);
     expect(packages.filter((one) => unneeded.some((pattern) => pattern.test(one)))).toEqual([]);
     expect(
-      inputs.filter((path) => /packages\/(local|cli)\/|core\/src\/testing\/|ajvProvider|zod\/.*locales\/(?!en)/.test(path)),
+      inputs.filter((path) =>
+        /packages\/(local|cli)\/|core\/src\/testing\/|ajvProvider|zod\/.*locales\/(?!en)/.test(path),
+      ),
     ).toEqual([]);
     // One copy of zod: schemas of two do not know each other.
     const zods = new Set(inputs.flatMap((path) => /(.*node_modules\/zod)\//.exec(path)?.[1] ?? []));
