@@ -1,5 +1,7 @@
 // Decides for a REST API who may pass: bearer tokens against those in a secret. Knows neither routes nor where secrets are kept.
-import { AppError, authenticate, type Principal, parseTokens, type TokenTable } from "@stateful-mcp/core";
+// From the parts of core alone: nothing here needs the rest, and it would be loaded with every cold start.
+import type { Principal } from "@stateful-mcp/core";
+import { parseTokens, type TokenTable } from "@stateful-mcp/core/tokens";
 
 /** What the authorizer reads of a REST API's REQUEST authorizer event. */
 export interface AuthorizerEvent {
@@ -38,9 +40,9 @@ const unauthorized = () => new Error("Unauthorized");
 export function tokenAuthorizer(options: AuthorizerOptions): (event: AuthorizerEvent) => Promise<AuthorizerResult> {
   const tokens = new SecretTokens(options);
   return async (event) => {
-    const authorization = bearerOf(event);
-    if (authorization === undefined) throw unauthorized();
-    const principal = await tokens.find(authorization);
+    const token = bearerOf(event);
+    if (token === undefined) throw unauthorized();
+    const principal = await tokens.find(token);
     if (!principal) throw unauthorized();
     const { subject: name, scopes } = principal;
     return {
@@ -54,10 +56,10 @@ export function tokenAuthorizer(options: AuthorizerOptions): (event: AuthorizerE
   };
 }
 
-/** The header, when it has a bearer token at all: only then is the secret worth reading. */
+/** The header's bearer token, if it has one at all: only then is the secret worth reading. */
 function bearerOf({ headers }: AuthorizerEvent): string | undefined {
   const [, value] = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === "authorization") ?? [];
-  return value !== undefined && /^Bearer \S+$/i.test(value) ? value : undefined;
+  return /^Bearer (\S+)$/i.exec(value ?? "")?.[1];
 }
 
 /** `arn:…:api/stage/METHOD/path` for every method and path: a kept answer must fit whatever the caller asks next. */
@@ -76,26 +78,16 @@ class SecretTokens {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  async find(authorization: string): Promise<Principal | undefined> {
+  async find(token: string): Promise<Principal | undefined> {
     if (this.#olderThan(this.#options.cacheSeconds * 1000)) await this.#read();
-    const found = this.#look(authorization);
+    const found = await this.#known?.find(token);
     if (found || !this.#olderThan(REREAD_MS)) return found;
     await this.#read();
-    return this.#look(authorization);
+    return this.#known?.find(token);
   }
 
   #olderThan(ms: number): boolean {
     return this.#known === undefined || this.#now() - this.#readAt >= ms;
-  }
-
-  #look(authorization: string): Principal | undefined {
-    if (!this.#known) return undefined;
-    try {
-      return authenticate({ mode: "tokens", tokens: this.#known }, authorization);
-    } catch (error) {
-      if (error instanceof AppError && error.code === "unauthenticated") return undefined;
-      throw error;
-    }
   }
 
   #read(): Promise<void> {

@@ -4,6 +4,9 @@ import { createRequire } from "node:module";
 /** The module that a bundle replaces, as an alias, by the user's own entry, which exports `app`. */
 export const APP_MODULE = "@stateful-mcp/adapters/functions/app";
 
+/** Replaced by `@stateful-mcp/adapters/functions/s3-blobs` where there is a bucket for large values. */
+export const BLOBS_MODULE = "@stateful-mcp/adapters/functions/blobs";
+
 const { resolve } = createRequire(import.meta.url);
 
 /** One minified ES module with everything in it: loading many small files is what makes a cold start slow. */

@@ -3,14 +3,15 @@ import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
-import { LAMBDA_BUNDLE } from "../src/bundle.ts";
+import { BLOBS_MODULE, LAMBDA_BUNDLE } from "../src/bundle.ts";
 
 const { resolve } = createRequire(import.meta.url);
 
-async function bundle(name: string) {
+async function bundle(entry: string, alias: Record<string, string>) {
   const { metafile, outputFiles } = await build({
     ...LAMBDA_BUNDLE,
-    entryPoints: [resolve(`@stateful-mcp/adapters/functions/${name}`)],
+    alias: { ...LAMBDA_BUNDLE.alias, ...alias },
+    entryPoints: [resolve(`@stateful-mcp/adapters/functions/${entry}`)],
     metafile: true,
     write: false,
     outfile: "out.mjs",
@@ -38,9 +39,18 @@ const UNNEEDED = [
 ];
 
 describe.each([
-  { name: "server", budget: 801_000, unneeded: UNNEEDED },
+  { name: "server", entry: "server", alias: {}, budget: 868_000, unneeded: UNNEEDED },
+  {
+    name: "server with a bucket",
+    entry: "server",
+    alias: { [BLOBS_MODULE]: resolve("@stateful-mcp/adapters/functions/s3-blobs") },
+    budget: 1_075_000,
+    unneeded: [...UNNEEDED.slice(0, -2), /credential-provider-(?!env$)|nested-clients/],
+  },
   {
     name: "authorizer",
+    entry: "authorizer",
+    alias: {},
     budget: 199_000,
     unneeded: [
       ...UNNEEDED.slice(0, -2),
@@ -52,9 +62,9 @@ describe.each([
       /dynamodb/,
     ],
   },
-])("the $name function's bundle", ({ name, budget, unneeded }) => {
+])("the $name function's bundle", ({ name, entry, alias, budget, unneeded }) => {
   it(`is at most ${budget.toLocaleString("en")} bytes and holds nothing the function never uses`, async () => {
-    const { inputs, bytes, text } = await bundle(name);
+    const { inputs, bytes, text } = await bundle(entry, alias);
     const packages = packagesOf(inputs);
     process.stdout.write(`${name}: ${bytes} bytes minified, ${gzipSync(text).length} zipped\n`);
     expect(bytes).toBeLessThanOrEqual(budget);

@@ -293,11 +293,8 @@ describe("who calls", () => {
   });
 
   it("is not taken from the authorizer by an app that checks tokens itself", async () => {
-    const app = bindEnvironment(createApp(), {
-      MCP_STATE_BACKEND: "memory",
-      LOG_LEVEL: "silent",
-      MCP_AUTH_TOKEN: "0123456789abcdef",
-    });
+    const environment = { MCP_STATE_BACKEND: "memory", LOG_LEVEL: "silent", MCP_AUTH_TOKEN: "0123456789abcdef" };
+    const app = bindEnvironment(createApp(), { environment });
     const { statusCode, headers } = await streamed(app, from({ name }));
     expect(statusCode).toBe(401);
     expect(headers["www-authenticate"]).toContain("Bearer");
@@ -319,7 +316,7 @@ describe("an app bound to a function's environment", () => {
       id: 1,
       method: "subscriptions/listen",
       params: {
-        notifications: { toolsListChanged: true },
+        notifications: { resourcesListChanged: true },
         _meta: {
           "io.modelcontextprotocol/protocolVersion": "2026-07-28",
           "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
@@ -331,18 +328,17 @@ describe("an app bound to a function's environment", () => {
   const get = { method: "GET", headers: [["accept", "text/event-stream"]] as const };
 
   it("keeps no streams open without a call", async () => {
-    const app = bindEnvironment(createApp(), environment);
+    const app = bindEnvironment(createApp(), { environment });
     expect(await streamed(app, { ...restEvent(get), ...caller })).toMatchObject({
       statusCode: 405,
       headers: { allow: "POST, DELETE" },
     });
-    const refused = await streamed(app, { ...restEvent(listen), ...caller });
-    expect(JSON.parse(refused.body)).toMatchObject({ id: 1, error: { message: expect.any(String) } });
-    expect(refused.statusCode).toBeLessThan(500);
+    const nothing = await streamed(app, { ...restEvent(listen), ...caller });
+    expect(nothing.body).toMatch(/"notifications":\{\}.*"resultType":"complete"/s);
   });
 
   it("keeps them open when the environment says so", async () => {
-    const app = bindEnvironment(createApp(), { ...environment, STATEFUL_MCP_STANDING_STREAMS: "on" });
+    const app = bindEnvironment(createApp(), { environment: { ...environment, STATEFUL_MCP_SUBSCRIPTIONS: "on" } });
     // A session it does not know, instead of a method it does not have.
     expect((await streamed(app, { ...restEvent(get), ...caller })).statusCode).toBe(400);
     const listening = await streamed(app, { ...restEvent(listen), ...caller }, contextOf(600));
@@ -356,14 +352,15 @@ describe("an app bound to a function's environment", () => {
       { STATEFUL_MCP_TRUST_AUTHORIZER: "perhaps" },
       /STATEFUL_MCP_TRUST_AUTHORIZER: "perhaps" is not allowed; expected on, off/,
     ],
+    [{ STATEFUL_MCP_BLOB_BUCKET: "b" }, /bundled without a client for buckets/],
     [{ STATEFUL_MCP_NOTE_MAX: "1" }, /STATEFUL_MCP_NOTE_MAX is not a setting/],
   ])("does not start with %j", (more, message) => {
-    expect(() => bindEnvironment(createApp(), { ...environment, ...more })).toThrow(message);
+    expect(() => bindEnvironment(createApp(), { environment: { ...environment, ...more } })).toThrow(message);
   });
 
   it("keeps what its own code has fixed", () => {
     const access = { mode: "anonymous" } as const;
-    const { options } = bindEnvironment(createApp({ access, name: "mine", cache: { ttlSeconds: 1 } }), environment);
-    expect(options).toMatchObject({ access, name: "mine", cache: { ttlSeconds: 1 }, standingStreams: false });
+    const { options } = bindEnvironment(createApp({ access, name: "mine", cache: { ttlSeconds: 1 } }), { environment });
+    expect(options).toMatchObject({ access, name: "mine", cache: { ttlSeconds: 1 }, subscriptions: false });
   });
 });

@@ -8,11 +8,12 @@ import {
   type Access,
   type App,
   AppError,
+  type BlobStore,
   type Config,
   createApp,
-  isConfigVariable,
   type Logger,
   MemoryStore,
+  namesOfSetting,
   optionsFrom,
   readConfig,
   type StateStore,
@@ -26,6 +27,8 @@ export interface Backend {
   /** For a person: a directory, or a table and where it is. */
   readonly place: string;
   readonly client?: DynamoDBClient;
+  /** Where values too large for the store are kept. */
+  readonly blobs?: BlobStore;
   close(): Promise<void>;
 }
 
@@ -40,11 +43,13 @@ export interface Composition {
  * From `.env` only known settings and AWS_* count: a project's file must not steer the runtime in other ways.
  */
 export function loadConfig(flags: Readonly<Record<string, string | undefined>> = {}): Config {
-  for (const [name, value] of Object.entries(readDotEnv())) {
-    const wanted = isConfigVariable(name) || name.startsWith("AWS_") || name.startsWith("STATEFUL_MCP_");
-    // The AWS SDK looks for its credentials in the process's environment, so this is where they go.
-    if (wanted && process.env[name] === undefined) process.env[name] = value;
-  }
+  const dotEnv = Object.entries(readDotEnv()).filter(([name]) => {
+    const setting = namesOfSetting(name);
+    const wanted = setting.length > 0 || name.startsWith("AWS_") || name.startsWith("STATEFUL_MCP_");
+    return wanted && [name, ...setting].every((other) => process.env[other] === undefined);
+  });
+  // The AWS SDK looks for its credentials in the process's environment, so this is where they go.
+  for (const [name, value] of dotEnv) process.env[name] = value;
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
   return readConfig({ ...process.env, ...given });
 }
@@ -70,7 +75,7 @@ export async function openLogger(config: Config): Promise<Logger> {
     messageKey: "message",
     timestampKey: "timestamp",
     translateTime: "HH:MM:ss",
-    ignore: "service,environment",
+    ignore: "service,environment,principal",
     singleLine: true,
   });
   return createLogger({ level, environment, stream });
@@ -82,13 +87,15 @@ export async function openBackend(config: Config): Promise<Backend> {
     const store = new MemoryStore();
     return { store, place: "this process's memory: gone when it ends", close: () => store.close() };
   }
-  const { client, place, close } = config.backend === "local" ? await openEngine(config) : await openTable(config);
+  const { client, place, blobs, close } =
+    config.backend === "local" ? await openEngine(config) : await openTable(config);
   const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb");
   const store = new DynamoDBStore({ client, table: config.table });
   return {
     store,
     client,
     place,
+    ...(blobs && { blobs }),
     close: async () => {
       await store.close();
       await close();
@@ -97,7 +104,7 @@ export async function openBackend(config: Config): Promise<Backend> {
 }
 
 async function openEngine(config: Config) {
-  const { connectLocalEngine, defaultDataDir } = await import("@stateful-mcp/local");
+  const { connectLocalEngine, defaultDataDir, FileBlobs } = await import("@stateful-mcp/local");
   try {
     const dataDir = config.dataDir ?? defaultDataDir(process.env);
     // The engine may have to start: meanwhile the client, which is large, is loaded.
@@ -110,7 +117,7 @@ async function openEngine(config: Config) {
       client.destroy();
       await engine.close();
     };
-    return { client, place: engine.dataDir, close };
+    return { client, place: engine.dataDir, blobs: new FileBlobs(engine.dataDir), close };
   } catch (error) {
     throw new AppError("unavailable", messageOf(error), { cause: error });
   }
@@ -125,7 +132,20 @@ async function openTable(config: Config) {
     ...(region !== undefined && { region }),
   });
   const place = `DynamoDB table ${config.table} in ${await regionOf(client, profile)}${endpoint ? ` at ${endpoint}` : ""}`;
-  return { client, place, close: async () => client.destroy() };
+  const blobs = await openBucket(config);
+  const close = async () => {
+    client.destroy();
+    blobs?.close();
+  };
+  return { client, place, blobs, close };
+}
+
+async function openBucket({ blobBucket: bucket, region }: Config) {
+  if (bucket === undefined) return undefined;
+  const { S3Blobs } = await import("@stateful-mcp/core/s3");
+  // The SDK reads this variable too, but would then look for the bucket in the host name, where other services do not have it.
+  const endpoint = process.env.AWS_ENDPOINT_URL_S3;
+  return new S3Blobs({ bucket, ...(region !== undefined && { region }), ...(endpoint && { endpoint }) });
 }
 
 async function regionOf(client: DynamoDBClient, profile: string | undefined): Promise<string> {
@@ -151,7 +171,8 @@ export async function compose(config: Config, { access, logger, createTable }: C
     const { setupTable } = await import("@stateful-mcp/core/dynamodb");
     await setupTable(backend.client, config.table, (line) => logger.info({ table: config.table }, line));
   }
-  const app = createApp({ ...optionsFrom(config), version: VERSION, store: backend.store, access, logger });
+  const { store, blobs } = backend;
+  const app = createApp({ ...optionsFrom(config), version: VERSION, store, ...(blobs && { blobs }), access, logger });
   const close = async () => {
     await app.close();
     await backend.close();

@@ -79,6 +79,15 @@ describe(".env in the working directory", () => {
     expect((await server.ended).code).toBe(0);
   });
 
+  it("loses to the real environment under a setting's other name, too", async () => {
+    const cwd = temporaryDirectory();
+    writeFileSync(join(cwd, ".env"), "MCP_SESSION_TABLE=from-file\nMCP_STATE_TABLE=from-file\n");
+    for (const name of ["MCP_STATE_TABLE", "MCP_SESSION_TABLE"]) {
+      const { code, stdout } = await run(["doctor"], { cwd, env: { [name]: "from-environment" } });
+      expect([code, stdout]).toEqual([0, expect.stringContaining("table from-environment")]);
+    }
+  });
+
   it("is checked like the environment", async () => {
     const cwd = temporaryDirectory();
     writeFileSync(join(cwd, ".env"), "STATEFUL_MCP_NONSENSE=1\n");

@@ -1,13 +1,19 @@
 // Read this first. `createApp` puts tools, state and routes together; adapters carry bytes to what it returns.
 import type { McpServerFactory } from "@modelcontextprotocol/server";
-import { type CallRuntime, callTool, type ToolCall, type ToolResult } from "./call-tool.ts";
+import type { CallRuntime } from "./call.ts";
+import { callTool, type ToolCall, type ToolResult } from "./call-tool.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Access } from "./http/auth.ts";
 import { pooledFactory } from "./http/mcp.ts";
 import { type Carried, createRouter } from "./http/router.ts";
-import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { BODY_HEADROOM_BYTES, DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
+import type { Prompt } from "./prompt.ts";
+import { builtinPrompts } from "./prompts/index.ts";
+import { type Resource, ResourceTable } from "./resource.ts";
+import { builtinResources } from "./resources/index.ts";
 import { State } from "./state/state.ts";
+import type { BlobStore } from "./stores/blob-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { StateStore } from "./stores/state-store.ts";
 import type { Tool } from "./tool.ts";
@@ -19,8 +25,16 @@ export interface AppOptions {
   version?: string;
   /** Default: the tools of the ready server. Give your own, or yours beside `builtinTools(…)`. */
   tools?: readonly Tool[];
+  /** Default: a principal's own sessions, their notes and values; none when you give tools of your own. */
+  resources?: readonly Resource[];
+  /** Default: recall, save decisions, summarise a session; none when you give tools of your own. */
+  prompts?: readonly Prompt[];
+  /** Whether clients may hold streams that tell of changes. False where a held stream costs money. Default true. */
+  subscriptions?: boolean;
   /** Where state is kept. Default: this process's memory, which ends with it. */
   store?: StateStore;
+  /** Where values and cached results over `limits.valueMaxBytes` are kept. Default: nowhere, they are refused. */
+  blobs?: BlobStore;
   /** What session_info calls the store: `local`, `dynamodb` or `memory`. */
   backend?: string;
   /** The table's name, as `GET /health` shows it. */
@@ -43,11 +57,6 @@ export interface AppOptions {
   allowedHosts?: readonly string[];
   /** Host names of web pages, besides localhost ones, that may call. */
   allowedOrigins?: readonly string[];
-  /**
-   * Whether streams are served that stay open without a call: `GET /mcp` and `subscriptions/listen`. Default true; false for
-   * platforms that bill an open stream. A broken call can be resumed in any case.
-   */
-  standingStreams?: boolean;
   limits?: Partial<Limits>;
   logger?: Logger;
   clock?: Clock;
@@ -99,21 +108,29 @@ export function createApp(options: AppOptions = {}): App {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const ttlSeconds = options.sessions?.ttlSeconds ?? DEFAULT_SESSION_TTL_SECONDS;
   const maxSeconds = options.sessions?.maxSeconds ?? DEFAULT_SESSION_MAX_SECONDS;
-  const tools = options.tools ?? builtinTools({ backend, anonymous: access.mode === "anonymous", ttlSeconds });
+  const anonymous = access.mode === "anonymous";
+  const tools = options.tools ?? builtinTools({ backend, anonymous, ttlSeconds });
+  const resources = options.resources ?? (options.tools ? [] : builtinResources({ anonymous }));
+  const prompts = options.prompts ?? (options.tools ? [] : builtinPrompts());
+  const subscriptions = options.subscriptions ?? true;
   const state = new State({
     store,
+    blobStore: options.blobs,
     clock,
     limits,
     sessions: { ttlSeconds, maxSeconds, defaultSession: options.sessions?.defaultSession },
     idempotencyTtlSeconds: options.idempotency?.ttlSeconds ?? DEFAULT_IDEMPOTENCY_TTL_SECONDS,
   });
   const runtime: CallRuntime = {
-    tools: toolMap(tools),
+    tools: named("tools", tools),
+    resources: new ResourceTable(resources),
+    prompts: named("prompts", prompts),
     state,
     logger,
+    callsPerMinute: limits.callsPerMinute,
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
   };
-  const mcp = pooledFactory(runtime, { name, version, instructions: INSTRUCTIONS });
+  const mcp = pooledFactory(runtime, { name, version, instructions: INSTRUCTIONS, subscriptions });
   let draining = false;
   const router = createRouter({
     runtime,
@@ -121,10 +138,13 @@ export function createApp(options: AppOptions = {}): App {
     access,
     service: name,
     table: options.table ?? backend,
-    bodyMaxBytes: limits.bodyMaxBytes,
+    // What may be stored must also get in.
+    bodyMaxBytes: options.blobs
+      ? Math.max(limits.bodyMaxBytes, limits.blobMaxBytes + BODY_HEADROOM_BYTES)
+      : limits.bodyMaxBytes,
+    subscriptions,
     allowedHosts: options.allowedHosts ?? [],
     allowedOrigins: options.allowedOrigins ?? [],
-    standingStreams: options.standingStreams ?? true,
     ready: () => store.ping(),
     draining: () => draining,
   });
@@ -147,9 +167,9 @@ export function createApp(options: AppOptions = {}): App {
   };
 }
 
-function toolMap(tools: readonly Tool[]): ReadonlyMap<string, Tool> {
-  const map = new Map(tools.map((tool) => [tool.name, tool]));
-  if (map.size === tools.length) return map;
-  const twice = tools.find((tool, i) => tools.findIndex((other) => other.name === tool.name) !== i);
-  throw new TypeError(`Two tools are named ${twice?.name}. Names must be unique.`);
+function named<T extends { readonly name: string }>(what: string, all: readonly T[]): ReadonlyMap<string, T> {
+  const map = new Map(all.map((one) => [one.name, one]));
+  const twice = all.find((one) => map.get(one.name) !== one);
+  if (twice) throw new TypeError(`Two ${what} are named ${twice.name}. Names must be unique.`);
+  return map;
 }

@@ -1,116 +1,118 @@
-// The one pipeline every call takes, whatever carried it: validate, run in time, validate the answer, log once.
-import { randomUUID } from "node:crypto";
+// The one pipeline every tool call takes, whatever carried it: validate, run once, validate the answer.
 import type * as z from "zod";
+import {
+  admit,
+  askingOf,
+  type CallOrigin,
+  type CallRuntime,
+  callerOf,
+  reportingOf,
+  runCall,
+  type Scope,
+  unlessAsking,
+} from "./call.ts";
 import { AppError } from "./errors.ts";
-import type { LogFields, Logger } from "./logger.ts";
-import type { Principal } from "./principal.ts";
+import { NESTING_MAX_LEVELS, nestsDeeperThan } from "./limits.ts";
 import type { KeyedCall } from "./state/idempotency.ts";
 import { principalPartition, SHARED_OWNER } from "./state/keys.ts";
-import type { Caller, State } from "./state/state.ts";
+import { ownerOf } from "./state/session-handle.ts";
+import type { Caller } from "./state/state.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 
-export interface ToolCall {
+export interface ToolCall extends CallOrigin {
   readonly name: string;
   /** As the client sent them: anything. */
   readonly arguments: unknown;
-  readonly principal: Principal;
-  /** The client program's name and version, as it gave them. */
-  readonly client?: string;
-  readonly signal?: AbortSignal;
-  /** The 2025-era transport session the call came in, if it came in one. */
-  readonly transportSession?: string | undefined;
   /** The caller's own identity for this call, when it did not come as the argument `idempotency_key`. */
   readonly idempotencyKey?: string | undefined;
-  /** Milliseconds the call may take, where that is less than the server's own limit. */
-  readonly timeLimitMs?: number | undefined;
 }
 
 export interface ToolResult {
+  /** The output; for a tool without one, its `content` blocks. */
   readonly structured: Record<string, unknown>;
   /** True when this is the recorded answer of an earlier call with the same idempotency key. */
   readonly replayed: boolean;
 }
 
-export interface CallRuntime {
-  readonly tools: ReadonlyMap<string, Tool>;
-  readonly state: State;
-  readonly logger: Logger;
-  /** How long results of cached tools are kept, unless a tool says otherwise. */
-  readonly cacheTtlSeconds: number;
+/** Runs a call to its result. Everything it throws is an AppError that the caller may see; InputNeeded is a question. */
+export function callTool(runtime: CallRuntime, call: ToolCall): Promise<ToolResult> {
+  const { signal: _, ...unsignalled } = call;
+  return runCall(
+    runtime,
+    // A result that is kept is computed for others too: one caller who goes away does not end it.
+    runtime.tools.get(call.name)?.cache ? unsignalled : call,
+    { tool: call.name.slice(0, 64) },
+    (scope) => run(runtime, call, scope),
+    ({ replayed }) => (replayed ? "replayed" : "ok"),
+  );
 }
 
-/** Runs a call to its structured result. Everything it throws is an AppError that the caller may see. */
-export async function callTool(runtime: CallRuntime, call: ToolCall): Promise<ToolResult> {
-  const started = performance.now();
-  const requestId = randomUUID();
-  const fields: LogFields = { request_id: requestId, tool: call.name.slice(0, 64), principal: call.principal.id };
-  const ended = runtime.state.callBegins();
-  try {
-    const result = await run(runtime, call, fields);
-    const outcome = result.replayed ? "replayed" : "ok";
-    runtime.logger.info({ ...fields, duration_ms: elapsed(started), outcome }, "call");
-    return result;
-  } catch (thrown) {
-    const error = thrown instanceof AppError ? thrown : internalError(runtime.logger, thrown, fields);
-    runtime.logger.info({ ...fields, duration_ms: elapsed(started), outcome: error.code }, "call");
-    throw error;
-  } finally {
-    ended();
-  }
-}
-
-async function run(runtime: CallRuntime, call: ToolCall, fields: LogFields): Promise<ToolResult> {
+async function run(runtime: CallRuntime, call: ToolCall, scope: Scope): Promise<ToolResult> {
   const tool = runtime.tools.get(call.name);
   if (!tool) throw unknownTool(runtime.tools, call.name);
+  await admit(runtime, call.principal, tool.scope);
+  if (tool.callsPerMinute) await runtime.state.rateLimits.admit(call.principal.id, tool.name, tool.callsPerMinute);
   const { session_id: sessionId, idempotency_key: givenKey, ...input } = parseInput(tool, call.arguments);
   const key = typeof givenKey === "string" ? givenKey : call.idempotencyKey;
-  const { principal, transportSession } = call;
-  const caller = { principal, transportSession, client: (call.client ?? "").slice(0, 200) };
+  const caller = callerOf(call);
   let sessionName = "";
   if (tool.session !== "none") {
-    sessionName = runtime.state.forCaller(caller).session(typeof sessionId === "string" ? sessionId : undefined).id;
-    fields.session = sessionName;
+    sessionName = scope.context.state.session(typeof sessionId === "string" ? sessionId : undefined).id;
+    scope.fields.session = sessionName;
   }
-  const limitMs = Math.min(runtime.state.limits.callTimeoutMs, call.timeLimitMs ?? Number.POSITIVE_INFINITY);
-  return inTime(limitMs, call.signal, async (signal) => {
-    const attempt = (keyed?: KeyedCall) =>
-      runOnce(runtime, tool, input, { caller: { ...caller, keyed }, sessionName, signal, fields });
-    // A tool that only reads has no effect to protect: its key is accepted and means nothing.
-    if (key === undefined || tool.annotations.readOnlyHint) return { structured: await attempt(), replayed: false };
-    const request = { principal: call.principal.id, tool: tool.name, session: sessionName, key, arguments: input };
-    const { result, replayed } = await runtime.state.idempotency.run(request, { claimFirst: tool.idempotent }, attempt);
-    return { structured: result, replayed };
-  });
+  const attempt = (keyed?: KeyedCall) =>
+    runOnce(runtime, tool, input, { call, caller: { ...caller, keyed }, sessionName, scope });
+  // A tool that only reads has no effect to protect: its key is accepted and means nothing.
+  if (key === undefined || tool.annotations.readOnlyHint) return { structured: await attempt(), replayed: false };
+  if (call.principal.kind === "anonymous" && !sessionName) {
+    // Callers who share one identity would be answered with what others were given.
+    const message = `${tool.name} takes no idempotency key on a server that is open to everybody.`;
+    throw new AppError("invalid_input", message);
+  }
+  const owner = ownerOf(call.principal, sessionName);
+  const request = { principal: owner, tool: tool.name, session: sessionName, key, arguments: input };
+  const { result, replayed } = await runtime.state.idempotency.run(request, { claimFirst: tool.idempotent }, attempt);
+  return { structured: result, replayed };
 }
 
 interface Attempt {
+  readonly call: ToolCall;
   readonly caller: Caller;
   readonly sessionName: string;
-  readonly signal: AbortSignal;
-  readonly fields: LogFields;
+  readonly scope: Scope;
 }
 
 async function runOnce(runtime: CallRuntime, tool: Tool, input: Record<string, unknown>, attempt: Attempt) {
-  const { caller, sessionName, signal, fields } = attempt;
+  const { call, caller, sessionName, scope } = attempt;
   const state = runtime.state.forCaller(caller);
   const session = tool.session === "none" ? undefined : state.session(sessionName);
+  const asked = { target: `tools/call ${tool.name}`, arguments: [sessionName, input] };
+  const { progress, logToClient } = reportingOf(call);
   const context: ToolContext = {
     get session() {
       if (!session) throw new TypeError(`The tool ${tool.name} is defined with session: "none" and asked for one.`);
       return session;
     },
+    ...scope.context,
     state,
-    principal: caller.principal,
-    signal,
-    log: withFields(runtime.logger, fields),
+    ...(await askingOf(runtime, call, asked, caller.keyed)),
+    progress,
+    logToClient,
   };
-  const compute = () => tool.run(input, context);
+  const compute = async () => unlessAsking(runtime, caller.principal, asked, await tool.run(input, context));
   const result = tool.cache ? await throughCache(runtime, tool, caller, input, compute) : await compute();
   await session?.settle();
-  const parsed = tool.output.safeParse(session ? { session_id: session.id, ...result } : result);
-  if (!parsed.success)
-    throw new TypeError(`${tool.name} returned what its output schema forbids: ${issueText(parsed.error)}`);
-  return parsed.data;
+  return checkedResult(tool, session ? { session_id: session.id, ...result } : result);
+}
+
+function checkedResult(tool: Tool, result: Record<string, unknown>): Record<string, unknown> {
+  if (!tool.output) {
+    if (!Array.isArray(result.content)) throw new TypeError(`${tool.name} has no output and returned no content.`);
+    return { content: result.content, ...(result.isError === true && { isError: true }) };
+  }
+  const parsed = tool.output.safeParse(result);
+  if (parsed.success) return parsed.data;
+  throw new TypeError(`${tool.name} returned what its output schema forbids: ${issueText(parsed.error)}`);
 }
 
 async function throughCache(
@@ -138,6 +140,9 @@ export function unknownTool(tools: ReadonlyMap<string, Tool>, name: string): App
 }
 
 function parseInput(tool: Tool, given: unknown): Record<string, unknown> {
+  // Not every transport has looked: deep nesting would exhaust the stack of whoever walks it.
+  if (nestsDeeperThan(given, NESTING_MAX_LEVELS))
+    throw new AppError("invalid_input", `${tool.name}: arguments nest deeper than ${NESTING_MAX_LEVELS} levels.`);
   const parsed = tool.input.safeParse(given ?? {});
   if (parsed.success) return parsed.data;
   const allowed = Object.keys(tool.input.shape).join(", ");
@@ -155,51 +160,3 @@ function issueText(error: z.ZodError): string {
   });
   return sentences.join(" ").slice(0, 600);
 }
-
-/** Runs with a signal that ends when the client's does or when the call takes too long; a call that ignores it is left behind. */
-async function inTime<T>(
-  limitMs: number,
-  given: AbortSignal | undefined,
-  task: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  const abort = () => controller.abort(given?.reason);
-  given?.addEventListener("abort", abort, { once: true });
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const error = new AppError(
-        "unavailable",
-        `The call took longer than ${limitMs / 1000} s and was given up. Whether it took effect is not known.`,
-      );
-      controller.abort(error);
-      reject(error);
-    }, limitMs);
-  });
-  try {
-    return await Promise.race([task(controller.signal), tooLate]);
-  } finally {
-    clearTimeout(timer);
-    given?.removeEventListener("abort", abort);
-  }
-}
-
-/** The caller learns a number to quote, the log learns everything, once. */
-function internalError(logger: Logger, thrown: unknown, fields: LogFields): AppError {
-  logger.error({ ...fields, err: thrown }, "unexpected error");
-  return new AppError(
-    "internal",
-    `Something failed inside the server. Quote request ${fields.request_id} to its operator.`,
-  );
-}
-
-function withFields(logger: Logger, fields: LogFields): Logger {
-  return {
-    debug: (more, message) => logger.debug({ ...fields, ...more }, message),
-    info: (more, message) => logger.info({ ...fields, ...more }, message),
-    warn: (more, message) => logger.warn({ ...fields, ...more }, message),
-    error: (more, message) => logger.error({ ...fields, ...more }, message),
-  };
-}
-
-const elapsed = (started: number): number => Math.round((performance.now() - started) * 10) / 10;

@@ -31,6 +31,9 @@ describe("readConfig", () => {
       cacheTtlSeconds: 900,
       allowedHosts: [],
       allowedOrigins: [],
+      oauthClients: [],
+      oauthRequireScopes: "false",
+      principalClaim: "sub",
       ...DEFAULT_LIMITS,
     });
   });

@@ -160,10 +160,47 @@ export const VARIABLES = {
       description: "On Lambda behind a REST API: its authorizer says who calls, and every request must have passed it",
     }),
   ),
-  standingStreams: flag("STATEFUL_MCP_STANDING_STREAMS", {
-    defaultText: "`on`; `off` on Lambda, where each bills an environment",
-    description: "Whether `GET /mcp` and `subscriptions/listen` may keep streams open without a call",
+  subscriptions: flag("STATEFUL_MCP_SUBSCRIPTIONS", {
+    defaultText: "`on`; `off` on Lambda, where each open stream bills an environment",
+    description: "Whether clients may hold streams that tell of changes: `GET /mcp` and `subscriptions/listen`",
   }),
+  authTokenFile: text("STATEFUL_MCP_AUTH_TOKEN_FILE", {
+    allowed: "a file",
+    defaultText: "none",
+    description: "File with tokens as in MCP_AUTH_TOKEN, one per line; read again when it changes",
+  }),
+  oauthIssuer: url("STATEFUL_MCP_OAUTH_ISSUER", {
+    defaultText: "none",
+    description: "Issuer of the OAuth access tokens to accept, exactly as its tokens name it",
+  }),
+  oauthAudience: text("STATEFUL_MCP_OAUTH_AUDIENCE", {
+    defaultText: "none",
+    description: "What the tokens' audience must contain, usually this server's public /mcp URL",
+  }),
+  oauthClients: or("", {
+    ...text("STATEFUL_MCP_OAUTH_CLIENTS", {
+      allowed: "comma-separated client ids",
+      defaultText: "any",
+      description: "Clients whose tokens are accepted; required when there is no audience (Amazon Cognito)",
+    }),
+    parse: (value) =>
+      value
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== ""),
+  } as Variable<readonly string[]>),
+  oauthRequireScopes: or(
+    "false",
+    choice("STATEFUL_MCP_OAUTH_REQUIRE_SCOPES", ["true", "false"], {
+      description: "Whether a token without any of this server's scopes is refused",
+    }),
+  ),
+  principalClaim: or(
+    "sub",
+    text("STATEFUL_MCP_PRINCIPAL_CLAIM", {
+      description: "Claim of an OAuth token that says whose sessions these are; a team's claim shares them",
+    }),
+  ),
   dataDir: text("STATEFUL_MCP_DATA_DIR", {
     defaultText: "the platform's data directory",
     allowed: "a directory",
@@ -214,13 +251,26 @@ export const VARIABLES = {
   }),
   valueMaxBytes: limit("VALUE_MAX_BYTES", "valueMaxBytes", 1, DEFAULT_LIMITS.valueMaxBytes, {
     unit: "bytes",
-    description: "Largest value, as JSON text",
+    description: "Largest value in the table, as JSON text; larger ones are kept as files (`local`) or in the bucket",
+  }),
+  blobBucket: text("STATEFUL_MCP_BLOB_BUCKET", {
+    allowed: "an S3 bucket name",
+    defaultText: "none: larger values are refused",
+    description: "Bucket for values over STATEFUL_MCP_VALUE_MAX_BYTES of the `dynamodb` backend",
+  }),
+  blobMaxBytes: limit("BLOB_MAX_BYTES", "blobMaxBytes", 1, 64 * 1_048_576, {
+    unit: "bytes",
+    description: "Largest value kept as a file or in the bucket, as JSON text",
   }),
   sessionsPerPrincipal: limit("SESSIONS_PER_PRINCIPAL", "sessionsPerPrincipal", 1, 100_000, {
     description: "Live sessions of one caller",
   }),
   notesPerSession: limit("NOTES_PER_SESSION", "notesPerSession", 1, 10_000_000, {
     description: "Notes in one session between two resets",
+  }),
+  callsPerMinute: limit("CALLS_PER_MINUTE", "callsPerMinute", 0, 1_000_000, {
+    defaultText: "0 (no limit)",
+    description: "Calls of one caller per minute, over all processes together",
   }),
   bodyMaxBytes: limit("BODY_MAX_BYTES", "bodyMaxBytes", 1024, 64 * 1_048_576, {
     unit: "bytes",
@@ -240,10 +290,12 @@ export interface Config extends Omit<Values, "sessionTtlSeconds"> {
 }
 
 const table: Readonly<Record<string, Variable<unknown>>> = VARIABLES;
-const names = Object.values(table).flatMap(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
+const settings = Object.values(table).map(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
+const names = settings.flat();
 
-/** True for a variable that this configuration reads. */
-export const isConfigVariable = (name: string): boolean => names.includes(name);
+/** Every name of the setting that `name` belongs to; none when this configuration does not read it. */
+export const namesOfSetting = (name: string): readonly string[] =>
+  settings.find((setting) => setting.includes(name)) ?? [];
 
 /**
  * Reads and checks configuration. An empty value counts as not set.
@@ -279,14 +331,16 @@ export const optionsFrom = (config: Config): AppOptions => ({
   limits: {
     noteMaxBytes: config.noteMaxBytes,
     valueMaxBytes: config.valueMaxBytes,
+    blobMaxBytes: config.blobMaxBytes,
     sessionsPerPrincipal: config.sessionsPerPrincipal,
     notesPerSession: config.notesPerSession,
+    callsPerMinute: config.callsPerMinute,
     bodyMaxBytes: config.bodyMaxBytes,
     callTimeoutMs: config.callTimeoutMs,
   },
   allowedHosts: config.allowedHosts,
   allowedOrigins: config.allowedOrigins,
-  ...(config.standingStreams !== undefined && { standingStreams: config.standingStreams }),
+  ...(config.subscriptions !== undefined && { subscriptions: config.subscriptions }),
 });
 
 function readVariable(variable: Variable<unknown>, environment: Environment): unknown {

@@ -1,4 +1,5 @@
 // The public surface of @stateful-mcp/core.
+export { acceptedContent, type ContentBlock, inputRequired, inputResponse } from "@modelcontextprotocol/server";
 export {
   type App,
   type AppOptions,
@@ -11,24 +12,49 @@ export {
 } from "./app.ts";
 export type { ToolCall, ToolResult } from "./call-tool.ts";
 export { type Clock, systemClock } from "./clock.ts";
-export { type Config, type ConfigRow, describeConfig, isConfigVariable, optionsFrom, readConfig } from "./config.ts";
+export { type Config, type ConfigRow, describeConfig, namesOfSetting, optionsFrom, readConfig } from "./config.ts";
+export type { Asking, CallContext, Reporting } from "./context.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
-export { type Access, authenticate, mintToken, parseTokens, type TokenTable, tokenPrincipal } from "./http/auth.ts";
+export { type Access, authenticate } from "./http/auth.ts";
+export { createOAuth, type OAuth, type OAuthOptions } from "./http/oauth.ts";
 export type { Carried } from "./http/router.ts";
+export { mintToken, parseTokens, type TokenTable, tokenPrincipal } from "./http/tokens.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
+export {
+  definePrompt,
+  type Prompt,
+  type PromptArgument,
+  type PromptContext,
+  type PromptDefinition,
+  userMessages,
+} from "./prompt.ts";
+export { builtinPrompts } from "./prompts/index.ts";
+export {
+  type Complete,
+  defineResource,
+  type Resource,
+  type ResourceContext,
+  type ResourceDefinition,
+  type ResourceEntry,
+} from "./resource.ts";
+export { builtinResources } from "./resources/index.ts";
 export type { SessionHandle } from "./state/session-handle.ts";
 export type { CallerState } from "./state/state.ts";
 export type { Json } from "./state/values.ts";
+export type { BlobStore } from "./stores/blob-store.ts";
 export { MemoryStore } from "./stores/memory.ts";
+export { MemoryBlobStore } from "./stores/memory-blobs.ts";
 export type * from "./stores/state-store.ts";
 export {
   defineTool,
   type Tool,
   type ToolAnnotations,
   type ToolCache,
+  type ToolContent,
   type ToolContext,
   type ToolDefinition,
 } from "./tool.ts";
 export { type BuiltinToolsOptions, builtinTools } from "./tools/index.ts";
+export type { TraceContext } from "./trace.ts";

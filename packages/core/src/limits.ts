@@ -3,28 +3,45 @@
 export interface Limits {
   /** UTF-8 bytes of one note. */
   noteMaxBytes: number;
-  /** UTF-8 bytes of one value as JSON text. */
+  /** UTF-8 bytes of one value, or one cached result, as JSON text in the table. */
   valueMaxBytes: number;
+  /** The same where a blob store takes what is larger than `valueMaxBytes`. */
+  blobMaxBytes: number;
   /** Live sessions of one principal. */
   sessionsPerPrincipal: number;
   /** Notes in one session between two resets. */
   notesPerSession: number;
+  /** Calls of one principal per minute, over the whole fleet; 0: no limit. */
+  callsPerMinute: number;
   /** Bytes of one request body. */
   bodyMaxBytes: number;
   /** Milliseconds a call may take before it is answered with an error. */
   callTimeoutMs: number;
+  /** Streams that one principal may hold open to be told of changes. */
+  listensPerPrincipal: number;
+  /** The same for everybody on one process: each polls the table. */
+  listensPerProcess: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
   noteMaxBytes: 32_768,
   // With key, slots and names an item stays under 64 KiB, so that a page of them stays readable and cheap.
   valueMaxBytes: 60_000,
+  // A function on AWS Lambda receives 6 MB at most.
+  blobMaxBytes: 5_000_000,
   sessionsPerPrincipal: 500,
   notesPerSession: 100_000,
+  // Counting costs a write unit per call or less, so it is the operator's choice.
+  callsPerMinute: 0,
   bodyMaxBytes: 1_048_576,
   // Hosts give up on a tool call after about 60 s: answer before they do.
   callTimeoutMs: 50_000,
+  listensPerPrincipal: 32,
+  listensPerProcess: 1_000,
 };
+
+/** Bytes that a request may have beside the largest value. */
+export const BODY_HEADROOM_BYTES = 262_144;
 
 /** A DynamoDB sort key holds 1,024 bytes; percent-encoding may triple a key, and a generation and a letter come before it. */
 export const KEY_MAX_BYTES = 256;
@@ -39,3 +56,18 @@ export const NESTING_MAX_LEVELS = 64;
 const encoder = new TextEncoder();
 /** Length in UTF-8 bytes. */
 export const byteLength = (text: string): number => encoder.encode(text).length;
+
+/** Whether JSON nests deeper than that. Iterative, so that hostile nesting cannot exhaust the stack. */
+export function nestsDeeperThan(value: unknown, levels: number): boolean {
+  let row: unknown[] = [value];
+  for (let level = 0; row.length > 0; level++) {
+    const next: unknown[] = [];
+    for (const item of row) {
+      if (item === null || typeof item !== "object") continue;
+      if (level >= levels) return true;
+      for (const child of Object.values(item)) if (child !== null && typeof child === "object") next.push(child);
+    }
+    row = next;
+  }
+  return false;
+}

@@ -1,21 +1,24 @@
 // What a tool is. Data first, one function; the same definition serves every transport. Names go on the wire as written.
+import type { ContentBlock, InputRequiredResult } from "@modelcontextprotocol/server";
 import * as z from "zod";
-import type { Logger } from "./logger.ts";
-import type { Principal } from "./principal.ts";
+import type { Asking, CallContext, Reporting } from "./context.ts";
 import type { SessionHandle } from "./state/session-handle.ts";
-import type { CallerState } from "./state/state.ts";
 
 /** What a tool's function is given besides its input. */
-export interface ToolContext {
+export interface ToolContext extends CallContext, Asking, Reporting {
   /** The session the call means. Reading `session` of a tool defined with `session: "none"` is a bug and throws. */
   readonly session: SessionHandle;
-  /** Sessions of the caller: create and list. */
-  readonly state: CallerState;
-  readonly principal: Principal;
-  /** Aborted when the client cancels or goes away, or when the call has taken too long. */
-  readonly signal: AbortSignal;
-  readonly log: Logger;
 }
+
+/** What a tool without `output` resolves to: blocks a model reads, such as text, images, audio or embedded resources. */
+export interface ToolContent {
+  content: ContentBlock[];
+  /** The blocks say what went wrong. */
+  isError?: boolean;
+}
+
+type ToolOutput<O extends z.ZodObject | undefined> = O extends z.ZodObject ? z.input<O> : ToolContent;
+type Awaitable<T> = T | Promise<T>;
 
 /** The four hints of the protocol, all of them always sent. */
 export interface ToolAnnotations {
@@ -40,7 +43,10 @@ export interface ToolCache {
   version?: string;
 }
 
-export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z.ZodObject = z.ZodObject> {
+export interface ToolDefinition<
+  I extends z.ZodObject = z.ZodObject,
+  O extends z.ZodObject | undefined = z.ZodObject | undefined,
+> {
   /** 1 to 64 letters, digits, `_`, `-`, `.`: exactly what clients see. */
   name: string;
   /** What a person sees; default: the name. */
@@ -49,9 +55,13 @@ export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z
   description: string;
   /** A flat object schema. `session_id` is added by the server for tools that use a session. */
   input: I;
-  /** What `run` resolves to. `session_id` is added by the server. */
-  output: O;
+  /** What `run` resolves to. `session_id` is added by the server. A tool without it resolves to `{ content: […] }`. */
+  output?: O;
   annotations?: ToolAnnotations;
+  /** What a caller's token must allow. Default: `read` for a tool with `readOnlyHint`, else `write`. */
+  scope?: string;
+  /** Calls of this tool per minute and principal, over the whole fleet. Default: only the server's limit for all tools. */
+  callsPerMinute?: number;
   /** Whether the tool works on a session: `optional` (default) takes one when given, `required` insists, `none` has nothing to do with any. */
   session?: "optional" | "required" | "none";
   /** Keeps results and answers equal calls from them; `cached` is added to the output. Only for tools with `session: "none"`. */
@@ -61,7 +71,11 @@ export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z
    * a re-send does not run beside it; after a crash it may still run again (at least once). Default false.
    */
   idempotent?: boolean;
-  run(input: z.output<I>, context: ToolContext): Promise<z.input<O>> | z.input<O>;
+  /**
+   * Resolves to the output, or to `inputRequired({…})` when the tool must ask first: it is then run again from the start, with
+   * what the client answered in `context.answers`.
+   */
+  run(input: z.output<I>, context: ToolContext): Awaitable<ToolOutput<O> | InputRequiredResult>;
 }
 
 /** A checked definition with its schemas as they go on the wire. */
@@ -70,18 +84,22 @@ export interface Tool {
   readonly title: string;
   readonly description: string;
   readonly annotations: Required<ToolAnnotations>;
+  readonly scope: string;
+  readonly callsPerMinute: number | undefined;
   readonly session: "optional" | "required" | "none";
   readonly cache: ToolCache | undefined;
   readonly idempotent: boolean;
   /** Accepts what a client sends, `session_id` included; unknown arguments are refused. */
   readonly input: z.ZodObject;
-  readonly output: z.ZodObject;
+  /** Undefined for a tool that answers with content blocks. */
+  readonly output: z.ZodObject | undefined;
   readonly inputSchema: Record<string, unknown>;
-  readonly outputSchema: Record<string, unknown>;
+  readonly outputSchema: Record<string, unknown> | undefined;
   run(input: Record<string, unknown>, context: ToolContext): Promise<Record<string, unknown>>;
 }
 
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+const SCOPE = /^[A-Za-z0-9_.:-]{1,64}$/;
 const RESERVED_ARGUMENTS = ["session_id", "idempotency_key"] as const;
 
 const SESSION_ARGUMENT = z
@@ -98,26 +116,33 @@ const SESSION_RESULT = z.string().describe("The session that was used. Pass it t
  * Checks a definition and prepares its schemas.
  * @throws TypeError with one sentence when the definition cannot work, so that it fails at start and not at the first call.
  */
-export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(definition: ToolDefinition<I, O>): Tool {
+export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefined = undefined>(
+  definition: ToolDefinition<I, O>,
+): Tool {
   const { name, description, annotations = {}, session = "optional" } = definition;
   const wrong = (why: string) => new TypeError(`The tool ${JSON.stringify(name)} cannot be defined: ${why}`);
   if (!NAME.test(name)) throw wrong("its name must be 1 to 64 letters, digits, '_', '-' or '.'.");
   if (description.trim() === "") throw wrong("it needs a description, which is what a model decides by.");
+  if (definition.scope !== undefined && !SCOPE.test(definition.scope))
+    throw wrong("its scope must be 1 to 64 letters, digits, '_', '-', '.' or ':'.");
   for (const reserved of RESERVED_ARGUMENTS)
     if (reserved in definition.input.shape)
       throw wrong(`its input must not define ${reserved}, which the server adds.`);
 
   if (definition.cache && session !== "none") throw wrong('it is cached, so it must be defined with session: "none".');
+  if (definition.cache && !definition.output) throw wrong("it is cached, so it needs an output.");
   const sessionShape =
     session === "none" ? {} : { session_id: session === "required" ? SESSION_ARGUMENT : SESSION_ARGUMENT.optional() };
   const readOnlyHint = annotations.readOnlyHint ?? false;
   const keyShape = readOnlyHint ? {} : { idempotency_key: IDEMPOTENCY_ARGUMENT };
   const input = z.strictObject({ ...definition.input.shape, ...sessionShape, ...keyShape });
-  const output = z.object({
-    ...(session !== "none" && { session_id: SESSION_RESULT }),
-    ...definition.output.shape,
-    ...(definition.cache && { cached: CACHED_RESULT }),
-  });
+  const output =
+    definition.output &&
+    z.object({
+      ...(session !== "none" && { session_id: SESSION_RESULT }),
+      ...definition.output.shape,
+      ...(definition.cache && { cached: CACHED_RESULT }),
+    });
   const inputSchema = wireSchema(input, "input");
   for (const keyword of ["$ref", "anyOf", "oneOf", "allOf"])
     if (keyword in inputSchema) throw wrong(`its input has ${keyword} at the top, which several hosts reject.`);
@@ -131,13 +156,15 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(definit
       idempotentHint: annotations.idempotentHint ?? readOnlyHint,
       openWorldHint: annotations.openWorldHint ?? false,
     },
+    scope: definition.scope ?? (readOnlyHint ? "read" : "write"),
+    callsPerMinute: definition.callsPerMinute,
     session,
     cache: definition.cache,
     idempotent: definition.idempotent ?? false,
     input,
     output,
     inputSchema,
-    outputSchema: wireSchema(output, "output"),
+    outputSchema: output && wireSchema(output, "output"),
     // The pipeline parses with `input` before and `output` after, so the types hold where the casts stand.
     run: async (args, context) => (await definition.run(args as z.output<I>, context)) as Record<string, unknown>,
   };

@@ -2,6 +2,7 @@
 // It prints to stderr only, which whoever starts it points to the log file.
 import { chmod, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import type { Server } from "node:http";
+import { sweepBlobsRegularly } from "./blob-sweeper.ts";
 import { type EngineFiles, type EngineRecord, prepareDataDir, readRecord } from "./data-dir.ts";
 import { type Database, isClient, openDatabase } from "./database.ts";
 import { explainFailure, LocalEngineError } from "./errors.ts";
@@ -84,13 +85,19 @@ async function serveUntilIdle(database: Database, socketPath: string, options: E
     signal: stop.signal,
     log,
   });
+  const sweepingBlobs = sweepBlobsRegularly(database.call, {
+    dataDir: options.dataDir,
+    firstSeconds: options.sweepSeconds ?? 60,
+    signal: stop.signal,
+    log,
+  });
   const reason = await new Promise<string>((end) => {
     endWhenIdle(server, options.idleExitSeconds, end);
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => end(signal));
     endWhenUnreachable(socketPath, end);
   });
   stop.abort();
-  await sweeping;
+  await Promise.all([sweeping, sweepingBlobs]);
   const force = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
   await database.close();
   clearTimeout(force);

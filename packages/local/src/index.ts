@@ -8,3 +8,4 @@ export {
 export { defaultDataDir } from "./data-dir.ts";
 export { type EngineOptions, runEngine } from "./engine.ts";
 export { LocalEngineError } from "./errors.ts";
+export { FileBlobs } from "./file-blobs.ts";

@@ -1,5 +1,5 @@
 // What a reliability bar is: a claim, the scales it is tried at, and a run that comes back with figures. Each bar is the
-// default export of one file in bars/; this file finds and runs them and knows none by name.
+// default export of one file in bars/ named after it, such as s1-kill.ts; this file finds and runs them and knows none by name.
 import { readdir } from "node:fs/promises";
 import { type Progress, ProgressLine } from "./progress.ts";
 import { Random } from "./random.ts";
@@ -65,7 +65,7 @@ export function defineBar<S>({ id, title, run, ...scales }: BarDefinition<S>): B
 /** All bars, in the order of their ids. */
 export async function loadBars(): Promise<Bar[]> {
   const folder = new URL("./bars/", import.meta.url);
-  const files = (await readdir(folder).catch(() => [])).filter((file) => /^[^.]+\.ts$/.test(file));
+  const files = (await readdir(folder).catch(() => [])).filter((file) => /^[a-z]\d+[^.]*\.ts$/.test(file));
   const modules: { default: Bar }[] = await Promise.all(files.map((file) => import(new URL(file, folder).href)));
   const byId = new Intl.Collator("en", { numeric: true });
   return modules.map((module) => module.default).sort((a, b) => byId.compare(a.id, b.id));

@@ -1,11 +1,13 @@
 // `serve`: MCP and the REST routes over HTTP, until SIGTERM or SIGINT.
 import { once } from "node:events";
+import { accessFromConfig } from "@stateful-mcp/adapters/access";
 import { isLoopback, serveNode } from "@stateful-mcp/adapters/node";
-import { type Access, AppError, type Config, type Logger, parseTokens, type TokenTable } from "@stateful-mcp/core";
+import { type Access, AppError, type Config, type Logger } from "@stateful-mcp/core";
 import { announce } from "../banner.ts";
 import { compose, loadConfig, openLogger } from "../compose.ts";
 import { EXIT } from "../run.ts";
 import { stopSignal } from "../signals.ts";
+import { COMMAND } from "../version.ts";
 
 export interface ServeOptions {
   host?: string;
@@ -41,24 +43,16 @@ export async function serve(options: ServeOptions): Promise<number> {
 }
 
 function chooseAccess(config: Config, allowAnonymous: boolean): Access {
-  if (config.authToken !== undefined) {
-    if (!allowAnonymous) return { mode: "tokens", tokens: readTokens(config.authToken) };
-    throw new AppError("invalid_input", "MCP_AUTH_TOKEN is set and --allow-anonymous given: drop one of them");
-  }
+  const configured = accessFromConfig(config);
+  if (configured && allowAnonymous)
+    throw new AppError("invalid_input", "Authentication is configured and --allow-anonymous given: drop one of them");
+  if (configured) return configured;
   if (allowAnonymous) return { mode: "anonymous" };
   if (isLoopback(config.host)) return { mode: "local" };
   throw new AppError(
     "invalid_input",
-    `Other machines can reach ${config.host}: set MCP_AUTH_TOKEN (\`stateful-mcp token\` mints one), or give --allow-anonymous if everybody may call`,
+    `Other machines can reach ${config.host}: set MCP_AUTH_TOKEN (\`stateful-mcp token\` mints one) or STATEFUL_MCP_OAUTH_ISSUER, or give --allow-anonymous if everybody may call`,
   );
-}
-
-function readTokens(configured: string): TokenTable {
-  try {
-    return parseTokens(configured);
-  } catch (error) {
-    throw error instanceof AppError ? new AppError(error.code, `MCP_AUTH_TOKEN: ${error.message}`) : error;
-  }
 }
 
 function describeAccess(access: Access): string {
@@ -66,7 +60,9 @@ function describeAccess(access: Access): string {
     case "local":
       return "this machine, without a token";
     case "tokens":
-      return "callers with a bearer token from MCP_AUTH_TOKEN";
+      return "callers with a static bearer token";
+    case "oauth":
+      return `callers with an access token of ${access.oauth.options.issuer}${access.tokens ? ", or a static bearer token" : ""}`;
     case "carrier":
       return "callers that whoever carries their requests has authenticated";
     case "anonymous":
@@ -75,11 +71,11 @@ function describeAccess(access: Access): string {
 }
 
 function howToConnect(url: string, access: Access): string[] {
-  const header = access.mode === "tokens" ? ' --header "Authorization: Bearer <token>"' : "";
+  const header = access.mode === "tokens" || access.mode === "oauth" ? ' --header "Authorization: Bearer <token>"' : "";
   return [
     `clients that speak HTTP: ${url}/mcp${header && " with the header Authorization: Bearer <token>"}`,
     `Claude Code: claude mcp add --transport http memory ${url}/mcp${header}`,
-    `a check: stateful-mcp doctor ${url}/mcp`,
+    `a check: ${COMMAND} doctor ${url}/mcp`,
   ];
 }
 

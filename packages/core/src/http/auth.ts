@@ -1,81 +1,71 @@
-// Who a request comes from: static bearer tokens, or nobody in particular. Tokens are kept as hashes and compared in constant time.
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+// Who a request comes from, and how one that may not pass is told what to do (RFC 6750, RFC 9728).
+import { getOAuthProtectedResourceMetadataUrl } from "@modelcontextprotocol/server";
 import { AppError } from "../errors.ts";
-import { ANONYMOUS_PRINCIPAL, LOCAL_PRINCIPAL, makePrincipal, type Principal } from "../principal.ts";
+import { ANONYMOUS_PRINCIPAL, LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
+import type { OAuth } from "./oauth.ts";
+import type { TokenTable } from "./tokens.ts";
 
 /**
  * Who may call. `local`: everybody who reaches this server is the one local user. `anonymous`: everybody, and nobody knows whom.
+ * `tokens`: holders of a static token. `oauth`: holders of an issuer's access token, and of static ones where given.
  * `carrier`: whoever carries the request here has authenticated it and says as whom, as an API gateway's authorizer does.
  */
 export type Access =
   | { readonly mode: "local" }
-  | { readonly mode: "carrier" }
   | { readonly mode: "anonymous" }
-  | { readonly mode: "tokens"; readonly tokens: TokenTable };
+  | { readonly mode: "carrier" }
+  | { readonly mode: "tokens"; readonly tokens: TokenTable }
+  | { readonly mode: "oauth"; readonly oauth: OAuth; readonly tokens?: TokenTable | undefined };
 
-export interface TokenTable {
-  readonly entries: readonly { readonly principal: Principal; readonly hash: Buffer }[];
-}
-
-const NAMED_TOKEN = /^([A-Za-z0-9_-]{1,64})=(.{32,})$/s;
-const TOKEN_MIN_CHARACTERS = 16;
-const TOKEN_ISSUER = "token";
-const hashOf = (token: string): Buffer => createHash("sha256").update(token).digest();
-
-/** 256 random bits, URL-safe: 43 characters. */
-export const mintToken = (): string => randomBytes(32).toString("base64url");
-
-/**
- * Reads `MCP_AUTH_TOKEN`: a comma-separated list of `name=token` when every part has that form with at least 32 characters
- * of token, else one token named `default`. A name given twice is one principal with two valid tokens: a rotation.
- * @throws AppError `invalid_input`, which never shows a token.
- */
-export function parseTokens(text: string): TokenTable {
-  const trimmed = text.trim();
-  if (trimmed.length < TOKEN_MIN_CHARACTERS || /[\s]/.test(trimmed)) {
-    throw new AppError(
-      "invalid_input",
-      `A token must have at least ${TOKEN_MIN_CHARACTERS} characters and no spaces. Make one with: stateful-mcp token`,
-    );
-  }
-  const named = trimmed.split(",").map((part) => NAMED_TOKEN.exec(part));
-  const pairs = named.every((match) => match !== null)
-    ? named.map((match) => [match[1] as string, match[2] as string] as const)
-    : [["default", trimmed] as const];
-  return {
-    entries: pairs.map(([name, token]) => ({
-      principal: tokenPrincipal(name),
-      hash: hashOf(token),
-    })),
-  };
-}
-
-/** The principal of a named token, wherever it was checked: the same name is the same principal on every deploy target. */
-export const tokenPrincipal = (name: string, scopes?: readonly string[]): Principal =>
-  makePrincipal("token", TOKEN_ISSUER, name, scopes);
-
-/** @throws AppError `unauthenticated`. */
-export function authenticate(access: Access, authorization: string | null | undefined, carried?: Principal): Principal {
+/** @throws AppError `unauthenticated`, or `unavailable` when a token cannot be checked: nobody is let in unchecked. */
+export async function authenticate(
+  access: Access,
+  authorization: string | null | undefined,
+  options: { carried?: Principal | undefined; knownScopes?: ReadonlySet<string> } = {},
+): Promise<Principal> {
+  if (access.mode === "local") return LOCAL_PRINCIPAL;
+  if (access.mode === "anonymous") return ANONYMOUS_PRINCIPAL;
   if (access.mode === "carrier") {
-    if (carried) return carried;
+    if (options.carried) return options.carried;
     throw new AppError(
       "unauthenticated",
       "The request arrived without the identity that its carrier has to establish.",
     );
   }
-  if (access.mode === "local") return LOCAL_PRINCIPAL;
-  if (access.mode === "anonymous") return ANONYMOUS_PRINCIPAL;
-  const token = /^Bearer ([^\s]+)$/i.exec(authorization ?? "")?.[1];
+  const token = /^Bearer ([^\s]{1,16384})$/i.exec(authorization ?? "")?.[1];
   if (token === undefined)
     throw new AppError("unauthenticated", "Send your token in the header: Authorization: Bearer <token>.");
-  const hash = hashOf(token);
-  let found: Principal | undefined;
-  // Every entry is compared, so that the time says nothing about which one matched.
-  for (const entry of access.tokens.entries) if (timingSafeEqual(entry.hash, hash)) found = entry.principal;
-  if (!found) throw new AppError("unauthenticated", "This token is not valid here.");
-  return found;
+  const principal = await access.tokens?.find(token);
+  if (principal) return principal;
+  if (access.mode === "oauth") return access.oauth.verify(token, options.knownScopes ?? new Set());
+  throw new AppError("unauthenticated", "This token is not valid here.");
 }
 
-/** The `WWW-Authenticate` value of a 401 (RFC 6750, section 3). */
-export const challengeFor = (authorization: string | null | undefined): string =>
-  authorization ? 'Bearer realm="stateful-mcp", error="invalid_token"' : 'Bearer realm="stateful-mcp"';
+/** @throws AppError `forbidden` when the caller's scopes do not include the one a tool needs. */
+export function authorize(principal: Principal, scope: string): void {
+  if (!principal.scopes || principal.scopes.includes(scope)) return;
+  throw new AppError("forbidden", `Your token does not have the scope ${scope}, which this tool needs.`, {
+    details: { scope },
+  });
+}
+
+/** The URL under which this server is known to clients: what its tokens are for. */
+export function resourceUrl(access: Access, request: Request): URL {
+  const audience = access.mode === "oauth" ? access.oauth.options.audience : undefined;
+  if (audience !== undefined && /^https?:/.test(audience) && URL.canParse(audience)) return new URL(audience);
+  return new URL("/mcp", request.url);
+}
+
+/** The `WWW-Authenticate` header of a 401 or a 403; undefined for other errors. */
+export function challengeFor(error: AppError, access: Access, request: Request): string | undefined {
+  const parts = ['Bearer realm="stateful-mcp"'];
+  if (access.mode === "oauth")
+    parts.push(`resource_metadata="${getOAuthProtectedResourceMetadataUrl(resourceUrl(access, request))}"`);
+  if (error.code === "unauthenticated") {
+    if (request.headers.has("authorization")) parts.push('error="invalid_token"');
+    return parts.join(", ");
+  }
+  const scope = error.code === "forbidden" ? error.details?.scope : undefined;
+  if (typeof scope !== "string") return undefined;
+  return [...parts, 'error="insufficient_scope"', `scope="${scope}"`].join(", ");
+}

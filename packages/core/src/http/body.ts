@@ -1,7 +1,7 @@
 // Reads a request's JSON within bounds: size, nesting, encoding. Answers bad input with an AppError, never with a crash.
 import { isJsonContentType, readRequestBody } from "@modelcontextprotocol/server";
 import { AppError } from "../errors.ts";
-import { byteLength, NESTING_MAX_LEVELS } from "../limits.ts";
+import { byteLength, NESTING_MAX_LEVELS, nestsDeeperThan } from "../limits.ts";
 
 /** @throws AppError `invalid_input`, `unsupported_media_type` or `too_large`. */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
@@ -36,19 +36,4 @@ async function readText(request: Request, maxBytes: number): Promise<string> {
 
 function unreadable(): never {
   throw new AppError("invalid_input", "The request body could not be read to its end.");
-}
-
-/** Iterative, so that hostile nesting cannot exhaust the stack. */
-function nestsDeeperThan(value: unknown, levels: number): boolean {
-  let row: unknown[] = [value];
-  for (let level = 0; row.length > 0; level++) {
-    const next: unknown[] = [];
-    for (const item of row) {
-      if (item === null || typeof item !== "object") continue;
-      if (level >= levels) return true;
-      for (const child of Object.values(item)) if (child !== null && typeof child === "object") next.push(child);
-    }
-    row = next;
-  }
-  return false;
 }

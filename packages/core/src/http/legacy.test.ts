@@ -6,7 +6,7 @@ import * as z from "zod";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { defineTool } from "../tool.ts";
-import { parseTokens } from "./auth.ts";
+import { parseTokens } from "./tokens.ts";
 
 const ACCEPT = "application/json, text/event-stream";
 const ORIGIN = "http://localhost";

@@ -28,6 +28,11 @@ export interface LegacyOptions {
   /** False: a stream is served only to resume a call. */
   standingStreams: boolean;
   inBackground: (work: Promise<unknown>) => void;
+  /** Tells of changes that the session's client subscribed to. False when it has subscribed to nothing. */
+  tellChanges: (
+    of: { principal: Principal; session: string; signal: AbortSignal },
+    tell: (message: JSONRPCMessage) => Promise<unknown>,
+  ) => Promise<boolean>;
 }
 
 /** Who sends the request, and as whom the SDK knows them. */
@@ -219,7 +224,11 @@ export class LegacyHttp {
     this.#streams.add(end);
     if (this.#closed) end();
     request.signal.addEventListener("abort", end, { once: true });
+    const of = { principal: caller.principal, session: session.id, signal: abort.signal };
+    const tellChanges = () =>
+      this.#options.tellChanges(of, (message) => this.#options.events.append(place, JSON.stringify(message)));
     const deliver = async () => {
+      let subscribed = stream === STANDALONE;
       let events = first;
       let position = after;
       let quietSince = performance.now();
@@ -238,7 +247,10 @@ export class LegacyHttp {
         if (performance.now() - checkedAt > ALIVE_CHECK_MS) {
           checkedAt = performance.now();
           if (!(await this.#options.sessions.find(principal, session.id))) return;
+          // What changed since the subscription is told of all the same: it holds the version of its own time.
+          subscribed = stream === STANDALONE;
         }
+        if (subscribed) subscribed = await tellChanges();
         events = await this.#options.events.read(place, position);
       }
     };

@@ -1,21 +1,27 @@
 // MCP over whatever carries it: the server factory both eras share, and the pool that spares building a server per request.
 import {
-  CLIENT_INFO_META_KEY,
+  type McpRequestContext,
   type McpServerFactory,
   ProtocolError,
   ProtocolErrorCode,
   Server,
+  type ServerCapabilities,
   type ServerContext,
 } from "@modelcontextprotocol/server";
-import { type CallRuntime, callTool } from "../call-tool.ts";
+import type { CallRuntime } from "../call.ts";
+import { callTool } from "../call-tool.ts";
 import { AppError } from "../errors.ts";
-import { LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
+import { InvalidRequestState } from "../state/request-state.ts";
 import type { Tool } from "../tool.ts";
+import { serveCompletion, servePrompts, serveResources, serveSubscriptions, type Tracked } from "./mcp-context.ts";
+import { protocolError, withOrigin } from "./origin.ts";
 
 export interface McpOptions {
   name: string;
   version: string;
   instructions: string;
+  /** Whether clients may hold streams that tell of changes. */
+  subscriptions: boolean;
 }
 
 /** Our own keys in `_meta`: an idempotency key a client sends beside the arguments, and what a result says about itself. */
@@ -30,7 +36,7 @@ export function wireTools(tools: Iterable<Tool>): Record<string, unknown>[] {
     title,
     description,
     inputSchema,
-    outputSchema,
+    ...(outputSchema && { outputSchema }),
     annotations: { title, ...annotations },
   }));
 }
@@ -51,81 +57,102 @@ export function errorResult(error: AppError) {
   };
 }
 
+/** What one server is built for. */
+interface ServerKind {
+  readonly era: McpRequestContext["era"];
+  /** Whether its client can be told of changes. */
+  readonly subscriptions: boolean;
+}
+
+const LIST_TTL_MS = 300_000;
+/** The same for everybody until the next deployment. */
+const PUBLIC_LIST = { ttlMs: LIST_TTL_MS, cacheScope: "public" } as const;
+/** Depends on who asks and may change at any time. */
+const PRIVATE_STATE = { ttlMs: 0, cacheScope: "private" } as const;
+
+function capabilitiesOf(runtime: CallRuntime, { subscriptions, era }: ServerKind): ServerCapabilities {
+  const resources = runtime.resources.all;
+  const completes =
+    resources.some((one) => Object.keys(one.complete).length > 0) ||
+    [...runtime.prompts.values()].some((one) => Object.values(one.arguments).some(({ complete }) => complete));
+  return {
+    tools: {},
+    logging: {},
+    ...(resources.length > 0 && {
+      resources: {
+        ...(subscriptions && resources.some((one) => one.watch) && { subscribe: true }),
+        // 2025-era clients cannot say that they want it, and to look for everybody would cost everybody.
+        ...(subscriptions && era === "modern" && resources.some((one) => one.list) && { listChanged: true }),
+      },
+    }),
+    ...(runtime.prompts.size > 0 && { prompts: {} }),
+    ...(completes && { completions: {} }),
+  };
+}
+
 /**
  * Builds a server. Nothing of a principal may be closed over here: an instance serves one request after the other, and who
- * asks comes with the request.
+ * asks comes with the request. `tracked` must count every handler that awaits anything.
  */
-function buildServer(runtime: CallRuntime, options: McpOptions, running: (delta: 1 | -1) => void): Server {
+function buildServer(runtime: CallRuntime, options: McpOptions, kind: ServerKind, tracked: Tracked): Server {
+  const capabilities = capabilitiesOf(runtime, kind);
+  const dynamic = runtime.resources.all.some((one) => one.list);
   const server = new Server(
     { name: options.name, version: options.version },
     {
-      capabilities: { tools: {} },
+      capabilities,
       instructions: options.instructions,
       cacheHints: {
-        "tools/list": { ttlMs: 300_000, cacheScope: "public" },
-        "server/discover": { ttlMs: 300_000, cacheScope: "public" },
+        "tools/list": PUBLIC_LIST,
+        "prompts/list": PUBLIC_LIST,
+        "resources/templates/list": PUBLIC_LIST,
+        "resources/list": dynamic ? PRIVATE_STATE : PUBLIC_LIST,
+        "resources/read": PRIVATE_STATE,
+        "server/discover": PUBLIC_LIST,
       },
     },
   );
   const tools = wireTools(runtime.tools.values());
   server.setRequestHandler("tools/list", () => ({ tools }) as never);
-  server.setRequestHandler("tools/call", async (request, context) => {
-    running(1);
-    try {
-      const { name, arguments: given } = request.params;
-      if (!runtime.tools.has(name))
-        throw new ProtocolError(
-          ProtocolErrorCode.InvalidParams,
-          `There is no tool ${JSON.stringify(name.slice(0, 64))}.`,
-        );
-      const { structured, replayed } = await callTool(runtime, {
-        name,
-        arguments: given,
-        principal: principalOf(context),
-        client: clientOf(server, context),
-        signal: context.mcpReq.signal,
-        transportSession: context.sessionId,
-        idempotencyKey: metaText(context, IDEMPOTENCY_META_KEY),
-        timeLimitMs: timeLimitOf(context),
-      });
-      return {
-        content: [{ type: "text", text: JSON.stringify(structured) }],
-        structuredContent: structured,
-        ...(replayed && { _meta: { [REPLAYED_META_KEY]: true } }),
-      };
-    } catch (error) {
-      if (error instanceof AppError) return errorResult(error);
-      throw error;
-    } finally {
-      running(-1);
-    }
-  });
+  server.setRequestHandler("tools/call", ({ params }, context) =>
+    tracked(() => toolCall(server, runtime, params, context)),
+  );
+  if (capabilities.resources) serveResources(server, runtime, tracked);
+  if (kind.era === "legacy" && capabilities.resources?.subscribe) serveSubscriptions(server, runtime);
+  if (capabilities.prompts) servePrompts(server, runtime, tracked);
+  if (capabilities.completions) serveCompletion(server, runtime, tracked);
   return server;
 }
 
-/** The principal travels with the request's authInfo; only stdio, where the caller is whoever started the process, has none. */
-export const PRINCIPAL_KEY = "principal";
-function principalOf(context: ServerContext): Principal {
-  const given = context.http?.authInfo?.extra?.[PRINCIPAL_KEY];
-  return (given as Principal | undefined) ?? LOCAL_PRINCIPAL;
+async function toolCall(
+  server: Server,
+  runtime: CallRuntime,
+  params: { name: string; arguments?: unknown },
+  context: ServerContext,
+) {
+  const { name, arguments: given } = params;
+  const tool = runtime.tools.get(name);
+  if (!tool)
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${JSON.stringify(name.slice(0, 64))}.`);
+  try {
+    return await withOrigin(server, context, async (origin) => {
+      const idempotencyKey = metaText(context, IDEMPOTENCY_META_KEY);
+      const { structured, replayed } = await callTool(runtime, { ...origin, name, arguments: given, idempotencyKey });
+      const answer = tool.output
+        ? { content: [{ type: "text" as const, text: JSON.stringify(structured) }], structuredContent: structured }
+        : (structured as { content: [] });
+      return { ...answer, ...(replayed && { _meta: { [REPLAYED_META_KEY]: true } }) };
+    });
+  } catch (error) {
+    if (error instanceof InvalidRequestState) throw protocolError(error);
+    if (error instanceof AppError) return errorResult(error);
+    throw error;
+  }
 }
-
-/** What the carrier of the request allows, where it has a limit of its own. */
-export const TIME_LIMIT_KEY = "timeLimitMs";
-const timeLimitOf = (context: ServerContext): number | undefined =>
-  context.http?.authInfo?.extra?.[TIME_LIMIT_KEY] as number | undefined;
 
 function metaText(context: ServerContext, key: string): string | undefined {
   const value: unknown = context.mcpReq._meta?.[key];
   return typeof value === "string" ? value : undefined;
-}
-
-function clientOf(server: Server, context: ServerContext): string {
-  // A modern request says who it is; asking the instance would answer with whoever used it before.
-  const envelope: Record<string, unknown> | undefined = context.mcpReq.envelope;
-  const info = envelope ? envelope[CLIENT_INFO_META_KEY] : server.getClientVersion();
-  const { name, version } = (info ?? {}) as { name?: unknown; version?: unknown };
-  return typeof name === "string" && typeof version === "string" ? `${name} ${version}` : "";
 }
 
 const IDLE_MAX = 64;
@@ -140,14 +167,25 @@ export function pooledFactory(runtime: CallRuntime, options: McpOptions): McpSer
     const reused = idle.pop();
     if (reused) return reused;
     let handlers = 0;
-    const server = buildServer(runtime, options, (delta) => {
-      handlers += delta;
+    const kind = { era: "modern", subscriptions: options.subscriptions } as const;
+    const server = buildServer(runtime, options, kind, async (work) => {
+      handlers += 1;
+      try {
+        return await work();
+      } finally {
+        handlers -= 1;
+      }
     });
     server.onclose = () => {
       if (handlers === 0 && idle.length < IDLE_MAX) idle.push(server);
     };
     return server;
   };
-  // A 2025-era instance keeps what its handshake negotiated, so it is never handed out twice.
-  return ({ era }) => (era === "modern" ? lease() : buildServer(runtime, options, () => {}));
+  // A 2025-era instance keeps what its handshake negotiated, so it is never handed out twice. On stdio there is one instance
+  // per connection, which is told nothing of subscriptions and so can keep none.
+  return ({ era, requestInfo }) => {
+    if (era === "modern" && requestInfo) return lease();
+    const subscriptions = options.subscriptions && requestInfo !== undefined;
+    return buildServer(runtime, options, { era, subscriptions }, (work) => work());
+  };
 }

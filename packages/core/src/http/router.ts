@@ -9,13 +9,19 @@ import {
   originValidationResponse,
 } from "@modelcontextprotocol/server";
 import { type Context, Hono } from "hono";
-import { type CallRuntime, callTool } from "../call-tool.ts";
+import { cors } from "hono/cors";
+import type { CallRuntime } from "../call.ts";
+import { callTool } from "../call-tool.ts";
 import { AppError, ERROR_CODES } from "../errors.ts";
 import type { Principal } from "../principal.ts";
-import { type Access, authenticate, challengeFor } from "./auth.ts";
+import type { Tool } from "../tool.ts";
+import { type Access, authenticate, authorize, challengeFor, resourceUrl } from "./auth.ts";
 import { readJson } from "./body.ts";
 import { LegacyHttp } from "./legacy.ts";
-import { PRINCIPAL_KEY, TIME_LIMIT_KEY, wireTools } from "./mcp.ts";
+import { createListens, isListen } from "./listen.ts";
+import { wireTools } from "./mcp.ts";
+import { tellChanges } from "./mcp-context.ts";
+import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "./origin.ts";
 
 export interface RouterOptions {
   runtime: CallRuntime;
@@ -24,12 +30,12 @@ export interface RouterOptions {
   service: string;
   table: string;
   bodyMaxBytes: number;
+  /** Whether clients may hold streams that tell of changes. */
+  subscriptions: boolean;
   /** Host names besides localhost under which this server may be addressed. */
   allowedHosts: readonly string[];
   /** Host names of web pages, besides localhost ones, that may call. */
   allowedOrigins: readonly string[];
-  /** Whether streams that no call waits for are served. */
-  standingStreams: boolean;
   /** Resolves when the state table answers. */
   ready: () => Promise<void>;
   /** True once the process has been told to end. */
@@ -40,9 +46,15 @@ export interface RouterOptions {
 export interface Carried {
   /** Who calls, for `access: { mode: "carrier" }`; of no effect otherwise. */
   readonly principal?: Principal;
-  /** Milliseconds after which a tool call must have its answer, where that is less than the app's own limit. */
+  /** Milliseconds after which a call must have its answer, where that is less than the app's own limit. */
   readonly timeLimitMs?: number;
 }
+
+interface Bindings {
+  Bindings: Carried;
+}
+
+type RequestContext = Context<Bindings>;
 
 export interface Router {
   fetch(request: Request, carried?: Carried): Promise<Response>;
@@ -53,48 +65,37 @@ export function createRouter(options: RouterOptions): Router {
   const { runtime, access } = options;
   const handler = createMcpHandler(options.mcp, {
     legacy: "reject",
-    ...(!options.standingStreams && { maxSubscriptions: 0 }),
     onerror: (error) => runtime.logger.debug({ err: error.message }, "rejected"),
   });
   const { state, logger } = runtime;
+  const listens = createListens({ runtime, mcp: options.mcp });
   const legacy = new LegacyHttp({
     sessions: state.legacySessions,
     events: state.events,
     factory: options.mcp,
     logger,
-    standingStreams: options.standingStreams,
+    standingStreams: options.subscriptions,
     inBackground: (work) => state.inBackground(work),
+    tellChanges: (of, tell) => tellChanges(runtime, of, tell),
   });
-  const app = new Hono<{ Bindings: Carried }>();
-  const principalOf = (c: Context<{ Bindings: Carried }>): Principal =>
-    authenticate(access, c.req.header("authorization"), c.env.principal);
+  const knownScopes = new Set([...runtime.tools.values()].map((tool) => tool.scope));
+  const principalOf = (c: RequestContext): Promise<Principal> =>
+    authenticate(access, c.req.header("authorization"), { carried: c.env.principal, knownScopes });
+  const app = new Hono<Bindings>();
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => health(c, options, { status: "ready" }));
-
-  const originHosts = [...localhostAllowedHostnames(), ...options.allowedOrigins];
-  const hosts = [...localhostAllowedHostnames(), ...options.allowedHosts];
-  // A page that rebinds its name to this machine sends its own Host. Only where a token is needed anyway, and the operator
-  // has named no hosts, any name may lead here.
-  const checksHost = access.mode === "local" || options.allowedHosts.length > 0;
-  app.use(async (c, next) => {
-    const refused =
-      (checksHost ? hostHeaderValidationResponse(c.req.raw, hosts) : undefined) ??
-      originValidationResponse(c.req.raw, originHosts);
-    if (refused) return refused;
-    return next();
-  });
-
+  guard(app, options);
   app.get("/health", (c) => health(c, options, { status: "healthy", service: options.service, table: options.table }));
   app.get("/mcp/health", (c) => health(c, options, { status: "ok" }));
 
-  app.get("/mcp/list_tools", (c) => {
-    principalOf(c);
+  app.get("/mcp/list_tools", async (c) => {
+    await principalOf(c);
     return c.json({ tools: wireTools(runtime.tools.values()) });
   });
   app.post("/mcp/call_tool", async (c) => {
     try {
-      const principal = principalOf(c);
+      const principal = await principalOf(c);
       const body = await readJson(c.req.raw, options.bodyMaxBytes);
       const { name, arguments: given } = (body ?? {}) as { name?: unknown; arguments?: unknown };
       if (typeof name !== "string") throw new AppError("invalid_input", 'Send {"name": "<tool>", "arguments": {…}}.');
@@ -105,52 +106,128 @@ export function createRouter(options: RouterOptions): Router {
       return c.json({ result: structured }, 200, replayed ? { "Idempotency-Replayed": "true" } : {});
     } catch (thrown) {
       const error = asAppError(thrown, options);
-      return c.json({ error: error.message, code: error.code }, error.status as 400, headersFor(error, c));
+      const body = { error: error.message, code: error.code, ...error.details };
+      return c.json(body, error.status as 400, headersFor(error, c, options));
     }
   });
 
   app.all("/mcp", async (c) => {
-    const principal = principalOf(c);
+    const principal = await principalOf(c);
     const authInfo: AuthInfo = {
       token: "",
       clientId: principal.subject,
-      scopes: [],
+      scopes: [...(principal.scopes ?? [])],
       extra: { [PRINCIPAL_KEY]: principal, [TIME_LIMIT_KEY]: c.env.timeLimitMs },
     };
-    if (c.req.method !== "POST") return legacy.fetch(c.req.raw, { principal, authInfo }, undefined);
+    const request = c.req.raw;
+    if (request.method !== "POST") return legacy.fetch(request, { principal, authInfo }, undefined);
     let parsedBody: unknown;
     try {
-      parsedBody = await readJson(c.req.raw, options.bodyMaxBytes);
+      parsedBody = await readJson(request, options.bodyMaxBytes);
     } catch (thrown) {
       const error = asAppError(thrown, options);
       const code = error.code === "invalid_input" ? -32_700 : -32_000;
       return c.json({ jsonrpc: "2.0", error: { code, message: error.message }, id: null }, error.status as 400);
     }
-    if (await isLegacyRequest(c.req.raw, parsedBody))
-      return legacy.fetch(c.req.raw, { principal, authInfo }, parsedBody);
-    return handler.fetch(c.req.raw, { authInfo, parsedBody });
+    // Before anything is answered: a token that does not reach far enough is a matter of HTTP (RFC 6750, section 3.1).
+    for (const tool of calledTools(parsedBody, runtime)) authorize(principal, tool.scope);
+    if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
+    if (options.subscriptions && isListen(parsedBody)) return listens.fetch(request, parsedBody, principal, authInfo);
+    return handler.fetch(request, { authInfo, parsedBody });
   });
 
+  if (access.mode === "oauth") serveMetadata(app, access, knownScopes);
   app.notFound((c) => {
-    const known = "/mcp, /mcp/list_tools, /mcp/call_tool, /health, /healthz, /readyz";
-    return problem(
-      c,
-      new AppError("not_found", `There is nothing at ${c.req.path.slice(0, 100)}. The routes are: ${known}.`),
-    );
+    const known = "/mcp, /mcp/list_tools, /mcp/call_tool, /mcp/health, /health, /healthz, /readyz";
+    const message = `There is nothing at ${c.req.path.slice(0, 100)}. The routes are: ${known}.`;
+    return problem(c, new AppError("not_found", message), options);
   });
-  app.onError((thrown, c) => problem(c, asAppError(thrown, options)));
+  app.onError((thrown, c) => problem(c, asAppError(thrown, options), options));
 
   return {
     fetch: async (request, carried = {}) => app.fetch(request, carried),
     close: async () => {
       legacy.close();
-      await handler.close();
+      await Promise.all([handler.close(), listens.close()]);
     },
   };
 }
 
+/** Refuses what comes under a foreign name or from a foreign page, and tells browsers what they may do with answers. */
+function guard(app: Hono<Bindings>, { access, allowedHosts, allowedOrigins }: RouterOptions): void {
+  const hosts = [...localhostAllowedHostnames(), ...allowedHosts];
+  const origins = [...localhostAllowedHostnames(), ...allowedOrigins];
+  // A page that rebinds its name to this machine sends its own Host. Only where a token is needed anyway, and the operator
+  // has named no hosts, any name may lead here.
+  const checksHost = access.mode === "local" || allowedHosts.length > 0;
+  app.use(async (c, next) => {
+    const refused =
+      (checksHost ? hostHeaderValidationResponse(c.req.raw, hosts) : undefined) ??
+      originValidationResponse(c.req.raw, origins);
+    if (refused) return refused;
+    await next();
+    c.header("X-Content-Type-Options", "nosniff");
+    // The SDK's streams say keep-alive, also to a client that has asked for the end of its connection: that is not theirs to say.
+    c.res.headers.delete("Connection");
+    return undefined;
+  });
+  if (allowedOrigins.length === 0) return;
+  const allowed = new Set(allowedOrigins);
+  app.use(
+    cors({
+      origin: (origin) => (URL.canParse(origin) && allowed.has(new URL(origin).hostname) ? origin : null),
+      allowMethods: ["GET", "POST", "DELETE"],
+      allowHeaders: CORS_REQUEST_HEADERS,
+      exposeHeaders: ["Mcp-Session-Id", "WWW-Authenticate", "Retry-After", "Idempotency-Replayed"],
+      maxAge: 600,
+    }),
+  );
+}
+
+const CORS_REQUEST_HEADERS = [
+  "Authorization",
+  "Content-Type",
+  "Idempotency-Key",
+  "Last-Event-ID",
+  "Mcp-Method",
+  "Mcp-Name",
+  "MCP-Protocol-Version",
+  "Mcp-Session-Id",
+];
+
+/** RFC 9728: where a client learns whose tokens are accepted here. */
+function serveMetadata(app: Hono<Bindings>, access: Access & { mode: "oauth" }, scopes: ReadonlySet<string>): void {
+  const document = (c: RequestContext) => {
+    const resource = resourceUrl(access, c.req.raw).href;
+    const body = {
+      resource,
+      authorization_servers: [access.oauth.options.issuer],
+      scopes_supported: [...scopes],
+      bearer_methods_supported: ["header"],
+      resource_name: "stateful-mcp",
+    };
+    // Any page may read what every client has to know.
+    return c.json(body, 200, { "Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300" });
+  };
+  app.get("/.well-known/oauth-protected-resource", document);
+  app.get("/.well-known/oauth-protected-resource/*", document);
+  app.get("/.well-known/oauth-authorization-server", async (c) =>
+    c.json(await access.oauth.metadata(), 200, { "Access-Control-Allow-Origin": "*" }),
+  );
+}
+
+/** The tools that a body's calls name, those of a batch included. */
+function calledTools(body: unknown, { tools }: CallRuntime): Tool[] {
+  const messages: unknown[] = Array.isArray(body) ? body : [body];
+  return messages.flatMap((message) => {
+    const { method, params } = (message ?? {}) as { method?: unknown; params?: { name?: unknown } };
+    const tool = method === "tools/call" && typeof params?.name === "string" ? tools.get(params.name) : undefined;
+    return tool ? [tool] : [];
+  });
+}
+
 /** 200 only when the state table answers and the process is not about to end. */
-async function health(c: Context, options: RouterOptions, body: Record<string, string>): Promise<Response> {
+async function health(c: RequestContext, options: RouterOptions, body: Record<string, string>): Promise<Response> {
   if (options.draining()) return c.json({ ...body, status: "draining" }, 503);
   try {
     await options.ready();
@@ -166,19 +243,18 @@ function asAppError(thrown: unknown, { runtime }: RouterOptions): AppError {
   return new AppError("internal", "Something failed inside the server.");
 }
 
-function headersFor(error: AppError, c: Context): Record<string, string> {
+function headersFor(error: AppError, c: RequestContext, { access }: RouterOptions): Record<string, string> {
+  const challenge = challengeFor(error, access, c.req.raw);
   return {
-    ...(error.code === "unauthenticated" && { "WWW-Authenticate": challengeFor(c.req.header("authorization")) }),
+    ...(challenge !== undefined && { "WWW-Authenticate": challenge }),
     ...(error.retryAfterSeconds !== undefined && { "Retry-After": String(error.retryAfterSeconds) }),
   };
 }
 
 /** RFC 9457. */
-function problem(c: Context, error: AppError): Response {
+function problem(c: RequestContext, error: AppError, options: RouterOptions): Response {
   const { title } = ERROR_CODES[error.code];
   const body = { title, status: error.status, detail: error.message, code: error.code, ...error.details };
-  return c.body(JSON.stringify(body), error.status as 400, {
-    "Content-Type": "application/problem+json",
-    ...headersFor(error, c),
-  });
+  const headers = { "Content-Type": "application/problem+json", ...headersFor(error, c, options) };
+  return c.body(JSON.stringify(body), error.status as 400, headers);
 }

@@ -4,12 +4,19 @@
 //   |---- fresh: answered from here ----|-- stale: answered from here, one refreshes --|  gone: somebody computes, others wait
 import { createHash } from "node:crypto";
 import type { Clock } from "../clock.ts";
-import { byteLength, type Limits } from "../limits.ts";
 import type { Entry, Key, StateStore } from "../stores/state-store.ts";
+import type { Blobs, Placed } from "./blobs.ts";
 import { cachedResultKey, cacheLeaseKey } from "./keys.ts";
 import { type Held, heldForMs, Leases } from "./lease.ts";
 
 type Result = Record<string, unknown>;
+
+interface Kept {
+  readonly entry: Entry;
+  readonly result: Result;
+}
+
+const RESULT = "result";
 
 export interface CachedCall {
   /** Partition the result is kept in: the principal's, or the shared one. */
@@ -33,39 +40,39 @@ const POLL_MAX_MS = 250;
 export class ResultCache {
   readonly #store: StateStore;
   readonly #clock: Clock;
-  readonly #limits: Limits;
+  readonly #blobs: Blobs;
   readonly #leases: Leases;
   readonly #inBackground: (work: Promise<unknown>) => void;
   readonly #running = new Map<string, Promise<{ result: Result; cached: boolean }>>();
 
   constructor(options: {
     store: StateStore;
+    blobs: Blobs;
     clock: Clock;
-    limits: Limits;
     inBackground: (work: Promise<unknown>) => void;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#limits = options.limits;
+    this.#blobs = options.blobs;
     this.#inBackground = options.inBackground;
     this.#leases = new Leases(options.store, options.clock);
   }
 
   /**
-   * The kept result, or a computed one. A result over the value limit is returned and not kept, so each call computes it.
+   * The kept result, or a computed one. A result over the limit is returned and not kept, so each call computes it.
    * An error of `compute` is thrown to whoever waited for it in this process; the next caller tries again.
    */
   async get(call: CachedCall, compute: () => Promise<Result>): Promise<{ result: Result; cached: boolean }> {
     const id = canonicalJson([call.tool, call.toolVersion, call.arguments]);
     const hash = createHash("sha256").update(id).digest("base64url");
     const key = cachedResultKey(call.owner, hash);
-    const kept = await this.#store.get(key);
-    if (kept && this.#isFresh(kept)) return { result: resultOf(kept), cached: true };
+    const kept = await this.#look(key);
+    if (kept && this.#isFresh(kept)) return { result: kept.result, cached: true };
     const running = this.#running.get(call.owner + hash);
     if (kept) {
       if (!running)
         this.#inBackground(this.#share(call.owner + hash, () => this.#refresh(call, key, hash, kept, compute)));
-      return { result: resultOf(kept), cached: true };
+      return { result: kept.result, cached: true };
     }
     // Whoever joins a computation under way did not start it: for them the result is not a fresh one.
     if (running) return { ...(await running), cached: true };
@@ -93,24 +100,24 @@ export class ResultCache {
       } else {
         await new Promise((resolve) => setTimeout(resolve, Math.min(pollMs, waitMs)));
       }
-      const kept = await this.#store.get(key);
-      if (kept) return { result: resultOf(kept), cached: true };
+      const kept = await this.#look(key);
+      if (kept) return { result: kept.result, cached: true };
     }
   }
 
   async #computeHolding(call: CachedCall, key: Key, held: Held, compute: () => Promise<Result>) {
     // The holder before may have finished between the look at the result and the lease.
-    const kept = await this.#store.get(key);
-    if (kept && this.#isFresh(kept)) return { result: resultOf(kept), cached: true };
+    const kept = await this.#look(key);
+    if (kept && this.#isFresh(kept)) return { result: kept.result, cached: true };
     return { result: await this.#computeAndKeep(call, key, held, compute), cached: false };
   }
 
-  async #refresh(call: CachedCall, key: Key, hash: string, stale: Entry, compute: () => Promise<Result>) {
+  async #refresh(call: CachedCall, key: Key, hash: string, stale: Kept, compute: () => Promise<Result>) {
     const leaseKey = cacheLeaseKey(call.owner, hash);
     const lease = await this.#store.get(leaseKey);
-    if (heldForMs(lease, this.#clock) > 0) return { result: resultOf(stale), cached: true };
-    const held = await this.#take(call, leaseKey, lease, Number(stale.attributes.fence));
-    if (!held) return { result: resultOf(stale), cached: true };
+    if (heldForMs(lease, this.#clock) > 0) return { result: stale.result, cached: true };
+    const held = await this.#take(call, leaseKey, lease, Number(stale.entry.attributes.fence));
+    if (!held) return { result: stale.result, cached: true };
     return this.#computeHolding(call, key, held, compute);
   }
 
@@ -122,34 +129,46 @@ export class ResultCache {
 
   async #computeAndKeep(call: CachedCall, key: Key, held: Held, compute: () => Promise<Result>): Promise<Result> {
     try {
-      const result = await this.#leases.keep(held, compute);
-      const text = JSON.stringify(result);
-      if (byteLength(text) <= this.#limits.valueMaxBytes) await this.#keep(call, key, held, text);
-      else await this.#leases.release(held);
+      const { result, placed } = await this.#leases.keep(held, async () => {
+        const result = await compute();
+        // One that is too large, or whose blob cannot be stored, is still an answer.
+        const placed = await this.#blobs.place(key.pk, RESULT, JSON.stringify(result)).catch(() => undefined);
+        return { result, placed };
+      });
+      if (placed) await this.#keep(call, key, held, placed);
+      else this.#inBackground(this.#leases.release(held));
       return result;
     } catch (error) {
-      await this.#leases.release(held).catch(() => {});
+      // Not waited for: while the store is away, this would double the time until the caller hears of it.
+      this.#inBackground(this.#leases.release(held));
       throw error;
     }
   }
 
-  async #keep(call: CachedCall, key: Key, held: Held, text: string): Promise<void> {
+  async #keep(call: CachedCall, key: Key, held: Held, placed: Placed): Promise<void> {
     const now = this.#clock.now();
     const freshUntil = now + call.ttlSeconds * 1000 * (1 - Math.random() * JITTER);
     const expiresAt = Math.floor(now / 1000) + call.ttlSeconds + call.staleSeconds;
-    const change = { set: { result: text, freshUntil: Math.round(freshUntil), fence: held.fence }, expiresAt };
+    const change = { set: { ...placed.attributes, freshUntil: Math.round(freshUntil), fence: held.fence }, expiresAt };
     // The fence: a holder that was overtaken finds a higher number and keeps nothing.
     const rising = { attribute: "fence", value: held.fence };
-    const written = await this.#store.update(key, change, { on: "live-or-missing", rising });
-    if (!written.applied && written.current?.dead) await this.#store.update(key, change, { on: "dead", rising });
+    let written = await this.#store.update(key, change, { on: "live-or-missing", rising });
+    if (!written.applied && written.current?.dead)
+      written = await this.#store.update(key, change, { on: "dead", rising });
+    this.#blobs.settle(written.applied ? written.entry : written.current, placed);
   }
 
-  #isFresh(entry: Entry): boolean {
+  /** What is kept, if it can be read: a result whose blob is broken or out of reach is computed again. */
+  async #look(key: Key): Promise<Kept | undefined> {
+    const entry = await this.#store.get(key);
+    const read = entry && (await this.#blobs.read(entry, RESULT, "The result").catch(() => undefined));
+    return read && { entry: read.entry, result: JSON.parse(read.text) as Result };
+  }
+
+  #isFresh({ entry }: Kept): boolean {
     return Number(entry.attributes.freshUntil) > this.#clock.now();
   }
 }
-
-const resultOf = (entry: Entry): Result => JSON.parse(String(entry.attributes.result)) as Result;
 
 /** JSON with object keys in order, so that equal arguments have equal text. */
 export function canonicalJson(value: unknown): string {

@@ -21,7 +21,9 @@ export function decodeCursor<const T extends readonly ("string" | "number")[]>(
     Array.isArray(parts) &&
     parts.length === types.length &&
     parts.every(
-      (part, i) => typeof part === types[i] && (typeof part !== "number" || (Number.isSafeInteger(part) && part >= 0)),
+      (part, i) =>
+        typeof part === types[i] &&
+        (typeof part === "number" ? Number.isSafeInteger(part) && part >= 0 : String(part).isWellFormed()),
     );
   if (!fits) throw badCursor();
   return parts as never;

@@ -23,6 +23,7 @@ const POLL_MAX_MS = 250;
 const ROUNDS_MAX = 10;
 
 const RENEWED = "stamp.";
+const PINNED = "pin.";
 
 /** How a completed call was answered. */
 export type Answer = { readonly result: Record<string, unknown> } | { readonly error: AppError };
@@ -39,8 +40,8 @@ export interface KeyedRequest {
 /** Where the first attempt stood when it began to write: a later one must write there too. */
 export interface Pin {
   readonly generation: string;
-  /** The tail of the log as seen before the claim was put; undefined when it was not looked at. */
-  readonly tail: number | undefined;
+  /** For an append: the tail of the log as seen before the claim knew of it. */
+  readonly tail?: number;
 }
 
 /** The claim belongs to another attempt now; go back and see what it does. */
@@ -140,11 +141,15 @@ export class KeyedCall {
   readonly #hash: string;
   readonly #argumentsHash: string;
   #held: Held | undefined;
+  /** Set from the moment the claim is being put, so that writes made in parallel put one claim. */
+  #claiming: Promise<void> | undefined;
   #seed = "";
   #stamp = 0;
   /** Stamps of writes that had to be renewed, by the write's position in the call. */
   readonly #renewed = new Map<number, number>();
-  #pin: Pin | undefined;
+  readonly #pins = new Map<string, Promise<Pin>>();
+  /** The pins seen before the claim is put, as attributes of it. */
+  readonly #pinnedFirst: Record<string, string> = {};
   #writes = 0;
 
   constructor(
@@ -160,32 +165,45 @@ export class KeyedCall {
     this.#argumentsHash = argumentsHash;
     if (!takenOver) return;
     const { attributes } = takenOver.entry;
-    const { seed, stamp, generation, tail } = attributes;
     this.#held = takenOver.held;
-    this.#seed = String(seed);
-    for (const [name, value] of Object.entries(attributes))
+    this.#claiming = Promise.resolve();
+    this.#seed = String(attributes.seed);
+    this.#stamp = Number(attributes.stamp);
+    for (const [name, value] of Object.entries(attributes)) {
       if (name.startsWith(RENEWED)) this.#renewed.set(Number(name.slice(RENEWED.length)), Number(value));
-    this.#stamp = Number(stamp);
-    if (generation !== undefined)
-      this.#pin = { generation: String(generation), tail: tail === undefined ? undefined : Number(tail) };
+      if (name.startsWith(PINNED))
+        this.#pins.set(name.slice(PINNED.length), Promise.resolve(JSON.parse(String(value)) as Pin));
+    }
   }
 
-  /** Where writes of this call go: as the first attempt saw it, when there was one. */
-  async pin(seen: () => Promise<Pin>): Promise<Pin> {
-    if (!this.#pin) {
-      const pin = await seen();
-      // A claim that exists without a pin has written nothing yet that a pin would bind.
-      if (this.#held)
-        await this.#record({ generation: pin.generation, ...(pin.tail !== undefined && { tail: pin.tail }) });
-      this.#pin = pin;
+  /** Where writes of this call to `place` go: as the first attempt saw it, when there was one. */
+  pin(place: string, seen: () => Promise<Pin>): Promise<Pin> {
+    const known = this.#pins.get(place) ?? this.#pinNow(place, seen);
+    this.#pins.set(place, known);
+    return known;
+  }
+
+  async #pinNow(place: string, seen: () => Promise<Pin>): Promise<Pin> {
+    const pin = await seen();
+    const attribute = { [PINNED + place]: JSON.stringify(pin) };
+    if (!this.#claiming) {
+      Object.assign(this.#pinnedFirst, attribute);
+      await this.claim();
+      return pin;
     }
     await this.claim();
-    return this.#pin;
+    // A claim without this pin has written nothing yet that it would bind.
+    await this.#record(attribute);
+    return pin;
   }
 
   /** Puts the claim, if that has not happened. @throws ClaimLost when another attempt was faster. */
-  async claim(): Promise<void> {
-    if (this.#held) return;
+  claim(): Promise<void> {
+    this.#claiming ??= this.#putClaim();
+    return this.#claiming;
+  }
+
+  async #putClaim(): Promise<void> {
     const { clock, store } = this.#idempotency;
     const lease = leaseAttributes(clock, 1);
     this.#stamp = clock.now();
@@ -196,8 +214,7 @@ export class KeyedCall {
       status: "open",
       arguments: this.#argumentsHash,
       stamp: this.#stamp,
-      ...(this.#pin && { generation: this.#pin.generation }),
-      ...(this.#pin?.tail !== undefined && { tail: this.#pin.tail }),
+      ...this.#pinnedFirst,
     };
     const expiresAt = this.#idempotency.claimsEndAt;
     const put = await store.put(this.#key, attributes, { if: "absent", id: lease.owner, expiresAt });
@@ -206,12 +223,16 @@ export class KeyedCall {
   }
 
   /**
-   * Makes this call's next write under its identity. Calls that are run again make the same writes in the same order, so each
-   * finds what an earlier attempt has recorded.
+   * Takes the call's next place at once, and makes a write under that identity later. Calls that are run again begin the same
+   * writes in the same order, so each finds what an earlier attempt has recorded, also when they run in parallel.
    */
-  async write<T>(apply: (operation: Operation) => Promise<T>): Promise<T> {
-    await this.claim();
+  nextWrite(): <T>(apply: (operation: Operation) => Promise<T>) => Promise<T> {
     const position = this.#writes++;
+    return (apply) => this.#write(position, apply);
+  }
+
+  async #write<T>(position: number, apply: (operation: Operation) => Promise<T>): Promise<T> {
+    await this.claim();
     for (;;) {
       const stamp = this.#renewed.get(position) ?? this.#stamp;
       try {
@@ -249,7 +270,8 @@ export class KeyedCall {
   async complete(answer: Answer): Promise<Answer> {
     if ("error" in answer && answer.error.retryable) {
       // Nothing is known to have happened, or not: the claim stays open for the re-send to finish, without waiting for us.
-      if (this.#held) await this.#idempotency.leases.release(this.#held).catch(() => {});
+      // Not waited for either: while the store is away, this would double the time until the caller hears of it.
+      if (this.#held) void this.#idempotency.leases.release(this.#held).catch(() => {});
       return answer;
     }
     if (!this.#held) {

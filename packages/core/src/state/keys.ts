@@ -1,5 +1,6 @@
 // Every key of the table is built here and nowhere else. User-supplied parts are percent-encoded, so no delimiter inside
 // them reaches a neighbour's key, and a prefix of a name stays a prefix of its encoding.
+import { createHash, randomBytes } from "node:crypto";
 import type { Key } from "../stores/state-store.ts";
 
 const encode = encodeURIComponent;
@@ -32,6 +33,16 @@ export const SHARED_OWNER = "shared";
 /** The principal whose partition this is. */
 export const principalOfPartition = (pk: string): string => pk.split("#", 2)[1] ?? "";
 
+/**
+ * A new key for a blob of an entry in this partition: by kind, so that housekeeping can tell kinds apart, then by owner and
+ * partition, so that what one principal keeps lies together. Never given twice.
+ */
+export function newBlobKey(kind: string, pk: string): string {
+  const owner = pk.startsWith("P#") ? principalOfPartition(pk) : SHARED_OWNER;
+  const partition = createHash("sha256").update(pk).digest("base64url").slice(0, 22);
+  return `${kind}/${owner}/${partition}/${randomBytes(16).toString("base64url")}`;
+}
+
 export const claimKey = (principal: string, hash: string): Key => ({ pk: `P#${principal}#I#${hash}`, sk: "C" });
 
 export const legacySessionKey = (principal: string, id: string): Key => ({
@@ -43,8 +54,28 @@ export const legacyMessageKey = (principal: string, id: string, address: string)
   pk: `P#${principal}#X#${encode(id)}`,
   sk: `A#${encode(address)}`,
 });
+export const subscriptionPrefix = (principal: string, id: string): { pk: string; prefix: string } => ({
+  pk: `P#${principal}#X#${encode(id)}`,
+  prefix: "W#",
+});
+export const subscriptionKey = (principal: string, id: string, hash: string): Key => {
+  const { pk, prefix } = subscriptionPrefix(principal, id);
+  return { pk, sk: prefix + hash };
+};
 export const eventsPartition = (principal: string, id: string, stream: string): string =>
   `P#${principal}#X#${encode(id)}#E#${encode(stream)}`;
 /** Parts of events that are too large for one entry. */
 export const eventPartsPartition = (principal: string, id: string, stream: string): string =>
   `${eventsPartition(principal, id, stream)}#P`;
+
+export const rateWindowKey = (principal: string, bucket: string, window: number): Key => ({
+  pk: `P#${principal}#L#${encode(bucket)}`,
+  sk: String(window),
+});
+
+/** Something a client may use once: what it stands for, and the mark of its use. */
+export const requestStateKey = (principal: string, name: string): Key => ({ pk: `P#${principal}#O#${name}`, sk: "S" });
+export const requestStateUsedKey = (principal: string, name: string): Key => ({
+  pk: `P#${principal}#O#${name}`,
+  sk: "U",
+});

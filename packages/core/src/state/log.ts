@@ -100,6 +100,8 @@ export class DenseLog {
     fromTail: number,
   ): Promise<number> {
     let tail = fromTail;
+    // The put looks at the first position itself, and where nobody else appends meanwhile there is nothing more to look at.
+    if (await this.#putAt(place, tail + 1, attributes, options)) return tail + 1;
     for (;;) {
       const passed = await this.read(place, { after: tail, limit: READ_PAGE });
       const own = passed.entries.find((entry) => entry.createdBy === options.id);

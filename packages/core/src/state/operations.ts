@@ -1,7 +1,7 @@
 // One effect per operation on one entry: who writes (a writer's slot), what an entry says about it, and when it may forget.
 // Knows entries and operations, not what they mean.
 import { randomBytes } from "node:crypto";
-import type { Clock } from "../clock.ts";
+import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Change, Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
 import { Serial } from "./serial.ts";
@@ -16,6 +16,7 @@ const PLAIN_FORGET_AFTER_MS = 60_000;
 const KEYED_FORGET_AFTER_MS = 5_000;
 const WAIT_FOR_SLOT_MS = 250;
 const ATTEMPTS_MAX = 20;
+const TOMBSTONE_SECONDS = 3600;
 
 const KEYED_PREFIX = "k";
 const PLAIN_PREFIX = "w";
@@ -27,7 +28,7 @@ export type WriteOutcome =
   | { readonly outcome: "conflict"; readonly current: Entry }
   | { readonly outcome: "missing" }
   /** Too old to be known: the entry has forgotten operations created after this one. */
-  | { readonly outcome: "refused"; readonly watermark: number };
+  | { readonly outcome: "refused"; readonly watermark: number; readonly current: Entry };
 
 export interface WriteOptions {
   /** Whether a missing or dead entry is created by the change; otherwise it is `missing`. */
@@ -43,6 +44,13 @@ export interface EntryWriterOptions {
   clock: Clock;
   /** Of these keyed slots, those whose claim is completed (or gone): their answer no longer depends on the entry. */
   completedSlots?: (pk: string, slots: readonly string[]) => Promise<ReadonlySet<string>>;
+}
+
+/** What became of an operation, what was seen last, and whether a request of it may still be on its way. */
+interface Attempt {
+  readonly outcome: WriteOutcome;
+  readonly seen: Entry | undefined;
+  readonly straggler: boolean;
 }
 
 /** Writes entries under this process's slot or a keyed call's, one write per entry at a time. */
@@ -84,10 +92,20 @@ export class EntryWriter {
     }
   }
 
+  /** A refusal is answered only when nothing can make it untrue any more. */
   async #apply(key: Key, change: Change, options: WriteOptions, operation: Operation): Promise<WriteOutcome> {
+    const { outcome, seen, straggler } = await this.#attempt(key, change, options, operation);
+    const refused = outcome.outcome === "conflict" || outcome.outcome === "missing";
+    // Of a keyed operation, another process may hold an attempt that it has not sent yet.
+    if (!refused || !(straggler || options.operation)) return outcome;
+    return (await this.#shutOut(key, seen, operation)) ?? outcome;
+  }
+
+  async #attempt(key: Key, change: Change, options: WriteOptions, operation: Operation): Promise<Attempt> {
     const { version, match } = options;
     const mayCreate = options.mayCreate && !version;
     let on: "live" | "live-or-missing" | "dead" = mayCreate ? "live-or-missing" : "live";
+    let straggler = false;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const result = await this.#store.update(key, on === "dead" ? revived(change) : change, {
         on,
@@ -95,31 +113,51 @@ export class EntryWriter {
         ...(version !== undefined && on !== "dead" && { version }),
         ...(match && on !== "dead" && { match }),
       });
-      if (result.applied) {
-        const { version, result: value, entry } = result;
-        return { outcome: "applied", version, ...(value !== undefined && { result: value }), entry };
-      }
+      const seen = result.applied ? result.entry : result.current;
+      const ends = (outcome: WriteOutcome): Attempt => ({ outcome, seen, straggler });
+      if (result.applied) return ends(applied(result, result.entry));
+      straggler ||= result.straggler === true;
       const { current } = result;
       if (!current) {
-        if (!mayCreate) return { outcome: "missing" };
+        if (!mayCreate) return ends({ outcome: "missing" });
         on = "live-or-missing";
         continue;
       }
       // The watermark comes first: below it nothing else that the entry says about this operation can be trusted.
       const slot = current.slots[operation.slot];
       if (current.watermark >= operation.stamp || (slot && slot.stamp > operation.stamp))
-        return { outcome: "refused", watermark: Math.max(current.watermark, slot?.stamp ?? 0) };
+        return ends({ outcome: "refused", watermark: Math.max(current.watermark, slot?.stamp ?? 0), current });
       if (current.dead) {
-        if (!mayCreate) return { outcome: "missing" };
+        if (!mayCreate) return ends({ outcome: "missing" });
         on = "dead";
         continue;
       }
-      if (isConflict(current, change, version, match)) return { outcome: "conflict", current };
+      if (isConflict(current, change, version, match)) return ends({ outcome: "conflict", current });
       on = mayCreate ? "live-or-missing" : "live";
     }
-    throw new AppError("unavailable", "The entry is being changed by too many callers at once. Try again.", {
-      retryAfterSeconds: 1,
-    });
+    throw tooBusy();
+  }
+
+  /**
+   * Raises the watermark over an operation that is about to be answered as refused, so that an attempt of it which is still on
+   * its way changes nothing when it arrives. Where nothing stands, a tombstone carries the watermark. Resolves to the outcome
+   * of that attempt when it has come first.
+   */
+  async #shutOut(key: Key, seen: Entry | undefined, operation: Operation): Promise<WriteOutcome | undefined> {
+    const change: Change = { forget: { slots: {}, watermark: operation.stamp }, versions: 0 };
+    let current = seen;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const expiresAt = Math.max(epochSeconds(this.#clock) + TOMBSTONE_SECONDS, current?.expiresAt ?? 0);
+      const buried: Change = { ...change, bury: true, expiresAt };
+      const result = await (current && !current.dead
+        ? this.#store.update(key, change, { on: "live" })
+        : this.#store.update(key, buried, current ? { on: "dead" } : { on: "live-or-missing", version: 0 }));
+      current = result.applied ? result.entry : result.current;
+      const slot = current?.slots[operation.slot];
+      if (current && slot?.stamp === operation.stamp) return applied(slot, current);
+      if (result.applied || (current && current.watermark >= operation.stamp)) return undefined;
+    }
+    throw tooBusy();
   }
 
   /** Keeps the entry's memory of operations small. Forgetting moves the watermark, in the same write, over what was forgotten. */
@@ -161,6 +199,15 @@ export class EntryWriter {
     return Object.fromEntries(forgettable.map(([name, slot]) => [name, slot.stamp]));
   }
 }
+
+function applied({ version, result }: { version: number; result?: number }, entry: Entry): WriteOutcome {
+  return { outcome: "applied", version, ...(result !== undefined && { result }), entry };
+}
+
+const tooBusy = (): AppError =>
+  new AppError("unavailable", "The entry is being changed by too many callers at once. Try again.", {
+    retryAfterSeconds: 1,
+  });
 
 /** What a change means on an entry that was deleted or has expired: nothing of its old life stays. */
 function revived(change: Change): Change {

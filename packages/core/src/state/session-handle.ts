@@ -12,11 +12,15 @@ import type { Json, StoredValue, ValuesPage } from "./values.ts";
 export const ownerOf = (principal: Principal, id: string): string =>
   principal.kind === "anonymous" ? makePrincipal("anonymous", "stateful-mcp", id).id : principal.id;
 
-/** Makes a write under the call's identity when it has an idempotency key, under the process's own otherwise. */
-export const inIdentity = <T>(
+/**
+ * How to make a write that begins now: under the call's identity when it has an idempotency key, under the process's own
+ * otherwise. To be called before anything is awaited, so that the order of writes does not depend on the store.
+ */
+export function beginWrite(
   keyed: KeyedCall | undefined,
-  write: (operation: Operation | undefined) => Promise<T>,
-): Promise<T> => (keyed ? keyed.write(write) : write(undefined));
+): <T>(write: (operation: Operation | undefined) => Promise<T>) => Promise<T> {
+  return keyed?.nextWrite() ?? ((write) => write(undefined));
+}
 
 export class SessionHandle {
   readonly id: string;
@@ -38,20 +42,17 @@ export class SessionHandle {
     add: async (text: string): Promise<{ noteId: string; count: number }> => {
       checkNote(text, this.#state.limits);
       const { keyed, principal, client } = this.#caller;
+      const write = beginWrite(keyed);
       const note = { text, subject: principal.subject, client };
       const session = await this.#forWriting();
-      if (!keyed) {
-        const id = operationId(this.#state.writer.nextOperation());
-        return this.#state.notes.add(this.#owner, session, note, { id });
-      }
-      const { generation, tail } = await keyed.pin(async () => {
-        const place = notesPlace(this.#owner, session);
-        return { generation: session.generation, tail: await this.#state.log.tailHint(place) };
+      const pin = await keyed?.pin(`notes ${this.id}`, async () => {
+        const tail = await this.#state.log.tailHint(notesPlace(this.#owner, session));
+        return { generation: session.generation, tail };
       });
-      const pinned = { ...session, generation };
-      return keyed.write((operation) =>
-        this.#state.notes.add(this.#owner, pinned, note, { id: operationId(operation), fromTail: tail ?? 0 }),
-      );
+      return write((operation) => {
+        const id = operationId(operation ?? this.#state.writer.nextOperation());
+        return this.#state.notes.add(this.#owner, { ...session, ...pin }, note, { id, fromTail: pin?.tail });
+      });
     },
     /** A page of notes and the cursor of the next one. */
     page: async (options: {
@@ -82,32 +83,45 @@ export class SessionHandle {
       value: Json,
       options: { ifVersion?: number | undefined; ttlSeconds?: number | undefined } = {},
     ): Promise<{ version: number }> => {
+      const write = beginWrite(this.#caller.keyed);
       const session = await this.#pinnedForWriting();
-      return inIdentity(this.#caller.keyed, (operation) =>
-        this.#state.values.set(this.#owner, session, key, value, { ...options, operation }),
-      );
+      return write((operation) => this.#state.values.set(this.#owner, session, key, value, { ...options, operation }));
     },
     /** True when there was a value. @throws AppError `conflict` with `current_version`. */
     delete: async (key: string, options: { ifVersion?: number | undefined } = {}): Promise<boolean> => {
+      const write = beginWrite(this.#caller.keyed);
       if (!(await this.#forReading())) return false;
       const session = await this.#pinnedForWriting();
-      return inIdentity(this.#caller.keyed, (operation) =>
-        this.#state.values.delete(this.#owner, session, key, { ...options, operation }),
-      );
+      return write((operation) => this.#state.values.delete(this.#owner, session, key, { ...options, operation }));
     },
     /** Adds to a number atomically and resolves to the new one. @throws AppError `conflict` when it is not a number. */
     increment: async (key: string, by = 1): Promise<number> => (await this.values.incrementVersioned(key, by)).value,
     /** As `increment`, with the value's version. */
     incrementVersioned: async (key: string, by = 1): Promise<{ value: number; version: number }> => {
+      const write = beginWrite(this.#caller.keyed);
       const session = await this.#pinnedForWriting();
-      return inIdentity(this.#caller.keyed, (operation) =>
-        this.#state.values.increment(this.#owner, session, key, by, operation),
-      );
+      return write((operation) => this.#state.values.increment(this.#owner, session, key, by, operation));
     },
     /** A page of keys and the cursor of the next one. */
     list: async (options: { prefix: string; cursor?: string | undefined; limit: number }): Promise<ValuesPage> => {
       const session = await this.#forReading();
       return session ? this.#state.values.list(this.#owner, session, options) : { values: [] };
+    },
+  };
+
+  /**
+   * Text that differs whenever what it stands for differs; undefined when there is nothing. Cheap, and no use of the session:
+   * whoever only waits for a change does not keep it alive.
+   */
+  readonly versions = {
+    notes: async (): Promise<string | undefined> => {
+      const session = await this.#find();
+      return session && `${session.generation} ${await this.#state.notes.count(this.#owner, session)}`;
+    },
+    value: async (key: string): Promise<string | undefined> => {
+      const session = await this.#find();
+      const stored = session && (await this.#state.values.get(this.#owner, session, key));
+      return stored && `${session.generation} ${stored.version}`;
     },
   };
 
@@ -121,7 +135,7 @@ export class SessionHandle {
    * that others were adding at the same moment may or may not be counted.
    */
   async reset(): Promise<number> {
-    const generation = await inIdentity(this.#caller.keyed, (operation) =>
+    const generation = await beginWrite(this.#caller.keyed)((operation) =>
       this.#state.sessions.reset(this.#owner, this.id, operation),
     );
     this.#found = undefined;
@@ -138,7 +152,7 @@ export class SessionHandle {
 
   /** Deletes the session with all it holds. False when there was none. */
   async delete(): Promise<boolean> {
-    const generation = await inIdentity(this.#caller.keyed, (operation) =>
+    const generation = await beginWrite(this.#caller.keyed)((operation) =>
       this.#state.sessions.delete(this.#owner, this.id, operation),
     );
     this.#found = undefined;
@@ -173,7 +187,7 @@ export class SessionHandle {
     const session = await this.#forWriting();
     const { keyed } = this.#caller;
     if (!keyed) return session;
-    const { generation } = await keyed.pin(async () => ({ generation: session.generation, tail: undefined }));
+    const { generation } = await keyed.pin(`values ${this.id}`, async () => ({ generation: session.generation }));
     return { ...session, generation };
   }
 

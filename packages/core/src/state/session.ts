@@ -4,7 +4,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { byteLength, SESSION_NAME_MAX_BYTES } from "../limits.ts";
-import type { Entry, Operation, StateStore } from "../stores/state-store.ts";
+import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
 import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
 import { type EntryWriter, OperationForgotten } from "./operations.ts";
 
@@ -112,7 +112,7 @@ export class Sessions {
   ): Promise<{ session: Session; created: boolean }> {
     const now = epochSeconds(this.#clock);
     const ttlSeconds = options.ttlSeconds ?? this.#settings.ttlSeconds;
-    await this.#checkRoom(principal);
+    await this.#checkRoom(principal, sessionKey(principal, id), options.operation);
     const attributes = {
       generation: mintGeneration(),
       createdAtMs: this.#clock.now(),
@@ -208,12 +208,22 @@ export class Sessions {
     return sessions.sort((a, b) => b.activeAtMs - a.activeAtMs || (a.id < b.id ? -1 : 1));
   }
 
-  async #checkRoom(principal: string): Promise<void> {
-    const page = await this.#store.list(principalPartition(principal), {
-      prefix: SESSION_PREFIX,
-      limit: this.#maxPerPrincipal,
-    });
-    if (page.entries.length < this.#maxPerPrincipal) return;
+  async #checkRoom(principal: string, key: Key, operation: Operation | undefined): Promise<void> {
+    let live = 0;
+    let after: string | undefined;
+    do {
+      // Tombstones fill a page and do not count, so one page is not always enough to know.
+      const page = await this.#store.list(principalPartition(principal), {
+        prefix: SESSION_PREFIX,
+        limit: this.#maxPerPrincipal,
+        ...(after && { after }),
+      });
+      live += page.entries.length;
+      after = page.next;
+    } while (after && live < this.#maxPerPrincipal);
+    if (live < this.#maxPerPrincipal) return;
+    // A re-sent call may be the one that took the last place.
+    if (operation && (await this.#store.get(key))?.slots[operation.slot]) return;
     throw new AppError(
       "rate_limited",
       `You have ${this.#maxPerPrincipal} sessions, which is the limit. Delete one with delete_session first.`,

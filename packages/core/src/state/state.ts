@@ -5,7 +5,9 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
 import type { Principal } from "../principal.ts";
+import type { BlobStore } from "../stores/blob-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
+import { Blobs } from "./blobs.ts";
 import { ResultCache } from "./cache.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { EventLog } from "./events.ts";
@@ -14,8 +16,12 @@ import { LegacySessions } from "./legacy-sessions.ts";
 import { DenseLog } from "./log.ts";
 import { Notes } from "./notes.ts";
 import { EntryWriter } from "./operations.ts";
+import { RateLimits } from "./rate-limit.ts";
+import { RequestStates } from "./request-state.ts";
 import { checkSessionId, isHandle, mintHandle, type Session, type SessionSettings, Sessions } from "./session.ts";
-import { inIdentity, ownerOf, SessionHandle } from "./session-handle.ts";
+import { beginWrite, ownerOf, SessionHandle } from "./session-handle.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
 import { sweepSession } from "./sweep.ts";
 import { Values } from "./values.ts";
 
@@ -24,6 +30,7 @@ const SWEEP_MARGIN_MS = 60_000;
 
 export interface StateOptions {
   store: StateStore;
+  blobStore: BlobStore | undefined;
   clock: Clock;
   limits: Limits;
   sessions: SessionSettings & { defaultSession?: string | undefined };
@@ -52,10 +59,14 @@ export class State {
   readonly sessions: Sessions;
   readonly notes: Notes;
   readonly values: Values;
+  readonly blobs: Blobs;
   readonly cache: ResultCache;
   readonly idempotency: Idempotency;
   readonly legacySessions: LegacySessions;
   readonly events: EventLog;
+  readonly subscriptions: Subscriptions;
+  readonly rateLimits: RateLimits;
+  readonly requestStates: RequestStates;
   /** Background work that nobody waits for: sweeping what a reset made unreachable. */
   readonly #background = new Set<Promise<unknown>>();
   readonly #sweeps = new Set<NodeJS.Timeout>();
@@ -81,11 +92,15 @@ export class State {
       maxPerPrincipal: limits.sessionsPerPrincipal,
     });
     this.notes = new Notes(this.log, clock, limits);
-    this.values = new Values({ store, writer: this.writer, clock, limits });
     this.legacySessions = new LegacySessions(store, clock);
     this.events = new EventLog(store, clock);
+    this.subscriptions = new Subscriptions(store);
+    this.rateLimits = new RateLimits(store, clock);
+    this.requestStates = new RequestStates({ store, clock, limits });
     const inBackground = this.inBackground.bind(this);
-    this.cache = new ResultCache({ store, clock, limits, inBackground });
+    this.blobs = new Blobs({ store, blobStore: options.blobStore, limits, inBackground });
+    this.values = new Values({ store, blobs: this.blobs, writer: this.writer, clock });
+    this.cache = new ResultCache({ store, blobs: this.blobs, clock, inBackground });
   }
 
   forCaller(caller: Caller): CallerState {
@@ -105,7 +120,7 @@ export class State {
   sweepLater(owner: string, session: string, generation: string): void {
     const timer = setTimeout(() => {
       this.#sweeps.delete(timer);
-      this.inBackground(sweepSession(this.store, owner, session, generation));
+      this.inBackground(sweepSession(this, owner, session, generation));
     }, this.limits.callTimeoutMs + SWEEP_MARGIN_MS);
     timer.unref();
     this.#sweeps.add(timer);
@@ -185,10 +200,11 @@ export class CallerState {
     if (ttlSeconds !== undefined && ttlSeconds > max)
       throw new AppError("invalid_input", `ttl_seconds must be at most ${max}; ${ttlSeconds} was given.`);
     const { keyed } = this.#caller;
+    const write = beginWrite(keyed);
     // A re-sent call must mint the handle that its first attempt minted.
     const id = options.name ?? mintHandle(await keyed?.seed());
     const owner = ownerOf(principal, id);
-    const { session, created } = await inIdentity(keyed, (operation) =>
+    const { session, created } = await write((operation) =>
       this.#state.sessions.create(owner, id, { ttlSeconds, operation }),
     );
     if (!created) {
@@ -212,16 +228,18 @@ export class CallerState {
         "Sessions of an open server cannot be listed. Keep the handle that create_session gave.",
       );
     const all = await this.#state.sessions.list(principal.id);
+    let top = all[0]?.activeAtMs ?? 0;
     let rest = all;
     if (options.cursor !== undefined) {
-      const [activeAtMs, id] = decodeCursor(options.cursor, ["number", "string"]);
-      rest = all.filter((one) => one.activeAtMs < activeAtMs || (one.activeAtMs === activeAtMs && one.id > id));
+      const [cursorTop, activeAtMs, id] = decodeCursor(options.cursor, ["number", "number", "string"]);
+      top = cursorTop;
+      rest = all.sort(listedFrom(top)).filter((one) => listedFrom(top)({ activeAtMs, id }, one) < 0);
     }
     const sessions = rest.slice(0, options.limit);
     const last = sessions.at(-1);
     return {
       sessions,
-      ...(last && rest.length > sessions.length && { nextCursor: encodeCursor([last.activeAtMs, last.id]) }),
+      ...(last && rest.length > sessions.length && { nextCursor: encodeCursor([top, last.activeAtMs, last.id]) }),
     };
   }
 }
@@ -230,3 +248,16 @@ export class CallerState {
 function sessionOfTransport(id: string | undefined): string | undefined {
   return id && `chat-${createHash("sha256").update(id).digest("hex").slice(0, 16)}`;
 }
+
+/**
+ * The order of a listing whose first page began at `top`: latest activity first, then those used since, by when. A session that
+ * is used while the pages are read moves towards their end, so that no page misses it.
+ */
+const listedFrom =
+  (top: number) =>
+  (a: Pick<Session, "activeAtMs" | "id">, b: Pick<Session, "activeAtMs" | "id">): number => {
+    const [aMoved, bMoved] = [a.activeAtMs > top, b.activeAtMs > top];
+    if (aMoved !== bMoved) return aMoved ? 1 : -1;
+    const later = aMoved ? a.activeAtMs - b.activeAtMs : b.activeAtMs - a.activeAtMs;
+    return later || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+  };

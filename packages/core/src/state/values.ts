@@ -1,8 +1,9 @@
 // A session's key-value entries: any JSON, with versions, atomic increments and their own optional expiry.
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import { byteLength, KEY_MAX_BYTES, type Limits } from "../limits.ts";
-import type { Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
+import { byteLength, KEY_MAX_BYTES } from "../limits.ts";
+import type { Change, Operation, StateStore } from "../stores/state-store.ts";
+import type { Blobs, Placed } from "./blobs.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";
 import { type EntryWriter, OperationForgotten, unknownOutcome, type WriteOutcome } from "./operations.ts";
@@ -39,11 +40,6 @@ export function checkValueKey(key: string): void {
 const fitsNumber = (value: Json): value is number =>
   typeof value === "number" && (value === 0 || (Math.abs(value) >= 1e-128 && Math.abs(value) < 1e125));
 
-const decode = (entry: Entry): Json => {
-  const stored = entry.attributes[VALUE];
-  return typeof stored === "number" ? stored : (JSON.parse(String(stored)) as Json);
-};
-
 interface Batch {
   readonly by: number[];
   readonly done: Promise<WriteOutcome>;
@@ -53,20 +49,21 @@ export class Values {
   readonly #store: StateStore;
   readonly #writer: EntryWriter;
   readonly #clock: Clock;
-  readonly #limits: Limits;
+  readonly #blobs: Blobs;
   readonly #batches = new Map<string, Batch>();
 
-  constructor(options: { store: StateStore; writer: EntryWriter; clock: Clock; limits: Limits }) {
+  constructor(options: { store: StateStore; blobs: Blobs; writer: EntryWriter; clock: Clock }) {
     this.#store = options.store;
     this.#writer = options.writer;
     this.#clock = options.clock;
-    this.#limits = options.limits;
+    this.#blobs = options.blobs;
   }
 
   async get(principal: string, session: Session, key: string): Promise<StoredValue | undefined> {
     checkValueKey(key);
     const entry = await this.#store.get(valueKey(principal, session.id, session.generation, key));
-    return entry && { value: decode(entry), version: entry.version };
+    const read = entry && (await this.#blobs.read(entry, VALUE, `The value of ${JSON.stringify(key)}`));
+    return read && { value: JSON.parse(read.text) as Json, version: read.entry.version };
   }
 
   /** @throws AppError `conflict` with `current_version` when `ifVersion` does not hold (0: must not exist), `too_large`. */
@@ -82,16 +79,21 @@ export class Values {
     } = {},
   ): Promise<{ version: number }> {
     checkValueKey(key);
-    const change: Change = {
-      // Adding 0 turns -0, which the engine does not know, into 0.
-      set: { [VALUE]: fitsNumber(value) ? value + 0 : this.#encode(value) },
-      expiresAt: this.#expiresAt(session, options.ttlSeconds),
-    };
+    // Adding 0 turns -0, which the engine does not know, into 0.
+    const placed: Placed = fitsNumber(value)
+      ? { attributes: { [VALUE]: value + 0 } }
+      : await this.#blobs.place(sessionPartition(principal, session.id), VALUE, JSON.stringify(value));
+    const change: Change = { set: placed.attributes, expiresAt: this.#expiresAt(session, options.ttlSeconds) };
     const written = await this.#write(principal, session, key, change, {
       mayCreate: true,
       ...(options.ifVersion !== undefined && { version: options.ifVersion }),
       ...(options.operation && { operation: options.operation }),
     });
+    const { ifVersion = 0 } = options;
+    if (written.outcome === "applied") this.#blobs.settle(written.entry, placed);
+    // Refused for a version that has not come yet, a late copy of the write could still apply: then its blob must be there.
+    else if (written.outcome !== "missing" && (written.outcome === "refused" || written.current.version > ifVersion))
+      this.#blobs.settle(written.current, placed);
     if (written.outcome !== "applied") throw versionConflict(key, options.ifVersion, written);
     return { version: written.version };
   }
@@ -116,7 +118,10 @@ export class Values {
         ...(options.operation && { operation: options.operation }),
       },
     );
-    if (written.outcome === "applied") return true;
+    if (written.outcome === "applied") {
+      this.#blobs.settle(written.entry);
+      return true;
+    }
     if (written.outcome === "missing" && !options.ifVersion) return false;
     throw versionConflict(key, options.ifVersion, written);
   }
@@ -124,7 +129,7 @@ export class Values {
   /**
    * Adds to a number atomically; a missing key counts as 0. Increments of one key that arrive together in this process are
    * written as one, and each is answered as if it had been alone.
-   * @throws AppError `conflict` when the value is not a number.
+   * @throws AppError `conflict` when the value is not a number, `invalid_input` when the engine cannot hold `by` or the sum.
    */
   async increment(
     principal: string,
@@ -134,17 +139,22 @@ export class Values {
     operation?: Operation,
   ): Promise<{ value: number; version: number }> {
     checkValueKey(key);
-    const write = (sum: number, versions: number) =>
-      this.#writer.write(
-        valueKey(principal, session.id, session.generation, key),
+    if (!fitsNumber(by))
+      throw new AppError("invalid_input", `by must be 0 or between 1e-128 and 1e125 in size; ${by} was given.`);
+    const place = valueKey(principal, session.id, session.generation, key);
+    const write = async (sum: number, versions: number) => {
+      const written = await this.#writer.write(
+        place,
         {
-          increment: { attribute: VALUE, by: sum },
+          increment: { attribute: VALUE, by: sum + 0 }, // As above, for -0.
           versions,
           ...(session.hardEnd !== undefined && { expiresAtIfNone: session.hardEnd }),
         },
         { mayCreate: true, ...(operation && { operation }) },
       );
-    const place = valueKey(principal, session.id, session.generation, key);
+      if (written.outcome === "applied") this.#blobs.settle(written.entry);
+      return written;
+    };
     const serialKey = place.pk + place.sk;
     if (operation || !Number.isSafeInteger(by)) {
       const written = await this.#writer.serial.run(serialKey, () => write(by, 1));
@@ -209,18 +219,6 @@ export class Values {
   ): Promise<WriteOutcome> {
     const place = valueKey(principal, session.id, session.generation, key);
     return this.#writer.serial.run(place.pk + place.sk, () => this.#writer.write(place, change, options));
-  }
-
-  #encode(value: Json): string {
-    const text = JSON.stringify(value);
-    const bytes = byteLength(text);
-    if (bytes > this.#limits.valueMaxBytes) {
-      throw new AppError(
-        "too_large",
-        `value has ${bytes} bytes as JSON; the limit is ${this.#limits.valueMaxBytes}. Store it in parts.`,
-      );
-    }
-    return text;
   }
 
   #expiresAt(session: Session, ttlSeconds: number | undefined): number | null {

@@ -126,7 +126,8 @@ const ATTEMPTS: { [N in OperationName]: Attempt<N> } = {
 export const newDeadline = (): number => performance.now() + TOTAL_TIMEOUT_MS;
 
 /**
- * Sends one request, again where that may help.
+ * Sends one request, again where that may help. `onSilence` is told when an attempt got no answer and is followed by another:
+ * it may still be on its way.
  * @throws AppError("unavailable") when the engine did not answer, refused for now, or cannot be used as configured.
  * @throws what the engine answered, when it judged the request itself (a failed condition, a validation error).
  */
@@ -135,6 +136,7 @@ export async function send<N extends OperationName>(
   name: N,
   input: Input<N>,
   deadline = newDeadline(),
+  onSilence: () => void = () => {},
 ): Promise<Output<N>> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -145,6 +147,7 @@ export async function send<N extends OperationName>(
       const backoff = FIRST_BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
       const exhausted = attempt === MAX_ATTEMPTS || performance.now() + backoff >= deadline;
       if (verdict === "unusable" || exhausted) throw unavailable(input.TableName, error, attempt);
+      if (error instanceof Error && traits(error).status === undefined) onSilence();
       await sleep(backoff);
     }
   }
@@ -204,13 +207,19 @@ type Verdict = "retry" | "unusable" | "answered";
 
 function judge(error: unknown): Verdict {
   if (!(error instanceof Error)) return "answered";
-  const { status, code, clockSkewCorrected, hasReply } = traits(error);
+  const { status, clockSkewCorrected } = traits(error);
   if (THROTTLED.has(error.name) || clockSkewCorrected) return "retry";
   if (Object.hasOwn(UNUSABLE, error.name)) return "unusable";
   if (status !== undefined && status >= 400 && status < 500) return "answered";
-  // A 5xx; a reply that was cut or is no JSON; a socket that failed; a time-out. Anything else is a bug of this process.
-  const transport = error.name === "TimeoutError" || error.name === "AbortError" || code !== undefined;
-  return status !== undefined || hasReply || transport ? "retry" : "answered";
+  // A 5xx; a reply that was cut or is no JSON; no reply, for whatever reason: a socket, a time-out, an embedded engine that
+  // cannot start. What the language itself throws before there was any reply is a bug of this process.
+  return isBug(error) ? "answered" : "retry";
+}
+
+function isBug(error: Error): boolean {
+  const { status, code, hasReply } = traits(error);
+  const ofTheLanguage = error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+  return ofTheLanguage && status === undefined && code === undefined && !hasReply;
 }
 
 /** What the SDK hangs on its errors, none of it in their common type. */

@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { Agent } from "node:http";
+import { Duplex } from "node:stream";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Engine, loopbackClient, startDynalite } from "../testing/engines.ts";
@@ -106,6 +108,18 @@ describe("a lasting fault is unavailable within 5 s, and the store recovers by i
     }
   });
 
+  it("an embedded engine that cannot be started", async () => {
+    class Unstartable extends Agent {
+      override createConnection(): Duplex {
+        return new Duplex().destroy(new Error("There is no space left for the data."));
+      }
+    }
+    const stranded = createDynamoDBClient({ agent: new Unstartable() });
+    const store = new DynamoDBStore({ client: stranded, table: TABLE });
+    await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(store))));
+    stranded.destroy();
+  });
+
   it("credentials that cannot be had, however long their provider takes", async () => {
     const never = createDynamoDBClient({
       endpoint: `http://127.0.0.1:${proxy.port}`,
@@ -164,6 +178,16 @@ describe("a write that was done and whose reply was lost has one effect and is a
     const result = await store.update(key, { increment: { attribute: "n", by: 5 } }, revival);
     expect(result).toMatchObject({ applied: true, repeated: true, version: 3, result: 5 });
     expect(await witness.get(key)).toMatchObject({ attributes: { n: 5 }, version: 3 });
+  });
+
+  it("a refusal tells whether an attempt before it got no answer", async () => {
+    const key = newKey();
+    await witness.put(key, { n: 1 }, { if: "absent", id: "i" });
+    const options = { on: "live", version: 2, operation: { slot: "w", stamp: 1 } } as const;
+    proxy.plan(firstOnly("lose the reply"));
+    expect(await store.update(key, { set: { n: 2 } }, options)).toMatchObject({ applied: false, straggler: true });
+    proxy.plan(() => "pass");
+    expect(await store.update(key, { set: { n: 2 } }, options)).not.toHaveProperty("straggler");
   });
 
   it("another's entry is still another's", async () => {

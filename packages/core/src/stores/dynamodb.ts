@@ -119,7 +119,7 @@ export class DynamoDBStore implements StateStore {
       const { stamp: _, ...recorded } = slot;
       return { applied: true, repeated: true, ...recorded, entry: current };
     }
-    return { applied: false, current };
+    return { applied: false, current, ...(attempt.straggler && { straggler: true }) };
   }
 
   async delete(key: Key, options: DeleteOptions = {}): Promise<boolean> {
@@ -187,21 +187,31 @@ export class DynamoDBStore implements StateStore {
     name: N,
     key: Key,
     input: Input<N>,
-  ): Promise<{ done: true; output: Output<N> } | { done: false; current: Entry | undefined }> {
+  ): Promise<{ done: true; output: Output<N> } | { done: false; current: Entry | undefined; straggler: boolean }> {
     const deadline = newDeadline();
+    let straggler = false;
+    const onSilence = () => {
+      straggler = true;
+    };
     try {
-      return { done: true, output: await this.#call(name, input, deadline) };
+      return { done: true, output: await this.#call(name, input, deadline, onSilence) };
     } catch (error) {
       if (!(error instanceof ConditionalCheckFailedException)) throw error;
       // Not every engine hands the item over; then one strong read finds it.
-      return { done: false, current: error.Item ? this.#toEntry(error.Item) : await this.#look(key, deadline) };
+      const current = error.Item ? this.#toEntry(error.Item) : await this.#look(key, deadline);
+      return { done: false, current, straggler };
     }
   }
 
   /** Every request of the store leaves here. */
-  async #call<N extends OperationName>(name: N, input: Input<N>, deadline?: number): Promise<Output<N>> {
+  async #call<N extends OperationName>(
+    name: N,
+    input: Input<N>,
+    deadline?: number,
+    onSilence?: () => void,
+  ): Promise<Output<N>> {
     try {
-      return await send(this.#client, name, input, deadline);
+      return await send(this.#client, name, input, deadline, onSilence);
     } catch (error) {
       if (!(error instanceof Error) || error.name !== "ValidationException") throw error;
       if (/item size/i.test(error.message)) throw tooLarge(undefined, error);

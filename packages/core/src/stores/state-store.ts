@@ -105,7 +105,12 @@ export type UpdateResult =
       readonly result?: number;
       readonly entry: Entry;
     }
-  | { readonly applied: false; readonly current: Entry | undefined };
+  | {
+      readonly applied: false;
+      readonly current: Entry | undefined;
+      /** An attempt before this refusal got no answer: it may still arrive, and be applied to what stands there then. */
+      readonly straggler?: true;
+    };
 
 export interface DeleteOptions {
   version?: number;

@@ -1,6 +1,5 @@
 // Tools for a session's key-value entries.
 import * as z from "zod";
-import { AppError } from "../errors.ts";
 import { KEY_MAX_BYTES } from "../limits.ts";
 import type { Json } from "../state/values.ts";
 import { defineTool } from "../tool.ts";
@@ -17,7 +16,7 @@ export const storeValue = defineTool({
   description: "Stores a JSON value under a key of a session, replacing what was there.",
   input: z.object({
     key,
-    value: anyJson.describe("Any JSON value. Its type is kept."),
+    value: anyJson.nonoptional("It is missing; give any JSON value").describe("Any JSON value. Its type is kept."),
     if_version: z
       .int()
       .min(0)
@@ -32,8 +31,6 @@ export const storeValue = defineTool({
   output: z.object({ stored: z.literal(true), key: z.string(), version }),
   annotations: { destructiveHint: true, idempotentHint: true },
   run: async (input, { session }) => {
-    if (input.value === undefined)
-      throw new AppError("invalid_input", "store_value: value is missing. Give any JSON value.");
     const stored = await session.values.set(input.key, input.value as Json, {
       ifVersion: input.if_version,
       ttlSeconds: input.ttl_seconds,

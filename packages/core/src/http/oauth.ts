@@ -1,0 +1,206 @@
+// An OAuth 2.1 resource server's side of a token: is this JWT from our issuer, for us, valid now, and for which scopes. Keys come
+// from the issuer's JWKS; without them nobody gets in. Knows no routes.
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { type Clock, systemClock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import { makePrincipal, type Principal } from "../principal.ts";
+
+export interface OAuthOptions {
+  /** The authorization server's issuer URL, exactly as its tokens name it. */
+  issuer: string;
+  /** What `aud` must contain: usually this server's URL. */
+  audience?: string | undefined;
+  /** `client_id` or `azp` values that may call. For issuers whose access tokens carry no audience, such as Amazon Cognito. */
+  clients?: readonly string[] | undefined;
+  /** The claim that identifies whose sessions these are. Default `sub`. A team's shared claim makes it one principal. */
+  principalClaim?: string | undefined;
+  /** Refuse tokens that carry none of this server's scopes. Default false: such a token may use every tool. */
+  requireScopes?: boolean | undefined;
+  clock?: Clock;
+}
+
+export interface OAuth {
+  readonly options: OAuthOptions;
+  /** @throws AppError `unauthenticated`, or `unavailable` while the issuer's keys cannot be had. */
+  verify(token: string, knownScopes: ReadonlySet<string>): Promise<Principal>;
+  /** The issuer's own metadata document. @throws AppError `unavailable`. */
+  metadata(): Promise<Record<string, unknown>>;
+}
+
+/** Signatures with a key pair only: a shared secret or `none` would let a caller sign for itself. */
+const ALGORITHMS = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
+const TYPES = new Set(["jwt", "at+jwt", "application/at+jwt"]);
+/** Seconds by which clocks may differ. */
+const TOLERANCE_SECONDS = 5;
+const FETCH_TIMEOUT_MS = 3_000;
+const KEYS_KEPT_MS = 600_000;
+const KEYS_COOLDOWN_MS = 30_000;
+const METADATA_KEPT_MS = 3_600_000;
+const METADATA_COOLDOWN_MS = 5_000;
+
+export function createOAuth(options: OAuthOptions): OAuth {
+  const { issuer, audience, clients, clock = systemClock } = options;
+  if (!isSecureUrl(issuer)) {
+    throw new AppError(
+      "invalid_input",
+      `The OAuth issuer must be an https:// URL (http:// only on localhost); ${issuer} was given.`,
+    );
+  }
+  if (audience === undefined && !clients?.length) {
+    throw new AppError(
+      "invalid_input",
+      "With an OAuth issuer, say for whom its tokens must be: an audience, or the clients that may call.",
+    );
+  }
+  const metadata = kept(() => discover(issuer), clock);
+  let keys: { uri: string; get: JWTVerifyGetKey } | undefined;
+  const keysOf = async (): Promise<JWTVerifyGetKey> => {
+    const { jwks_uri: uri } = await metadata();
+    if (typeof uri !== "string" || !isSecureUrl(uri)) throw unreachable(issuer, "it names no jwks_uri");
+    if (keys?.uri !== uri) {
+      const settings = {
+        timeoutDuration: FETCH_TIMEOUT_MS,
+        cacheMaxAge: KEYS_KEPT_MS,
+        cooldownDuration: KEYS_COOLDOWN_MS,
+      };
+      keys = { uri, get: createRemoteJWKSet(new URL(uri), settings) };
+    }
+    return keys.get;
+  };
+  return {
+    options,
+    metadata,
+    verify: async (token, knownScopes) => {
+      const payload = await verifyJwt(token, await keysOf(), options, clock);
+      checkMeantForUs(payload, clients);
+      const claim = options.principalClaim ?? "sub";
+      const owner = payload[claim];
+      if (typeof owner !== "string" || owner === "") throw refused(`it has no claim ${claim}`);
+      const subject = payload.sub ?? owner;
+      const scopes = grantedScopes(payload, knownScopes, options.requireScopes ?? false);
+      return { ...makePrincipal("oauth", issuer, owner, scopes), subject };
+    },
+  };
+}
+
+async function verifyJwt(
+  token: string,
+  keys: JWTVerifyGetKey,
+  options: OAuthOptions,
+  clock: Clock,
+): Promise<JWTPayload> {
+  try {
+    const { payload, protectedHeader } = await jwtVerify(token, keys, {
+      issuer: options.issuer,
+      ...(options.audience !== undefined && { audience: options.audience }),
+      algorithms: ALGORITHMS,
+      clockTolerance: TOLERANCE_SECONDS,
+      requiredClaims: ["exp", "sub"],
+      currentDate: new Date(clock.now()),
+    });
+    // A token of another kind that the same issuer signs (an ID or logout token, say) is not for calling.
+    if (protectedHeader.typ !== undefined && !TYPES.has(protectedHeader.typ.toLowerCase()))
+      throw refused(`it is a ${protectedHeader.typ.slice(0, 20)}, not an access token`);
+    return payload;
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    if (error instanceof errors.JWTExpired) throw refused("it has expired");
+    if (error instanceof errors.JWTClaimValidationFailed) throw refused(`its claim ${error.claim} does not fit`);
+    if (
+      error instanceof errors.JWKSTimeout ||
+      error instanceof errors.JWKSInvalid ||
+      !(error instanceof errors.JOSEError)
+    )
+      throw unreachable(options.issuer, "its keys cannot be had", error);
+    // Malformed, signed by another key, or with an algorithm that is not allowed: no more is said to whoever tries.
+    if (error.code === "ERR_JOSE_GENERIC") throw unreachable(options.issuer, "its keys cannot be had", error);
+    throw refused("its signature is not valid");
+  }
+}
+
+function checkMeantForUs(payload: JWTPayload, clients: readonly string[] | undefined): void {
+  const { token_use: use, client_id: clientId, azp } = payload;
+  if ((use !== undefined && use !== "access") || payload.nonce !== undefined || payload.at_hash !== undefined)
+    throw refused("it is not an access token");
+  if (!clients?.length) return;
+  const client = clientId ?? azp;
+  if (typeof client !== "string" || !clients.includes(client)) throw refused("its client may not call this server");
+}
+
+/** Undefined: everything. An issuer that knows any of our scopes is taken to mean what it leaves out. */
+function grantedScopes(
+  payload: JWTPayload,
+  known: ReadonlySet<string>,
+  required: boolean,
+): readonly string[] | undefined {
+  const claim = payload.scope ?? payload.scp;
+  const given = Array.isArray(claim) ? claim : typeof claim === "string" ? claim.split(" ") : [];
+  // Some issuers, Amazon Cognito among them, put the resource server before the scope: `https://api.example/read`.
+  const granted = given.map((scope) => String(scope).split("/").at(-1) ?? "").filter((scope) => known.has(scope));
+  return granted.length > 0 || required ? granted : undefined;
+}
+
+/** RFC 8414 and OpenID Connect Discovery: the documents differ in place, not in what is needed of them. */
+async function discover(issuer: string): Promise<Record<string, unknown>> {
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/$/, "");
+  const places = [
+    `${origin}${path}/.well-known/openid-configuration`,
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+  ];
+  let last: unknown;
+  for (const place of places) {
+    try {
+      const response = await fetch(place, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS), redirect: "error" });
+      if (!response.ok) continue;
+      const document = (await response.json()) as Record<string, unknown>;
+      if (document.issuer === issuer) return document;
+      last = new Error(`${place} is of the issuer ${JSON.stringify(document.issuer)}`);
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw unreachable(issuer, "its metadata cannot be had", last);
+}
+
+/** Keeps a document, shares a fetch under way, and does not ask again at once after a failure. */
+function kept<T>(fetchOne: () => Promise<T>, clock: Clock): () => Promise<T> {
+  let value: Promise<T> | undefined;
+  let until = 0;
+  return () => {
+    if (value && clock.now() < until) return value;
+    until = clock.now() + METADATA_KEPT_MS;
+    value = fetchOne();
+    value.catch(() => {
+      until = clock.now() + METADATA_COOLDOWN_MS;
+    });
+    return value;
+  };
+}
+
+function isSecureUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocol === "https:" || (protocol === "http:" && ["localhost", "127.0.0.1", "[::1]"].includes(hostname));
+}
+
+const refused = (why: string): AppError =>
+  new AppError("unauthenticated", `This token is not valid here: ${why}. Get a new one.`);
+
+const unreachable = (issuer: string, why: string, cause?: unknown): AppError =>
+  new AppError("unavailable", `Tokens of ${issuer} cannot be checked right now: ${why}.`, {
+    retryAfterSeconds: 5,
+    cause,
+  });

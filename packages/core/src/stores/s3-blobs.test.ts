@@ -1,0 +1,99 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describeBlobStore } from "../testing/blob-contract.ts";
+import { type Fault, type FaultyProxy, startBlackHole, startFaultyProxy } from "../testing/faulty-proxy.ts";
+import { loopbackBlobs, type S3Server, startS3Server } from "../testing/s3-server.ts";
+import type { S3Blobs } from "./s3-blobs.ts";
+
+describeBlobStore("S3Blobs on s3rver", async () => {
+  const server = await startS3Server();
+  const [blobs, other] = [loopbackBlobs(server.port), loopbackBlobs(server.port)];
+  const close = async () => {
+    blobs.close();
+    other.close();
+    await server.stop();
+  };
+  return { blobs, other, close };
+});
+
+const BYTES = Buffer.alloc(100_000, "abc");
+const METHODS: [string, (blobs: S3Blobs) => Promise<unknown>][] = [
+  ["put", (blobs) => blobs.put("value/p/q", BYTES)],
+  ["get", (blobs) => blobs.get("value/p/q")],
+  ["delete", (blobs) => blobs.delete("value/p/q")],
+];
+
+describe("what goes wrong between S3Blobs and the bucket", () => {
+  let server: S3Server;
+  let proxy: FaultyProxy;
+  let blobs: S3Blobs;
+  beforeAll(async () => {
+    server = await startS3Server();
+    proxy = await startFaultyProxy(server.port);
+    blobs = loopbackBlobs(proxy.port);
+  });
+  afterAll(async () => {
+    blobs.close();
+    await proxy.stop();
+    await server.stop();
+  });
+
+  const passing: Fault[] = ["fail with 500", "answer nonsense", "lose the reply", "hang"];
+  it.each(passing)("one request answered with '%s' is not noticed", async (fault) => {
+    const firstOnly = (n: number): Fault => (n === 1 ? fault : "pass");
+    const key = `value/p/${fault.replaceAll(" ", "-")}`;
+    proxy.plan(firstOnly);
+    await blobs.put(key, BYTES);
+    proxy.plan(firstOnly);
+    expect(Buffer.compare((await blobs.get(key)) ?? new Uint8Array(0), BYTES)).toBe(0);
+    proxy.plan(firstOnly);
+    await blobs.delete(key);
+    proxy.plan(() => "pass");
+    expect(await blobs.get(key)).toBeUndefined();
+  });
+
+  it("a reply that breaks off half-way is unavailable, never half a blob", async () => {
+    proxy.plan(() => "pass");
+    await blobs.put("value/p/cut", BYTES);
+    proxy.plan(() => "cut the reply");
+    await expect(blobs.get("value/p/cut")).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  it.each(METHODS)("%s: a server that fails for good is unavailable, after three attempts", async (_, call) => {
+    proxy.plan(() => "fail with 500");
+    await expect(call(blobs)).rejects.toMatchObject({ name: "AppError", code: "unavailable", retryAfterSeconds: 1 });
+    expect(proxy.seen).toHaveLength(3);
+  });
+
+  it.each(METHODS)("%s: a server that never says a word is unavailable", async (_, call) => {
+    const hole = await startBlackHole();
+    const lost = loopbackBlobs(hole.port);
+    await expect(call(lost)).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("Timeout"),
+    });
+    lost.close();
+    await hole.stop();
+  });
+
+  it.each(METHODS)("%s: a server that is not there is unavailable", async (_, call) => {
+    const gone = createServer().listen(0, "127.0.0.1");
+    await once(gone, "listening");
+    const { port } = gone.address() as AddressInfo;
+    gone.close();
+    await once(gone, "close");
+    const lost = loopbackBlobs(port);
+    const message = expect.stringMatching(/"large-values".*ECONNREFUSED.*Try again/);
+    await expect(call(lost)).rejects.toMatchObject({ code: "unavailable", message });
+    lost.close();
+  });
+
+  it.each(METHODS.slice(0, 2))("%s: a bucket that does not exist is named, with what to do", async (_, call) => {
+    const lost = loopbackBlobs(server.port, "no-such-bucket");
+    const message = expect.stringMatching(/"no-such-bucket".*NoSuchBucket.*create it/);
+    await expect(call(lost)).rejects.toMatchObject({ code: "unavailable", message });
+    lost.close();
+  });
+});

@@ -1,0 +1,34 @@
+// An app for a unit test: state in memory, a clock the test moves, and a way to call a tool as anybody.
+import { type App, type AppOptions, createApp } from "../app.ts";
+import { LOCAL_PRINCIPAL, makePrincipal, type Principal } from "../principal.ts";
+import { MemoryStore } from "../stores/memory.ts";
+import type { StateStore } from "../stores/state-store.ts";
+import { type MovableClock, movableClock } from "./store-harness.ts";
+
+export interface TestApp {
+  readonly app: App;
+  /** Calls a tool and resolves to its structured result. `as` names the caller; default: the local user. @throws AppError */
+  call(name: string, args?: Record<string, unknown>, as?: string): Promise<Record<string, unknown>>;
+  readonly clock: MovableClock;
+  readonly store: StateStore;
+}
+
+/** Give two apps one `store` and one `clock`, and they are two processes on one table. */
+export function testApp(options: Omit<AppOptions, "clock"> & { clock?: MovableClock } = {}): TestApp {
+  const clock = options.clock ?? movableClock();
+  const store = options.store ?? new MemoryStore({ clock });
+  const app = createApp({ ...options, store, clock });
+  return {
+    app,
+    clock,
+    store,
+    call: async (name, args = {}, as) => {
+      const { structured } = await app.call({ name, arguments: args, principal: principalNamed(as) });
+      return structured;
+    },
+  };
+}
+
+/** The principal that `call` acts for under this name. */
+export const principalNamed = (name: string | undefined): Principal =>
+  name === undefined ? LOCAL_PRINCIPAL : makePrincipal("token", "token", name);

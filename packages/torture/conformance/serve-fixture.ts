@@ -1,0 +1,29 @@
+// Serves the conformance fixture on a port of this machine: serve-fixture.ts PORT ENDPOINT. Instances with one DynamoDB
+// endpoint share one table, as those of a deployment do.
+import { createLogger } from "@stateful-mcp/adapters/logger";
+import { serveNode } from "@stateful-mcp/adapters/node";
+import { createApp } from "@stateful-mcp/core";
+import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+import { fixture } from "./fixture.ts";
+
+const [port = "0", endpoint = ""] = process.argv.slice(2);
+const logger = createLogger({ level: "warn", environment: "test" });
+const client = createDynamoDBClient({
+  endpoint,
+  region: "local",
+  credentials: { accessKeyId: "test", secretAccessKey: "test" },
+});
+const app = createApp({
+  ...fixture,
+  name: "conformance-fixture",
+  store: new DynamoDBStore({ client, table: "mcp_state" }),
+  backend: "local",
+  logger,
+});
+const server = await serveNode(app, { host: "127.0.0.1", port: Number(port), logger, drainSeconds: 1 });
+process.once("SIGTERM", async () => {
+  await app.close();
+  await server.close();
+  client.destroy();
+  process.exit(0);
+});

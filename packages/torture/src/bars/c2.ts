@@ -1,0 +1,62 @@
+// Callers that use the same JSON-RPC ids at the same time on the same processes, some of them hanging up in the middle: every
+// answer goes to the call it belongs to.
+import { randomBytes } from "node:crypto";
+import { defineBar } from "../bars.ts";
+import { type CallOptions, messageOf, type RawReply, read } from "../client.ts";
+import { inParallel, Run, startRig } from "./support.ts";
+
+interface Scale {
+  readonly calls: number;
+}
+
+const WIDTH = 24;
+const IDS: readonly (number | string)[] = [0, 1, "1", 2];
+const HUNG_UP = 0.05;
+const HANG_UP_AFTER_MILLISECONDS = 5;
+const USERS = ["alice", "bob"].map((name) => ({ name, token: randomBytes(32).toString("base64url") }));
+const VALUES = 20;
+
+export default defineBar<Scale>({
+  id: "C2",
+  title: "colliding request ids: no answer goes to the wrong call",
+  test: { calls: 5_000 },
+  full: { calls: 100_000 },
+  async run({ scale, random, progress }) {
+    const env = { MCP_AUTH_TOKEN: USERS.map(({ name, token }) => `${name}=${token}`).join(",") };
+    await using rig = await startRig({ random, size: 2, env });
+    const { client } = rig;
+    const run = new Run(rig, progress, scale.calls);
+    for (const { name, token } of USERS)
+      for (let at = 0; at < VALUES; at++)
+        await client.must("store_value", { session_id: "own", key: `key ${at}`, value: `${name} ${at}` }, { token });
+    let hungUp = 0;
+    await inParallel(scale.calls, WIDTH, async () => {
+      const { name, token } = random.pick(USERS);
+      const at = random.int(0, VALUES - 1);
+      const id = random.pick(IDS);
+      const options: CallOptions = { token, id, wire: random.pick(["modern", "modern", "legacy"] as const) };
+      const input = { session_id: "own", key: `key ${at}` };
+      run.step();
+      if (random.chance(HUNG_UP)) {
+        const signal = AbortSignal.timeout(random.int(0, HANG_UP_AFTER_MILLISECONDS));
+        await client.raw("get_value", input, { ...options, signal }).catch(() => hungUp++);
+        return;
+      }
+      client.sent++;
+      const answer = await client.raw("get_value", input, options).catch((error: Error) => error);
+      if (answer instanceof Error) return;
+      client.answered++;
+      const wrong = problemOf(answer, id, `${name} ${at}`);
+      run.expect(wrong === undefined, () => `${name} asked for value ${at} as ${JSON.stringify(id)}: ${wrong}`);
+    });
+    return run.outcome({ faults: { "hung up": hungUp } });
+  },
+});
+
+function problemOf(answer: RawReply, id: number | string, value: string): string | undefined {
+  const message = messageOf(answer.body);
+  if (message.id !== id) return `the answer is for ${JSON.stringify(message.id)}`;
+  const reply = read(answer);
+  if (reply.outcome !== "ok") return JSON.stringify(reply);
+  return reply.result.value === value ? undefined : `the value is ${JSON.stringify(reply.result.value)}`;
+}

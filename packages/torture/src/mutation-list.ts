@@ -1,0 +1,321 @@
+// Each protective condition of the state, and how it looks when it is missing. A condition that can be taken out without any
+// test failing protects nothing that anybody would notice.
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts are source code.
+
+export interface Mutation {
+  /** What no longer holds. */
+  readonly name: string;
+  /** Below packages/core/src. */
+  readonly file: string;
+  /** Must occur exactly once. */
+  readonly from: string;
+  readonly to: string;
+  /** Test files, below packages/core/src, one of which should notice. */
+  readonly tests: readonly string[];
+}
+
+const CONDITIONS = "stores/dynamodb-conditions.ts";
+const CONTRACT = ["stores/dynamodb.test.ts"];
+const KEYED = ["state/idempotency.test.ts", "state/idempotency-crashes.test.ts"];
+const OPERATIONS = ["state/operations.test.ts", "state/idempotency.test.ts"];
+const SESSIONS = ["state/session.test.ts"];
+const CACHE = ["state/cache.test.ts"];
+const LEASE = ["state/lease.test.ts"];
+const LOG = ["state/log.test.ts", "state/idempotency-crashes.test.ts"];
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "a write applies to live entries only",
+    file: CONDITIONS,
+    from: "  live: IS_LIVE,\n",
+    to: "  live: (e) => `attribute_exists(${e.name(FIELD.pk)})`,\n",
+    tests: CONTRACT,
+  },
+  {
+    name: "a tombstone is not live",
+    file: CONDITIONS,
+    from: " AND attribute_not_exists(${e.name(FIELD.dead)})",
+    to: "",
+    tests: CONTRACT,
+  },
+  { name: "what has expired is not live", file: CONDITIONS, from: " AND (${NOT_EXPIRED(e)})", to: "", tests: CONTRACT },
+  {
+    name: "a read does not show what has expired",
+    file: "stores/item-layout.ts",
+    from: " || isExpired(expiresAt, now)",
+    to: "",
+    tests: CONTRACT,
+  },
+  {
+    name: "a read does not show a tombstone",
+    file: "stores/item-layout.ts",
+    from: "item[FIELD.dead] !== undefined || ",
+    to: "",
+    tests: CONTRACT,
+  },
+  {
+    name: "put if absent",
+    file: CONDITIONS,
+    from: 'options.if === "absent" ? [NOTHING_LIVE]',
+    to: 'options.if === "absent" ? []',
+    tests: CONTRACT,
+  },
+  {
+    name: "a put sent again is recognised by its id",
+    file: CONDITIONS,
+    from: "[...state, NOT_CREATED_BY(options.id)]",
+    to: "[...state]",
+    tests: CONTRACT,
+  },
+  {
+    name: "the version that was seen",
+    file: CONDITIONS,
+    from: "clauses.push(IS_LIVE, VERSION_IS(version))",
+    to: "clauses.push(IS_LIVE)",
+    tests: CONTRACT,
+  },
+  {
+    name: "the recorded operation",
+    file: CONDITIONS,
+    from: "NOT_YET_APPLIED(operation.slot, operation.stamp), ",
+    to: "",
+    tests: CONTRACT,
+  },
+  {
+    name: "the watermark",
+    file: CONDITIONS,
+    from: ", ABOVE_WATERMARK(operation.stamp)",
+    to: "",
+    tests: CONTRACT,
+  },
+  {
+    name: "the watermark is never lowered",
+    file: CONDITIONS,
+    from: "    clauses.push(WATERMARK_NOT_ABOVE(change.forget.watermark));\n",
+    to: "",
+    tests: CONTRACT,
+  },
+  {
+    name: "only a slot that still holds what was seen is forgotten",
+    file: CONDITIONS,
+    from: "clauses.push(SLOT_STILL_HOLDS(slot, stamp))",
+    to: "void [slot, stamp, SLOT_STILL_HOLDS]",
+    tests: CONTRACT,
+  },
+  {
+    name: "a fence must rise",
+    file: CONDITIONS,
+    from: "  if (rising) clauses.push(RISES(rising.attribute, rising.value));\n",
+    to: "",
+    tests: CONTRACT,
+  },
+  {
+    name: "forgetting raises the watermark",
+    file: "state/operations.ts",
+    from: "const watermark = Math.max(...stamps);",
+    to: "const watermark = entry.watermark;",
+    tests: OPERATIONS,
+  },
+  {
+    name: "a claim is completed before its operation is forgotten",
+    file: "state/operations.ts",
+    from: "keyed.filter(([name]) => completed.has(name))",
+    to: "keyed",
+    tests: OPERATIONS,
+  },
+  {
+    name: "a writer who may still be sending is not forgotten",
+    file: "state/operations.ts",
+    from: " && slot.stamp < now - PLAIN_FORGET_AFTER_MS",
+    to: "",
+    tests: OPERATIONS,
+  },
+  {
+    name: "an operation that may have been forgotten is not sent again",
+    file: "state/operations.ts",
+    from: "age > PLAIN_FORGET_AFTER_MS / 2 || ",
+    to: "",
+    tests: OPERATIONS,
+  },
+  {
+    name: "an entry full of operations makes writers wait",
+    file: "state/operations.ts",
+    from: "Object.keys(entry.slots).length < SLOTS_HARD_MAX || ",
+    to: "Object.keys(entry.slots).length > 0 || ",
+    tests: OPERATIONS,
+  },
+  {
+    name: "the generation is read for each call",
+    file: "state/session-handle.ts",
+    from: "this.#found ??= this.#state.sessions.find(this.#owner, this.id);",
+    to: `const scope = this.#state as unknown as { found?: Map<string, Promise<Session | undefined>> };
+    const known = (scope.found ??= new Map());
+    const name = this.#owner + this.id;
+    this.#found ??= (known.get(name) ?? this.#state.sessions.find(this.#owner, this.id)).then((found) => {
+      if (found) known.set(name, Promise.resolve(found));
+      return found;
+    });`,
+    tests: SESSIONS,
+  },
+  {
+    name: "a handle is never created by use",
+    file: "state/session-handle.ts",
+    from: "    if (!session && isHandle(this.id)) throw sessionNotFound(this.id);\n",
+    to: "",
+    tests: SESSIONS,
+  },
+  {
+    name: "only the session that was used moves its expiry",
+    file: "state/session.ts",
+    from: '{ on: "live", match: { createdAtMs: session.createdAtMs } }',
+    to: '{ on: "live" }',
+    tests: SESSIONS,
+  },
+  {
+    name: "the principal is in the key of a session",
+    file: "state/keys.ts",
+    from: "pk: principalPartition(principal),\n  sk: SESSION_PREFIX",
+    to: "pk: principalPartition(String(principal && 0)),\n  sk: SESSION_PREFIX",
+    tests: SESSIONS,
+  },
+  {
+    name: "the principal is in the key of notes and values",
+    file: "state/keys.ts",
+    from: "`P#${principal}#S#${encode(session)}`",
+    to: "`P##S#${encode(session)}`",
+    tests: SESSIONS,
+  },
+  {
+    name: "the principal is in the key of a claim",
+    file: "state/keys.ts",
+    from: "`P#${principal}#I#${hash}`",
+    to: "`P##I#${hash}`",
+    tests: KEYED,
+  },
+  {
+    name: "the principal is in the key of a cached result",
+    file: "call-tool.ts",
+    from: "shared ? SHARED_OWNER : principalPartition(caller.principal.id)",
+    to: "shared ? SHARED_OWNER : principalPartition(caller.principal.kind)",
+    tests: CACHE,
+  },
+  {
+    name: "a repeated append looks for its own entry",
+    file: "state/log.ts",
+    from: "if (own) return sequenceOf(place, own);",
+    to: "void own;",
+    tests: LOG,
+  },
+  {
+    name: "a repeated append steps from one position to the next",
+    file: "state/log.ts",
+    from: "let tail = fromTail;",
+    to: "let tail = Math.max(fromTail, await this.tail(place));",
+    tests: LOG,
+  },
+  {
+    name: "an append loses when somebody else stands there",
+    file: "state/log.ts",
+    from: "    return written;\n",
+    to: "    return written || true;\n",
+    tests: LOG,
+  },
+  {
+    name: "one claim per key",
+    file: "state/idempotency.ts",
+    from: "if (!put.written) throw new ClaimLost();",
+    to: "",
+    tests: KEYED,
+  },
+  {
+    name: "a claim is taken over under the same operation",
+    file: "state/idempotency.ts",
+    from: "this.#stamp = Number(attributes.stamp);",
+    to: "this.#stamp = this.#idempotency.clock.now();",
+    tests: KEYED,
+  },
+  {
+    name: "a claim is taken over where the first attempt began to write",
+    file: "state/idempotency.ts",
+    from: "if (name.startsWith(PINNED))",
+    to: "if (name.startsWith(`no ${PINNED}`))",
+    tests: KEYED,
+  },
+  {
+    name: "a renewed stamp is recorded in the claim before it is used",
+    file: "state/idempotency.ts",
+    from: "await this.#record({ [RENEWED + position]: renewed });",
+    to: "",
+    tests: KEYED,
+  },
+  {
+    name: "only the holder of a claim completes it",
+    file: "state/idempotency.ts",
+    from: 'const match = { status: "open", owner: held.owner, fence: held.fence };',
+    to: 'const match = { status: "open" };',
+    tests: KEYED,
+  },
+  {
+    name: "a key means the arguments it came with",
+    file: "state/idempotency.ts",
+    from: "if (entry.attributes.arguments !== argumentsHash) {",
+    to: "if (entry.attributes.arguments === undefined) {",
+    tests: KEYED,
+  },
+  {
+    name: "a claim that is held is not taken",
+    file: "state/idempotency.ts",
+    from: "const waitMs = heldForMs(entry, this.clock);",
+    to: "const waitMs = heldForMs(undefined, this.clock);",
+    tests: KEYED,
+  },
+  {
+    name: "an anonymous caller's key reaches nobody else's answer",
+    file: "call-tool.ts",
+    from: 'call.principal.kind === "anonymous" && !sessionName',
+    to: 'call.principal.kind !== "anonymous" && !runtime',
+    tests: KEYED,
+  },
+  {
+    name: "a lease is taken as it was seen",
+    file: "state/lease.ts",
+    from: '{ on: "live", match: { owner: String(seen.attributes.owner), fence: Number(seen.attributes.fence) } }',
+    to: '{ on: "live" }',
+    tests: LEASE,
+  },
+  {
+    name: "a lease nobody has seen is taken by one",
+    file: "state/lease.ts",
+    from: '{ on: "live-or-missing", version: 0 }',
+    to: '{ on: "live-or-missing" }',
+    tests: LEASE,
+  },
+  {
+    name: "only its holder renews a lease",
+    file: "state/lease.ts",
+    from: '      on: "live",\n      match: { owner: held.owner, fence: held.fence },\n',
+    to: '      on: "live",\n',
+    tests: LEASE,
+  },
+  {
+    name: "only its holder releases a lease",
+    file: "state/lease.ts",
+    from: '{ set: { until: 0 }, versions: 0 }, { on: "live", match }',
+    to: '{ set: { until: match.fence * 0 }, versions: 0 }, { on: "live" }',
+    tests: LEASE,
+  },
+  {
+    name: "the fence of a kept result",
+    file: "state/cache.ts",
+    from: '{ on: "live-or-missing", rising }',
+    to: '{ on: "live-or-missing" }',
+    tests: CACHE,
+  },
+  {
+    name: "the fence of a kept result that has expired",
+    file: "state/cache.ts",
+    from: '{ on: "dead", rising }',
+    to: '{ on: "dead" }',
+    tests: CACHE,
+  },
+];
