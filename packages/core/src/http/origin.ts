@@ -27,8 +27,8 @@ const timeLimitOf = (context: ServerContext): number | undefined =>
   context.http?.authInfo?.extra?.[TIME_LIMIT_KEY] as number | undefined;
 
 /**
- * Runs a handler's work with the request's origin. What the work reports is sent before its answer, and nothing of it after:
- * work that its caller has given up must not speak into whatever the instance serves next.
+ * Runs a handler's work with the request's origin. Nothing that the work reports is sent after its answer: work that its
+ * caller has given up must not speak into whatever the instance serves next.
  */
 export async function withOrigin<T>(
   server: Server,
@@ -36,19 +36,15 @@ export async function withOrigin<T>(
   work: (origin: CallOrigin) => Promise<T>,
 ): Promise<T | InputRequiredResult> {
   let open = true;
-  let sent: Promise<unknown> = Promise.resolve();
   const send = (message: () => Promise<void>) => {
     // A message that cannot be sent is one that nobody waits for.
-    if (open) sent = Promise.allSettled([sent, message()]);
+    if (open) message().catch(() => {});
   };
   try {
-    const result = await work(originOf(server, context, send));
-    await sent;
-    return result;
+    return await work(originOf(server, context, send));
   } catch (error) {
-    if (!(error instanceof InputNeeded)) throw error;
-    await sent;
-    return error.request;
+    if (error instanceof InputNeeded) return error.request;
+    throw error;
   } finally {
     open = false;
   }
