@@ -44,7 +44,7 @@ describe.each([
     name: "server with a bucket",
     entry: "server",
     alias: { [BLOBS_MODULE]: resolve("@stateful-mcp/adapters/functions/s3-blobs") },
-    budget: 1_075_000,
+    budget: 1_058_000,
     unneeded: [...UNNEEDED.slice(0, -2), /credential-provider-(?!env$)|nested-clients/],
   },
   {
