@@ -156,6 +156,7 @@ describe("a tool's signal", () => {
           begun.resolve();
           if (signal.aborted) resolve({ done: false });
           signal.addEventListener("abort", () => resolve({ done: true }));
+          begun.resolve();
         }),
     );
     const { app } = testApp({ tools: [tool] });
