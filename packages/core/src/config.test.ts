@@ -26,6 +26,8 @@ describe("readConfig", () => {
       port: 3333,
       logLevel: "info",
       environment: "development",
+      tokenCacheSeconds: 60,
+      trustAuthorizer: false,
       sessionTtlSeconds: 0,
       sessionMaxSeconds: 7_776_000,
       cacheTtlSeconds: 900,

@@ -21,6 +21,11 @@ export const PRINCIPAL_KEY = "principal";
 const principalOf = (context: ServerContext): Principal =>
   (context.http?.authInfo?.extra?.[PRINCIPAL_KEY] as Principal | undefined) ?? LOCAL_PRINCIPAL;
 
+/** What the carrier of the request allows, where it has a limit of its own. */
+export const TIME_LIMIT_KEY = "timeLimitMs";
+const timeLimitOf = (context: ServerContext): number | undefined =>
+  context.http?.authInfo?.extra?.[TIME_LIMIT_KEY] as number | undefined;
+
 /**
  * Runs a handler's work with the request's origin. Nothing that the work reports is sent after its answer: work that its
  * caller has given up must not speak into whatever the instance serves next.
@@ -74,6 +79,7 @@ function originOf(server: Server, context: ServerContext, send: (message: () => 
     client: typeof name === "string" && typeof version === "string" ? `${name} ${version}` : "",
     transportSession: context.sessionId,
     signal: mcpReq.signal,
+    timeLimitMs: timeLimitOf(context),
     trace: traceOf(mcpReq._meta),
     exchange,
   };
