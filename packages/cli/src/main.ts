@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // What `npx stateful-mcp` runs. Without arguments it serves MCP over stdio, and a host waits for that start: so nothing is
 // loaded here before it is needed.
-import { run } from "./run.ts";
+import { endWith } from "./run.ts";
 
 if (process.argv.length === 2) {
-  await run(async () => (await import("./commands/stdio.ts")).stdio());
+  await endWith(async () => (await import("./commands/stdio.ts")).stdio());
 } else {
-  await run(async () => (await import("./program.ts")).main(process.argv));
+  await endWith(async () => (await import("./program.ts")).main(process.argv));
 }

@@ -1,7 +1,7 @@
 // `teardown`: deletes the state table with everything in it, only after an explicit yes.
 import { createInterface } from "node:readline/promises";
+import { loadConfig, openBackend } from "@stateful-mcp/adapters/process/compose";
 import { AppError, type Config } from "@stateful-mcp/core";
-import { loadConfig, openBackend } from "../compose.ts";
 import { EXIT } from "../run.ts";
 
 export async function teardown(): Promise<number> {

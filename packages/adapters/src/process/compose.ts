@@ -1,16 +1,13 @@
-// The only place of this package that turns the process's environment into configuration, a backend and a running App.
-// Commands say what they need; how it is put together is decided here.
+// Turns a process's flags, environment and .env file into configuration, a backend and a running App: for the command line and for
+// servers that people write themselves. Functions on AWS Lambda are put together by ../compose.ts.
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
-import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { createLogger } from "@stateful-mcp/adapters/logger";
 import {
   type Access,
   type App,
   AppError,
   type BlobStore,
   type Config,
-  createApp,
   type Logger,
   MemoryStore,
   namesOfSetting,
@@ -18,15 +15,18 @@ import {
   readConfig,
   type StateStore,
 } from "@stateful-mcp/core";
-import { messageOf } from "./run.ts";
-import { VERSION } from "./version.ts";
+import type { createDynamoDBClient as createClient } from "@stateful-mcp/core/dynamodb";
+import { createLogger } from "../logger.ts";
+import { messageOf } from "./exit.ts";
+
+type Client = ReturnType<typeof createClient>;
 
 /** A way to reach state: the store, a word on where the data lies, and the client behind it where there is one. */
 export interface Backend {
   readonly store: StateStore;
   /** For a person: a directory, or a table and where it is. */
   readonly place: string;
-  readonly client?: DynamoDBClient;
+  readonly client?: Client;
   /** Where values too large for the store are kept. */
   readonly blobs?: BlobStore;
   close(): Promise<void>;
@@ -104,7 +104,7 @@ export async function openBackend(config: Config): Promise<Backend> {
 }
 
 async function openEngine(config: Config) {
-  const { connectLocalEngine, defaultDataDir, FileBlobs } = await import("@stateful-mcp/local");
+  const { connectLocalEngine, defaultDataDir, FileBlobs } = await importEngine();
   try {
     const dataDir = config.dataDir ?? defaultDataDir(process.env);
     // The engine may have to start: meanwhile the client, which is large, is loaded.
@@ -120,6 +120,20 @@ async function openEngine(config: Config) {
     return { client, place: engine.dataDir, blobs: new FileBlobs(engine.dataDir), close };
   } catch (error) {
     throw new AppError("unavailable", messageOf(error), { cause: error });
+  }
+}
+
+/** The engine is an optional package: a server that only ever uses a table need not carry a database. */
+async function importEngine() {
+  try {
+    return await import("@stateful-mcp/local");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    throw new AppError(
+      "invalid_input",
+      "The local backend needs the package @stateful-mcp/local: install it, or set MCP_STATE_BACKEND to dynamodb or memory",
+      { cause: error },
+    );
   }
 }
 
@@ -148,7 +162,7 @@ async function openBucket({ blobBucket: bucket, region }: Config) {
   return new S3Blobs({ bucket, ...(region !== undefined && { region }), ...(endpoint && { endpoint }) });
 }
 
-async function regionOf(client: DynamoDBClient, profile: string | undefined): Promise<string> {
+async function regionOf(client: Client, profile: string | undefined): Promise<string> {
   try {
     return await client.config.region();
   } catch (error) {
@@ -158,34 +172,48 @@ async function regionOf(client: DynamoDBClient, profile: string | undefined): Pr
 }
 
 export interface ComposeOptions {
+  /** Who may call, whatever the app itself says. */
   access: Access;
   logger: Logger;
   /** Creates a missing table of the `dynamodb` backend before anything is served. */
   createTable?: boolean;
 }
 
-/** A running App on the configured backend, which has answered once. Throws `AppError("unavailable")` when it does not. */
-export async function compose(config: Config, { access, logger, createTable }: ComposeOptions): Promise<Composition> {
-  const backend = await openBackend(config);
+/**
+ * The app with what the configuration says, on the configured backend, which has answered once. What the app's own code has fixed
+ * stays: an app with a store of its own opens no other.
+ * @throws AppError `unavailable` when the backend does not answer.
+ */
+export async function compose(app: App, config: Config, options: ComposeOptions): Promise<Composition> {
+  const { access, logger, createTable } = options;
+  const own = app.options.store;
+  const backend = own ? ownBackend(own) : await openBackend(config);
   if (createTable && config.backend === "dynamodb" && backend.client !== undefined) {
     const { setupTable } = await import("@stateful-mcp/core/dynamodb");
     await setupTable(backend.client, config.table, (line) => logger.info({ table: config.table }, line));
   }
   const { store, blobs } = backend;
-  const app = createApp({ ...optionsFrom(config), version: VERSION, store, ...(blobs && { blobs }), access, logger });
+  const running = app.with({ ...optionsFrom(config), ...(blobs && { blobs }), logger, ...app.options, store, access });
   const close = async () => {
-    await app.close();
+    await running.close();
     await backend.close();
   };
   try {
     // A table that is missing must be known now, and not at a user's first call.
-    await app.ready();
+    await running.ready();
   } catch (error) {
     await close();
     throw isMissingTable(error) ? missingTable(config, backend.place, error) : error;
   }
-  return { app, place: backend.place, close };
+  return { app: running, place: backend.place, close };
 }
+
+/** Whoever opened a store closes it. */
+const ownBackend = (store: StateStore): Backend => ({
+  store,
+  place: "the app's own store",
+  close: async () => {},
+});
 
 const isMissingTable = (error: unknown): boolean =>
   error instanceof AppError && error.cause instanceof Error && error.cause.name === "ResourceNotFoundException";

@@ -1,7 +1,6 @@
 // What a person reads when a server starts: a few lines on a terminal, one log line elsewhere.
 import { styleText } from "node:util";
 import { type App, type Logger, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
-import { VERSION } from "./version.ts";
 
 export interface Started {
   /** `listening` or `stdio`, with what belongs to it. */
@@ -12,14 +11,15 @@ export interface Started {
   readonly connect: readonly string[];
 }
 
-export function announce(app: Pick<App, "tools">, started: Started, logger: Logger): void {
+export function announce(app: Pick<App, "tools" | "options">, started: Started, logger: Logger): void {
+  const { name = "stateful-mcp", version = "0.1.0" } = app.options;
   const tools = app.tools.map((tool) => tool.name);
   const url = started.at === "stdio" ? undefined : started.at.url;
   if (!process.stderr.isTTY) {
     const { place, access } = started;
     logger.info(
       {
-        version: VERSION,
+        version,
         protocol_revisions: PROTOCOL_REVISIONS,
         transport: url ? "http" : "stdio",
         url,
@@ -38,7 +38,7 @@ export function announce(app: Pick<App, "tools">, started: Started, logger: Logg
     ["tools", tools.join(" ")],
     ...started.connect.map((line, index): [string, string] => [index === 0 ? "connect" : "", line]),
   ];
-  const title = `${strong(`stateful-mcp ${VERSION}`)}, MCP ${PROTOCOL_REVISIONS.join(" and ")}`;
+  const title = `${strong(`${name} ${version}`)}, MCP ${PROTOCOL_REVISIONS.join(" and ")}`;
   process.stderr.write(`${title}\n${rows.map(([name, text]) => `  ${dim(name.padEnd(9))} ${text}\n`).join("")}\n`);
 }
 

@@ -1,0 +1,24 @@
+// Runs one command of a process and turns its end into an exit code. An error becomes one line on stderr.
+import type { ErrorCode } from "@stateful-mcp/core";
+
+export const EXIT = { done: 0, failed: 1, usage: 2, unavailable: 3 } as const;
+
+const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
+  invalid_input: EXIT.usage,
+  unavailable: EXIT.unavailable,
+};
+
+/** Ends the process with the command's exit code. Stacks are for those who ask with LOG_LEVEL=debug. */
+export async function endWith(command: () => Promise<number>): Promise<never> {
+  try {
+    process.exit(await command());
+  } catch (error) {
+    const { AppError } = await import("@stateful-mcp/core");
+    const shown =
+      process.env.LOG_LEVEL?.toLowerCase() === "debug" && error instanceof Error ? error.stack : messageOf(error);
+    process.stderr.write(`stateful-mcp: ${shown}\n`);
+    process.exit((error instanceof AppError && EXIT_CODES[error.code]) || EXIT.failed);
+  }
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

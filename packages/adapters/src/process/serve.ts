@@ -1,0 +1,97 @@
+// An app as a process that serves MCP and the REST routes over HTTP, until SIGTERM or SIGINT.
+import { once } from "node:events";
+import { type Access, type App, AppError, type Config, type Logger } from "@stateful-mcp/core";
+import { accessFromConfig } from "../access.ts";
+import { isLoopback, serveNode } from "../node.ts";
+import { announce } from "./banner.ts";
+import { compose, loadConfig, openLogger } from "./compose.ts";
+import { EXIT } from "./exit.ts";
+import { stopSignal } from "./signals.ts";
+
+export interface ServeOptions {
+  /** Address to listen on, in place of `HOST`. */
+  host?: string;
+  /** Port to listen on, in place of `PORT`; 0 takes a free one. */
+  port?: string;
+  /** Creates a missing table of the `dynamodb` backend first. Default false. */
+  createTable?: true;
+  /** Serves everybody without tokens. Default false. */
+  allowAnonymous?: true;
+  /** More lines for a person on how to connect. */
+  hints?: (url: string) => readonly string[];
+}
+
+/** Serves until it is told to stop. Resolves with the exit code. @throws AppError when it cannot start. */
+export async function serve(app: App, options: ServeOptions = {}): Promise<number> {
+  const config = loadConfig({ HOST: options.host, PORT: options.port });
+  const access = app.options.access ?? chooseAccess(config, options.allowAnonymous === true);
+  const logger = await openLogger(config);
+  logCrashes(logger);
+  const stop = stopSignal();
+  const composed = await compose(app, config, { access, logger, createTable: options.createTable === true });
+  const { app: running, place, close } = composed;
+  const server = await serveNode(running, { host: config.host, port: config.port, logger });
+  const url = `${server.url}/mcp`;
+  announce(
+    running,
+    {
+      at: { url },
+      place,
+      access: describeAccess(access),
+      connect: [...howToConnect(running, url, access), ...(options.hints?.(url) ?? [])],
+    },
+    logger,
+  );
+  if (!stop.aborted) await once(stop, "abort");
+  logger.info({}, "Stopping: running calls may finish");
+  await server.close();
+  await close();
+  logger.info({}, "Stopped");
+  return EXIT.done;
+}
+
+function chooseAccess(config: Config, allowAnonymous: boolean): Access {
+  const configured = accessFromConfig(config);
+  if (configured && allowAnonymous)
+    throw new AppError("invalid_input", "Authentication is configured and --allow-anonymous given: drop one of them");
+  if (configured) return configured;
+  if (allowAnonymous) return { mode: "anonymous" };
+  if (isLoopback(config.host)) return { mode: "local" };
+  throw new AppError(
+    "invalid_input",
+    `Other machines can reach ${config.host}: set MCP_AUTH_TOKEN (\`stateful-mcp token\` mints one) or STATEFUL_MCP_OAUTH_ISSUER, or give --allow-anonymous if everybody may call`,
+  );
+}
+
+function describeAccess(access: Access): string {
+  switch (access.mode) {
+    case "local":
+      return "this machine, without a token";
+    case "tokens":
+      return "callers with a static bearer token";
+    case "oauth":
+      return `callers with an access token of ${access.oauth.options.issuer}${access.tokens ? ", or a static bearer token" : ""}`;
+    case "carrier":
+      return "callers that whoever carries their requests has authenticated";
+    case "anonymous":
+      return "everybody, without a token: only unguessable session handles work, nothing can be listed";
+  }
+}
+
+function howToConnect(app: App, url: string, access: Access): string[] {
+  const header = access.mode === "tokens" || access.mode === "oauth" ? ' --header "Authorization: Bearer <token>"' : "";
+  return [
+    `clients that speak HTTP: ${url}${header && " with the header Authorization: Bearer <token>"}`,
+    `Claude Code: claude mcp add --transport http ${app.options.name ?? "memory"} ${url}${header}`,
+  ];
+}
+
+/** A bug that nobody caught leaves the process in an unknown state: say so, and let whoever runs it start a new one. */
+function logCrashes(logger: Logger): void {
+  const crash = (error: unknown) => {
+    logger.error({ err: error }, "The process crashed");
+    process.exit(EXIT.failed);
+  };
+  process.on("uncaughtException", crash);
+  process.on("unhandledRejection", crash);
+}

@@ -1,0 +1,23 @@
+// An app as a process that speaks MCP over stdin and stdout, as desktop clients start it.
+import type { App } from "@stateful-mcp/core";
+import { serveStdio, takeStdout } from "../stdio.ts";
+import { announce } from "./banner.ts";
+import { compose, loadConfig, openLogger } from "./compose.ts";
+import { stopSignal } from "./signals.ts";
+
+export interface StdioProcessOptions {
+  /** What to tell a person who starts it by hand: lines. */
+  hints?: readonly string[];
+}
+
+/** Serves until stdin ends or SIGTERM or SIGINT comes. Resolves with the exit code. @throws AppError when it cannot start. */
+export async function stdio(app: App, { hints = [] }: StdioProcessOptions = {}): Promise<number> {
+  const output = takeStdout();
+  const config = loadConfig();
+  const logger = await openLogger(config);
+  const { app: running, place, close } = await compose(app, config, { access: { mode: "local" }, logger });
+  announce(running, { at: "stdio", place, access: "the program that started this one", connect: hints }, logger);
+  const code = await serveStdio(running, { output, logger, signal: stopSignal() });
+  await close();
+  return code;
+}

@@ -1,0 +1,47 @@
+// The one line that makes a process of an app. Nothing is loaded before it is needed, because desktop clients wait for the start.
+import { parseArgs } from "node:util";
+import { type App, AppError } from "@stateful-mcp/core";
+import { endWith } from "./process/exit.ts";
+
+const USAGE =
+  "without arguments the server speaks MCP over stdin and stdout; `serve` listens for HTTP and takes --host, --port, --create-table and --allow-anonymous";
+
+/**
+ * Serves the app as this process's arguments say, and ends the process: over stdio without arguments, over HTTP with `serve`.
+ * Settings come from the environment and `.env`, as for the ready server; what the app's own code has fixed stays.
+ *
+ * State is kept on this machine's disk when the package `@stateful-mcp/local` is installed, in a DynamoDB table with
+ * `MCP_STATE_BACKEND=dynamodb`, in memory with `MCP_STATE_BACKEND=memory`.
+ *
+ * Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 the state table cannot be reached; the reason is a line on stderr.
+ */
+export function run(app: App): Promise<never> {
+  return endWith(async () => {
+    const [command, ...rest] = process.argv.slice(2);
+    if (command === undefined) return (await import("./process/stdio.ts")).stdio(app);
+    if (command !== "serve") throw usage(`There is no command ${JSON.stringify(command)}`);
+    const { host, port, "create-table": createTable, "allow-anonymous": allowAnonymous } = serveFlags(rest);
+    return (await import("./process/serve.ts")).serve(app, {
+      ...(host !== undefined && { host }),
+      ...(port !== undefined && { port }),
+      ...(createTable && { createTable }),
+      ...(allowAnonymous && { allowAnonymous }),
+    });
+  });
+}
+
+function serveFlags(args: string[]) {
+  try {
+    const options = {
+      host: { type: "string" },
+      port: { type: "string" },
+      "create-table": { type: "boolean" },
+      "allow-anonymous": { type: "boolean" },
+    } as const;
+    return parseArgs({ args, options }).values;
+  } catch (error) {
+    throw usage(error instanceof Error ? error.message : String(error));
+  }
+}
+
+const usage = (what: string): AppError => new AppError("invalid_input", `${what}: ${USAGE}`);
