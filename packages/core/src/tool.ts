@@ -33,6 +33,7 @@ export interface ToolAnnotations {
   openWorldHint?: boolean;
 }
 
+/** How results are kept, for tools whose answer depends on their arguments alone. */
 export interface ToolCache {
   /** How long a result is fresh, in seconds. Default: the server's (900). */
   ttlSeconds?: number;
@@ -44,6 +45,7 @@ export interface ToolCache {
   version?: string;
 }
 
+/** A tool as its author writes it; `defineTool` checks it. */
 export interface ToolDefinition<
   I extends z.ZodObject = z.ZodObject,
   O extends z.ZodObject | undefined = z.ZodObject | undefined,
@@ -58,6 +60,7 @@ export interface ToolDefinition<
   input: I;
   /** What `run` resolves to. `session_id` is added by the server. A tool without it resolves to `{ content: […] }`. */
   output?: O;
+  /** Hints for hosts; what is left out claims nothing. */
   annotations?: ToolAnnotations;
   /** What a caller's token must allow. Default: `read` for a tool with `readOnlyHint`, else `write`. */
   scope?: string;
@@ -128,16 +131,8 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefi
 ): Tool {
   const { name, description, annotations = {}, session = "optional" } = definition;
   const wrong = (why: string) => new TypeError(`The tool ${JSON.stringify(name)} cannot be defined: ${why}`);
-  if (!NAME.test(name)) throw wrong("its name must be 1 to 64 letters, digits, '_', '-' or '.'.");
-  if (description.trim() === "") throw wrong("it needs a description, which is what a model decides by.");
-  if (definition.scope !== undefined && !SCOPE.test(definition.scope))
-    throw wrong("its scope must be 1 to 64 letters, digits, '_', '-', '.' or ':'.");
-  for (const reserved of RESERVED_ARGUMENTS)
-    if (reserved in definition.input.shape)
-      throw wrong(`its input must not define ${reserved}, which the server adds.`);
-
-  if (definition.cache && session !== "none") throw wrong('it is cached, so it must be defined with session: "none".');
-  if (definition.cache && !definition.output) throw wrong("it is cached, so it needs an output.");
+  const fault = faultOf(definition as unknown as ToolDefinition);
+  if (fault !== undefined) throw wrong(fault);
   const sessionShape =
     session === "none" ? {} : { session_id: session === "required" ? SESSION_ARGUMENT : SESSION_ARGUMENT.optional() };
   const readOnlyHint = annotations.readOnlyHint ?? false;
@@ -150,7 +145,15 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefi
       ...definition.output.shape,
       ...(definition.cache && { cached: CACHED_RESULT }),
     });
-  const inputSchema = wireSchema(input, "input");
+  const schemaOf = (schema: z.ZodObject, io: "input" | "output") => {
+    try {
+      return wireSchema(schema, io);
+    } catch (error) {
+      const why = error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
+      throw wrong(`its ${io} cannot be written as JSON Schema, ${JSON.stringify(why)}.`);
+    }
+  };
+  const inputSchema = schemaOf(input, "input");
   for (const keyword of ["$ref", "anyOf", "oneOf", "allOf"])
     if (keyword in inputSchema) throw wrong(`its input has ${keyword} at the top, which several hosts reject.`);
   const tool: Tool = {
@@ -172,11 +175,38 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefi
     input,
     output,
     inputSchema,
-    outputSchema: output && wireSchema(output, "output"),
+    outputSchema: output && schemaOf(output, "output"),
     // The pipeline parses with `input` before and `output` after, so the types hold where the casts stand.
     run: async (args, context) => (await definition.run(args as z.output<I>, context)) as Record<string, unknown>,
   };
   return definition.confirm ? withConfirmation(tool) : tool;
+}
+
+/** The first thing that is wrong with a definition, in words that complete a sentence. */
+function faultOf(definition: ToolDefinition): string | undefined {
+  const { name, description, scope, input, output, session = "optional", cache, callsPerMinute } = definition;
+  if (!NAME.test(name)) return "its name must be 1 to 64 letters, digits, '_', '-' or '.'.";
+  if (description.trim() === "") return "it needs a description, which is what a model decides by.";
+  if (scope !== undefined && !SCOPE.test(scope))
+    return "its scope must be 1 to 64 letters, digits, '_', '-', '.' or ':'.";
+  if (!(input instanceof z.ZodObject)) return "its input must be a z.object({…}).";
+  if (output !== undefined && !(output instanceof z.ZodObject)) return "its output must be a z.object({…}) or absent.";
+  for (const reserved of RESERVED_ARGUMENTS)
+    if (reserved in input.shape) return `its input must not define ${reserved}, which the server adds.`;
+  const added = [...(session === "none" ? [] : ["session_id"]), ...(cache ? ["cached"] : [])];
+  for (const reserved of added)
+    if (output && reserved in output.shape) return `its output must not define ${reserved}, which the server adds.`;
+  if (callsPerMinute !== undefined && !(Number.isInteger(callsPerMinute) && callsPerMinute >= 1))
+    return `its callsPerMinute must be a whole number from 1, and is ${callsPerMinute}.`;
+  if (!cache) return undefined;
+  if (session !== "none") return 'it is cached, so it must be defined with session: "none".';
+  if (!output) return "it is cached, so it needs an output.";
+  const { ttlSeconds = 1, staleSeconds = 0 } = cache;
+  if (!(Number.isFinite(ttlSeconds) && ttlSeconds > 0))
+    return `its cache.ttlSeconds must be over 0, and is ${ttlSeconds}.`;
+  if (!(Number.isFinite(staleSeconds) && staleSeconds >= 0))
+    return `its cache.staleSeconds must be 0 or more, and is ${staleSeconds}.`;
+  return undefined;
 }
 
 /** The same tool, confirmed by its person before it runs. @throws TypeError when it has an argument named `confirm` already. */

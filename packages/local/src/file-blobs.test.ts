@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describeBlobStore } from "@stateful-mcp/core/testing";
+import { describeBlobStore } from "@stateful-mcp/core/testing/stores";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sweepBlobs } from "./blob-sweeper.ts";
 import { type Database, openDatabase } from "./database.ts";

@@ -1,4 +1,4 @@
-// For people who write another backend or test their own tools. Needs Vitest and fast-check in the importing project.
-export { type BlobHarness, describeBlobStore } from "./blob-contract.ts";
-export { describeStateStore, type MovableClock, movableClock, type StoreHarness } from "./store-contract.ts";
+// What a test of one's own tools needs: an app in memory and a clock to move. Works with any test runner.
+export { MemoryStore } from "../stores/memory.ts";
+export { type MovableClock, movableClock } from "./store-harness.ts";
 export { type TestApp, testApp } from "./test-app.ts";

@@ -6,14 +6,24 @@ import type { StateStore } from "../stores/state-store.ts";
 import { type MovableClock, movableClock } from "./store-harness.ts";
 
 export interface TestApp {
+  /** For what `call` does not do, such as `app.fetch(request)`. */
   readonly app: App;
   /** Calls a tool and resolves to its structured result. `as` names the caller; default: the local user. @throws AppError */
   call(name: string, args?: Record<string, unknown>, as?: string): Promise<Record<string, unknown>>;
+  /** Stands still; `clock.advance(seconds)` moves it. */
   readonly clock: MovableClock;
   readonly store: StateStore;
 }
 
-/** Give two apps one `store` and one `clock`, and they are two processes on one table. */
+/**
+ * An app for a test, with the options of `createApp`:
+ *
+ *     const { call } = testApp({ tools: [counter] });
+ *     await call("increment_counter");
+ *     assert.deepEqual(await call("increment_counter"), { session_id: "default", counter: 2 });
+ *
+ * Give two apps one `store` and one `clock`, and they are two processes on one table.
+ */
 export function testApp(options: Omit<AppOptions, "clock"> & { clock?: MovableClock } = {}): TestApp {
   const clock = options.clock ?? movableClock();
   const store = options.store ?? new MemoryStore({ clock });
