@@ -64,6 +64,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   program
+    .command("create")
+    .description("start a project of your own: one tool, its test, and what a client has to be told")
+    .argument("<directory>", "where; its last part is the project's name")
+    .option("--from <folder>", "take the packages from the tarballs there instead of the registry")
+    .action(async (directory: string, options: { from?: string }) => {
+      code = await (await import("./commands/create.ts")).create(directory, options);
+    });
+
+  program
     .command("token")
     .description("mint a bearer token for MCP_AUTH_TOKEN and print it")
     .argument("[name]", "whose token it is; each name is a principal of its own")

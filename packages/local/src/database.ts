@@ -1,4 +1,5 @@
 // dynalite, opened on one directory and made fit for a process that runs for weeks. It knows nothing of sockets, clients or idleness.
+/// <reference path="./dynalite.d.ts" />
 import { readdir } from "node:fs/promises";
 import type { Server } from "node:http";
 import { Socket } from "node:net";

@@ -1,0 +1,91 @@
+// `create`: a project of one's own, with one tool, its test and what a client has to be told. Writes files and starts nothing.
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { AppError } from "@stateful-mcp/core";
+import { EXIT } from "../run.ts";
+import { VERSION } from "../version.ts";
+
+const IN_CHECKOUT = import.meta.url.endsWith(".ts");
+const TEMPLATE = fileURLToPath(new URL(IN_CHECKOUT ? "../../template/" : "../template/", import.meta.url));
+/** What the project depends on, of ours. */
+const PACKAGES = ["adapters", "core", "local"] as const;
+const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+export interface CreateOptions {
+  /** A folder with the packages as tarballs, as `pnpm toolkit` writes them. Default: the packages of the registry. */
+  from?: string;
+}
+
+interface Manifest {
+  name: string;
+  dependencies: Record<string, string>;
+}
+
+export async function create(directory: string, { from }: CreateOptions): Promise<number> {
+  const target = resolve(directory);
+  const name = basename(target);
+  if (!NAME.test(name))
+    throw new AppError("invalid_input", `${JSON.stringify(name)} is no name for a package: use a-z, 0-9, '-', '_', '.'`);
+  if (existsSync(target) && readdirSync(target).length > 0)
+    throw new AppError("invalid_input", `${target} is not empty: choose a new folder`);
+  const tarballs = from === undefined ? undefined : findTarballs(resolve(from));
+  if (!tarballs && IN_CHECKOUT)
+    throw new AppError(
+      "invalid_input",
+      "From a clone, give the packages: run `npx -y pnpm@10 toolkit`, then repeat with --from dist",
+    );
+
+  mkdirSync(target, { recursive: true });
+  cpSync(TEMPLATE, target, { recursive: true });
+  // npm leaves files of that name out of what it publishes.
+  renameSync(join(target, "gitignore"), join(target, ".gitignore"));
+  const manifest = JSON.parse(readFileSync(join(target, "package.json"), "utf8")) as Manifest;
+  manifest.name = name;
+  for (const one of PACKAGES) manifest.dependencies[`@stateful-mcp/${one}`] = `^${VERSION}`;
+  for (const [one, path] of Object.entries(tarballs ?? {})) {
+    cpSync(path, join(target, "vendor", basename(path)));
+    manifest.dependencies[`@stateful-mcp/${one}`] = `file:vendor/${basename(path)}`;
+  }
+  writeFileSync(join(target, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  const start = commandLine(target);
+  const client = JSON.stringify({ mcpServers: { [name]: start } }, null, 2);
+  rewrite(join(target, "src/app.ts"), [["my-server", name]]);
+  rewrite(join(target, "README.md"), [
+    ["my-server", name],
+    ["{{CLIENT}}", client],
+    ["{{COMMAND}}", [start.command, ...start.args].join(" ")],
+  ]);
+  process.stdout.write(`Created ${target}. Next:
+
+  cd ${directory}
+  npm install
+  npm test
+
+Tools are in src/app.ts. For a desktop client's configuration:
+
+${client}
+`);
+  return EXIT.done;
+}
+
+/** Clients start servers in a folder of theirs, so every path is absolute. */
+function commandLine(target: string): { command: string; args: string[] } {
+  const tsx = join(target, "node_modules", ".bin", process.platform === "win32" ? "tsx.cmd" : "tsx");
+  return { command: tsx, args: [join(target, "src", "server.ts")] };
+}
+
+function findTarballs(folder: string): Record<string, string> {
+  return Object.fromEntries(
+    PACKAGES.map((one) => {
+      const path = join(folder, `stateful-mcp-${one}-${VERSION}.tgz`);
+      if (existsSync(path)) return [one, path];
+      throw new AppError("invalid_input", `${path} does not exist: \`npx -y pnpm@10 toolkit\` in a clone writes it`);
+    }),
+  );
+}
+
+function rewrite(path: string, replacements: readonly [string, string][]): void {
+  const text = replacements.reduce((text, [from, to]) => text.replaceAll(from, () => to), readFileSync(path, "utf8"));
+  writeFileSync(path, text);
+}
