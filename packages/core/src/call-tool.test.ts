@@ -145,6 +145,65 @@ describe("a tool that misbehaves", () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
     expect(vi.getTimerCount()).toBe(0);
   });
+
+  it("by writing after it was given up leaves one effect, also when the call is sent again with its key meanwhile", async () => {
+    const given: AbortSignal[] = [];
+    const late = Promise.withResolvers<void>();
+    const slow = defineTool({
+      name: "slow",
+      description: "Ignores its signal, waits, and writes.",
+      input: z.object({}),
+      output: z.object({ count: z.number() }),
+      run: async (_, { session, signal }) => {
+        given.push(signal);
+        if (given.length === 1) await late.promise;
+        return { count: await session.values.increment("effects") };
+      },
+    });
+    const { call, app } = testApp({ limits: { callTimeoutMs: 100 }, tools: [slow] });
+    const again = () => call("slow", { idempotency_key: "k" });
+    await expect(again()).rejects.toMatchObject({ code: "unavailable", retryable: true });
+    expect(given[0]?.aborted).toBe(true);
+    late.resolve();
+    await app.settle();
+    const answers = new Set<unknown>();
+    for (let sent = 0; sent < 3; sent++) answers.add((await again()).count);
+    expect([...answers]).toEqual([1]);
+  });
+
+  it("by throwing after it was given up, or by throwing no error at all, harms nobody else", async () => {
+    const late = Promise.withResolvers<void>();
+    const { logger, lines } = recording();
+    const hanging = defineTool({
+      ...{ name: "hang", description: "Hangs, then fails.", input: z.object({}), output: z.object({}) },
+      session: "none",
+      run: async (_, { log }) => {
+        await late.promise;
+        log.info({}, "fails now");
+        throw new Error("too late for anybody");
+      },
+    });
+    const strange = toolThat(() => Promise.reject());
+    const fine = defineTool({
+      ...{ name: "fine", description: "Works.", input: z.object({}), output: z.object({ ok: z.boolean() }) },
+      session: "none",
+      run: () => ({ ok: true }),
+    });
+    const { call } = testApp({ logger, limits: { callTimeoutMs: 50 }, tools: [hanging, strange, fine] });
+    await expect(call("hang")).rejects.toMatchObject({ code: "unavailable" });
+    late.resolve();
+    await vi.waitFor(() => expect(lines.map(({ message }) => message)).toContain("fails now"));
+    await expect(call("work")).rejects.toMatchObject({ code: "internal" });
+    expect(await call("fine")).toEqual({ ok: true });
+  });
+
+  it("by returning what its schema forbids leaves the reason in the log, and none of it in the answer", async () => {
+    const { logger, lines } = recording();
+    const { call } = testApp({ logger, tools: [toolThat(() => ({ done: "secret" }))] });
+    await expect(call("work")).rejects.toThrow(/^(?!.*done).*$/s);
+    const [error] = lines.filter(({ level }) => level === "error");
+    expect(error?.fields.err).toMatchObject({ message: expect.stringContaining("its output schema forbids: done") });
+  });
 });
 
 describe("a tool's signal", () => {

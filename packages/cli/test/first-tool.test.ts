@@ -1,0 +1,108 @@
+// docs/first-tool.md, replayed: what it tells a reader to type is typed, what it tells them to write is written, and what it shows
+// is what comes.
+import { execFile, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { expect, it, onTestFinished } from "vitest";
+import { freePort, run, temporaryDirectory, watch } from "./process.ts";
+
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const execute = promisify(execFile);
+
+const page = readFileSync(join(ROOT, "docs/first-tool.md"), "utf8");
+const blocks = [...page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language = "", text = ""]) => ({
+  language,
+  text,
+}));
+const ofLanguage = (language: string) => blocks.filter((block) => block.language === language).map(({ text }) => text);
+
+it("leads from an empty folder to a tool of one's own that answers in a client", { timeout: 300_000 }, async () => {
+  const folder = temporaryDirectory();
+  const project = join(folder, "my-server");
+  const port = await freePort();
+  const environment = {
+    PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+    HOME: process.env.HOME,
+    PORT: String(port),
+    STATEFUL_MCP_DATA_DIR: join(folder, "data"),
+    npm_config_prefer_offline: "true",
+    npm_config_audit: "false",
+  };
+  const here = (text: string) =>
+    text
+      .replaceAll("../my-server", project)
+      .replaceAll("--from dist", `--from ${folder}`)
+      .replaceAll(":3333", `:${port}`);
+  let cwd = ROOT;
+  const type = async (line: string): Promise<string> => {
+    if (line.startsWith("cd ")) cwd = line.slice(3);
+    // Packed elsewhere than into the reader's clone, which other tests may be using.
+    const typed = line.endsWith("toolkit") ? `${packing()} --pack-destination ${folder}` : line;
+    return (await execute("sh", ["-c", typed], { cwd, env: environment })).stdout;
+  };
+
+  const [create = "", tryIt = "", start = "", ask = ""] = ofLanguage("sh").map(here);
+  const [app = "", appTest = ""] = ofLanguage("ts");
+  const [overHttp = "", inClient = ""] = ofLanguage("json");
+  for (const line of create.trim().split("\n")) await type(line);
+  writeFileSync(join(project, "src/app.ts"), app);
+  writeFileSync(join(project, "src/app.test.ts"), appTest);
+  for (const line of tryIt.trim().split("\n")) await type(line);
+
+  const child = spawn("sh", ["-c", `exec ${start.trim()}`], { cwd: project, env: environment, detached: true });
+  // npm stands between: the server is ended with the group that it is in.
+  const stop = () => child.exitCode === null && child.pid !== undefined && process.kill(-child.pid, "SIGTERM");
+  onTestFinished(() => void stop());
+  const server = watch(child);
+  await server.logged(/Listening on/);
+  for (let sent = 0; sent < 2; sent++) expect(JSON.parse(await type(ask))).toEqual(JSON.parse(overHttp));
+  stop();
+  await server.ended;
+
+  const { mcpServers } = JSON.parse(
+    /```json\n([\s\S]*?)```/.exec(readFileSync(join(project, "README.md"), "utf8"))?.[1] ?? "",
+  );
+  const client = new Client({ name: "first-tool", version: "1" }, { versionNegotiation: { mode: "auto" } });
+  onTestFinished(() => client.close());
+  // Clients start servers in a folder of their own.
+  const transport = { ...mcpServers["my-server"], cwd: folder, env: environment, stderr: "ignore" };
+  await client.connect(new StdioClientTransport(transport));
+  const { structuredContent } = await client.callTool({ name: "buy", arguments: { item: "lemons" } });
+  expect(structuredContent).toEqual(JSON.parse(inClient));
+});
+
+/** The script behind the page's first line, without its folder. */
+function packing(): string {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: { toolkit: string } };
+  return `npx -y ${scripts.toolkit.replace("pnpm", "pnpm@10").replace(" --pack-destination dist", "")}`;
+}
+
+it.each([
+  ["a folder that is not empty", (folder: string) => [folder, "--from", folder], "is not empty"],
+  ["a name that is none", (folder: string) => [join(folder, "My Server")], "is no name for a package"],
+  ["a clone, without packages", (folder: string) => [join(folder, "a")], "--from dist"],
+  ["a folder without packages", (folder: string) => [join(folder, "a"), "--from", folder], "does not exist"],
+])("create refuses %s with one line, and writes nothing", async (_, args, reason) => {
+  const folder = temporaryDirectory();
+  writeFileSync(join(folder, "mine"), "");
+  const { code, stderr } = await run(["create", ...args(folder)], { cwd: folder });
+  expect(code).toBe(2);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+  expect(stderr).toContain(reason);
+  expect(readdirSync(folder)).toEqual(["mine"]);
+});
+
+it("the template asks for the versions that the workspace uses", () => {
+  const versions = (path: string): Record<string, string> => {
+    const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, path), "utf8"));
+    return { ...dependencies, ...devDependencies };
+  };
+  const workspace = { ...versions("package.json"), ...versions("packages/core/package.json") };
+  for (const [name, version] of Object.entries(versions("packages/cli/template/package.json")))
+    if (!name.startsWith("@stateful-mcp/")) expect([name, version]).toEqual([name, workspace[name]]);
+  expect(existsSync(join(ROOT, "packages/cli/template/gitignore"))).toBe(true);
+});
