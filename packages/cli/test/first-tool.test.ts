@@ -24,11 +24,12 @@ it("leads from an empty folder to a tool of one's own that answers in a client",
   const folder = temporaryDirectory();
   const project = join(folder, "my-server");
   const port = await freePort();
+  const settings = { PORT: String(port), STATEFUL_MCP_DATA_DIR: join(folder, "data") };
+  const PATH = `${dirname(process.execPath)}:${process.env.PATH}`;
   const environment = {
-    PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
-    HOME: process.env.HOME,
-    PORT: String(port),
-    STATEFUL_MCP_DATA_DIR: join(folder, "data"),
+    ...process.env,
+    ...settings,
+    PATH,
     npm_config_prefer_offline: "true",
     npm_config_audit: "false",
   };
@@ -55,8 +56,11 @@ it("leads from an empty folder to a tool of one's own that answers in a client",
 
   const child = spawn("sh", ["-c", `exec ${start.trim()}`], { cwd: project, env: environment, detached: true });
   // npm stands between: the server is ended with the group that it is in.
-  const stop = () => child.exitCode === null && child.pid !== undefined && process.kill(-child.pid, "SIGTERM");
-  onTestFinished(() => void stop());
+  const stop = () => {
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      process.kill(-child.pid, "SIGTERM");
+  };
+  onTestFinished(stop);
   const server = watch(child);
   await server.logged(/Listening on/);
   for (let sent = 0; sent < 2; sent++) expect(JSON.parse(await type(ask))).toEqual(JSON.parse(overHttp));
@@ -69,7 +73,12 @@ it("leads from an empty folder to a tool of one's own that answers in a client",
   const client = new Client({ name: "first-tool", version: "1" }, { versionNegotiation: { mode: "auto" } });
   onTestFinished(() => client.close());
   // Clients start servers in a folder of their own.
-  const transport = { ...mcpServers["my-server"], cwd: folder, env: environment, stderr: "ignore" };
+  const transport = {
+    ...mcpServers["my-server"],
+    cwd: folder,
+    env: { ...settings, PATH, HOME: folder },
+    stderr: "ignore" as const,
+  };
   await client.connect(new StdioClientTransport(transport));
   const { structuredContent } = await client.callTool({ name: "buy", arguments: { item: "lemons" } });
   expect(structuredContent).toEqual(JSON.parse(inClient));

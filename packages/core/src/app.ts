@@ -20,9 +20,11 @@ import type { StateStore } from "./stores/state-store.ts";
 import { type Tool, withConfirmation } from "./tool.ts";
 import { builtinTools } from "./tools/index.ts";
 
+/** Everything has a default: `createApp()` is the ready server in memory. */
 export interface AppOptions {
   /** Server name on the wire. Default `stateful-mcp`. */
   name?: string;
+  /** Server version on the wire. Default `0.1.0`. */
   version?: string;
   /** Default: the tools of the ready server. Give your own, or yours beside `builtinTools(…)`. */
   tools?: readonly Tool[];
@@ -60,14 +62,19 @@ export interface AppOptions {
   allowedHosts?: readonly string[];
   /** Host names of web pages, besides localhost ones, that may call. */
   allowedOrigins?: readonly string[];
+  /** Bounds that differ from `DEFAULT_LIMITS`. */
   limits?: Partial<Limits>;
+  /** Where the operator's log goes. Default: nowhere. */
   logger?: Logger;
+  /** Default: the system's. */
   clock?: Clock;
 }
 
+/** An app: tools, state and routes, ready to be carried by an adapter. */
 export interface App {
   /** As given to `createApp` and `with`. */
   readonly options: AppOptions;
+  /** Those it serves, in the order given. */
   readonly tools: readonly Tool[];
   /** The same app with these options instead: how an adapter binds a store, access and a logger. */
   with(options: AppOptions): App;
@@ -87,6 +94,7 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** The revisions of MCP that an app speaks, newest first. */
 export const PROTOCOL_REVISIONS = ["2026-07-28", "2025-11-25"] as const;
 export const DEFAULT_SESSION_TTL_SECONDS = 86_400;
 export const DEFAULT_SESSION_MAX_SECONDS = 7_776_000;
@@ -98,6 +106,10 @@ const INSTRUCTIONS =
   "Call get_notes at the start of a conversation to recall what is known, and add_note to save decisions and facts worth keeping. " +
   "Every result names its session_id; pass it on to stay in the same session.";
 
+/**
+ * Puts tools, state and routes together. Opens nothing and listens to nothing.
+ * @throws TypeError when two tools, prompts or resources have one name, AppError `invalid_input` for a name in `confirm` that is none.
+ */
 export function createApp(options: AppOptions = {}): App {
   const {
     name = "stateful-mcp",

@@ -5,9 +5,11 @@ import type { Principal } from "./principal.ts";
 import type { CallerState } from "./state/state.ts";
 import type { TraceContext } from "./trace.ts";
 
+/** What tools, resources and prompts are given alike. */
 export interface CallContext {
   /** Sessions of the caller: find, create and list. */
   readonly state: CallerState;
+  /** Who calls. */
   readonly principal: Principal;
   /** Aborted when the client cancels or goes away, or when the call has taken too long. */
   readonly signal: AbortSignal;

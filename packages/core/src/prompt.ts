@@ -3,6 +3,7 @@ import type { ContentBlock, InputRequiredResult, PromptMessage } from "@modelcon
 import type { Asking, CallContext } from "./context.ts";
 import type { Complete } from "./resource.ts";
 
+/** One blank of a prompt that a person fills in. */
 export interface PromptArgument {
   /** What a person reads beside the field. */
   readonly description: string;
@@ -16,16 +17,20 @@ type Given<A> = { readonly [K in keyof A]: A[K] extends { readonly required: tru
 /** Text becomes one message of the user's. */
 type PromptAnswer = string | readonly PromptMessage[] | InputRequiredResult;
 
+/** What a prompt's function is given besides its arguments. */
 export interface PromptContext extends CallContext, Asking {}
 
+/** A prompt as its author writes it; `definePrompt` checks it. */
 export interface PromptDefinition<A extends Record<string, PromptArgument> = Record<string, PromptArgument>> {
   /** 1 to 64 letters, digits, `_`, `-`, `.`: exactly what clients see. */
   name: string;
   /** What a person sees; default: the name. */
   title?: string;
+  /** What a person reads to choose it. */
   description: string;
   /** All of them text: the protocol knows no other kind. */
   arguments?: { readonly [K in keyof A]: A[K] & PromptArgument };
+  /** Resolves to text or messages, or to `inputRequired({…})` when it must ask first. */
   run(given: Given<A>, context: PromptContext): PromptAnswer | Promise<PromptAnswer>;
 }
 

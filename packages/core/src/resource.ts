@@ -12,6 +12,7 @@ export type Variables<U extends string = string> = string extends U
   ? Record<string, string>
   : { readonly [K in VariableNames<U>]: string };
 
+/** What a resource's `read` is given besides the variables of its URI. */
 export interface ResourceContext extends CallContext, Asking {}
 
 /** Suggestions for what a person has begun to type. `given` holds the other arguments typed so far. */
@@ -28,13 +29,17 @@ export interface ResourceEntry<V = Record<string, string>> {
   readonly description?: string;
 }
 
+/** A resource as its author writes it; `defineResource` checks it. */
 export interface ResourceDefinition<U extends string = string> {
   /** A URI, or a template of one (RFC 6570) with the expressions `{name}`, which matches no slash, and `{+name}`, which does. */
   uri: U;
+  /** For programs and logs. */
   name: string;
   /** What a person sees; default: the name. */
   title?: string;
+  /** What a model or a person reads to decide whether to read it. */
   description: string;
+  /** Default: clients have to guess. */
   mimeType?: string;
   /** Text, or bytes; undefined: there is no such resource. Or `inputRequired({…})`, when the reader must be asked first. */
   read(

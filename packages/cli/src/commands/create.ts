@@ -25,13 +25,13 @@ interface Manifest {
 export async function create(directory: string, { from }: CreateOptions): Promise<number> {
   const target = resolve(directory);
   const name = basename(target);
+  if (existsSync(target) && readdirSync(target).length > 0)
+    throw new AppError("invalid_input", `${target} is not empty: choose a new folder`);
   if (!NAME.test(name))
     throw new AppError(
       "invalid_input",
       `${JSON.stringify(name)} is no name for a package: use a-z, 0-9, '-', '_', '.'`,
     );
-  if (existsSync(target) && readdirSync(target).length > 0)
-    throw new AppError("invalid_input", `${target} is not empty: choose a new folder`);
   const tarballs = from === undefined ? undefined : findTarballs(resolve(from));
   if (!tarballs && IN_CHECKOUT)
     throw new AppError(

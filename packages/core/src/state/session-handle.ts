@@ -22,7 +22,9 @@ export function beginWrite(
   return keyed?.nextWrite() ?? ((write) => write(undefined));
 }
 
+/** The session of one call. Minted handles must exist; a name comes to be with its first write. */
 export class SessionHandle {
+  /** The handle or name, as results repeat it. */
   readonly id: string;
   readonly #state: State;
   readonly #caller: Caller;
@@ -37,6 +39,7 @@ export class SessionHandle {
     this.#owner = ownerOf(caller.principal, id);
   }
 
+  /** An append-only log. */
   readonly notes = {
     /** Appends a note; resolves to its id and the number of notes. @throws AppError `too_large`, `invalid_input`. */
     add: async (text: string): Promise<{ noteId: string; count: number }> => {
@@ -54,7 +57,7 @@ export class SessionHandle {
         return this.#state.notes.add(this.#owner, { ...session, ...pin }, note, { id, fromTail: pin?.tail });
       });
     },
-    /** A page of notes and the cursor of the next one. */
+    /** A page of at most `limit` notes (1 to 1,000; fewer when they are long) and the cursor of the next one. @throws AppError `invalid_input`. */
     page: async (options: {
       cursor?: string | undefined;
       limit: number;
@@ -63,13 +66,16 @@ export class SessionHandle {
       const session = await this.#forReading();
       return session ? this.#state.notes.page(this.#owner, session, options) : { notes: [] };
     },
+    /** How many notes there are since the last reset. */
     count: async (): Promise<number> => {
       const session = await this.#forReading();
       return session ? this.#state.notes.count(this.#owner, session) : 0;
     },
   };
 
+  /** JSON by key; keys are 1 to 256 bytes. */
   readonly values = {
+    /** The value and its version; undefined when there is none. @throws AppError `invalid_input`. */
     get: async (key: string): Promise<StoredValue | undefined> => {
       const session = await this.#forReading();
       return session && this.#state.values.get(this.#owner, session, key);

@@ -10,6 +10,7 @@ import { describePreconditions } from "./store-preconditions.ts";
 
 export { type MovableClock, movableClock, type StoreHarness } from "./store-harness.ts";
 
+/** For stores on engines with known faults. */
 export interface StoreSuiteOptions {
   /** Sentences of the contract that the engine behind the store breaks, with the reason: skipped, with the reason in the title. */
   broken?: { sums?: string };
@@ -17,6 +18,9 @@ export interface StoreSuiteOptions {
   seed?: number;
 }
 
+/**
+ * Declares the suite. `makeHarness` is called once; tests use keys of their own and move the clock forward only.
+ */
 export function describeStateStore(
   name: string,
   makeHarness: () => Promise<StoreHarness>,

@@ -19,6 +19,7 @@ export function movableClock(startMs = 1_800_000_000_000): MovableClock {
   };
 }
 
+/** What the suite needs of a store under test. */
 export interface StoreHarness {
   store: StateStore;
   /** Another store on the same data and clock, as another process would have it. */
