@@ -35,7 +35,7 @@ describe("readConfig", () => {
       allowedOrigins: [],
       confirm: [],
       oauthClients: [],
-      oauthRequireScopes: "false",
+      oauthRequireScopes: false,
       principalClaim: "sub",
       ...limits,
     });

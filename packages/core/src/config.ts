@@ -58,6 +58,16 @@ const flag = (name: string, facts: Facts): Variable<boolean> => ({
   ...facts,
 });
 
+const names = (name: string, facts: Facts & { allowed: string }): Variable<readonly string[]> => ({
+  name,
+  parse: (value) =>
+    value
+      .split(",")
+      .map((part) => part.trim())
+      .filter((part) => part !== ""),
+  ...facts,
+});
+
 const integer = (name: string, min: number, max: number, facts: Facts & { orZero?: "never" }): Variable<number> => ({
   name,
   allowed: `${facts.orZero === undefined ? "" : `0 (${facts.orZero}) or `}a whole number from ${min} to ${max}`,
@@ -177,33 +187,25 @@ export const VARIABLES = {
     defaultText: "none",
     description: "What the tokens' audience must contain, usually this server's public /mcp URL",
   }),
-  oauthClients: or("", {
-    ...text("STATEFUL_MCP_OAUTH_CLIENTS", {
+  oauthClients: or(
+    "",
+    names("STATEFUL_MCP_OAUTH_CLIENTS", {
       allowed: "comma-separated client ids",
       defaultText: "any",
       description: "Clients whose tokens are accepted; required when there is no audience (Amazon Cognito)",
     }),
-    parse: (value) =>
-      value
-        .split(",")
-        .map((part) => part.trim())
-        .filter((part) => part !== ""),
-  } as Variable<readonly string[]>),
-  confirm: or("", {
-    ...text("STATEFUL_MCP_CONFIRM", {
+  ),
+  confirm: or(
+    "",
+    names("STATEFUL_MCP_CONFIRM", {
       allowed: "comma-separated tool names",
       defaultText: "only tools defined so",
       description: "Tools whose calls over MCP a person must confirm first, such as `reset_session`",
     }),
-    parse: (value) =>
-      value
-        .split(",")
-        .map((part) => part.trim())
-        .filter((part) => part !== ""),
-  } as Variable<readonly string[]>),
+  ),
   oauthRequireScopes: or(
-    "false",
-    choice("STATEFUL_MCP_OAUTH_REQUIRE_SCOPES", ["true", "false"], {
+    "off",
+    flag("STATEFUL_MCP_OAUTH_REQUIRE_SCOPES", {
       description: "Whether a token without any of this server's scopes is refused",
     }),
   ),
@@ -303,7 +305,7 @@ export interface Config extends Omit<Values, "sessionTtlSeconds"> {
 
 const table: Readonly<Record<string, Variable<unknown>>> = VARIABLES;
 const settings = Object.values(table).map(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
-const names = settings.flat();
+const settingNames = settings.flat();
 
 /** Every name of the setting that `name` belongs to; none when this configuration does not read it. */
 export const namesOfSetting = (name: string): readonly string[] =>
@@ -315,7 +317,7 @@ export const namesOfSetting = (name: string): readonly string[] =>
  */
 export function readConfig(environment: Environment): Config {
   for (const name of Object.keys(environment)) {
-    if (name.startsWith("STATEFUL_MCP_") && !names.includes(name)) throw unknownVariable(name);
+    if (name.startsWith("STATEFUL_MCP_") && !settingNames.includes(name)) throw unknownVariable(name);
   }
   const values = Object.fromEntries(
     Object.entries(table).map(([key, variable]) => [key, readVariable(variable, environment)]),
@@ -378,7 +380,7 @@ function readVariable(variable: Variable<unknown>, environment: Environment): un
 }
 
 function unknownVariable(name: string): AppError {
-  const nearest = names
+  const nearest = settingNames
     .map((known) => ({ known, distance: editDistance(name, known) }))
     .sort((a, b) => a.distance - b.distance)[0];
   const hint = nearest !== undefined && nearest.distance <= 6 ? `; did you mean ${nearest.known}?` : "";
