@@ -1,107 +1,23 @@
 // Every environment variable, once: its name, kind, default and meaning. The README's table and all error messages come
 // from here. Reads the map it is given and never the process, so that whoever composes a process decides what counts.
 import type { AppOptions } from "./app.ts";
+import {
+  choice,
+  type Facts,
+  flag,
+  hostNames,
+  integer,
+  names,
+  or,
+  type Read,
+  text,
+  url,
+  type Variable,
+} from "./config-kinds.ts";
 import { AppError } from "./errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-type Unit = "seconds" | "milliseconds" | "bytes";
-
-interface Variable<T> {
-  readonly name: string;
-  /** Another name for the same thing, from systems people come from. */
-  readonly alias?: string;
-  /** What is allowed, as it stands in the README and after "expected" in an error. */
-  readonly allowed: string;
-  readonly unit?: Unit;
-  /** Written as a user would write it; read by `parse` like any other value. */
-  readonly default?: string;
-  /** What the README shows as the default where that is not one fixed value. */
-  readonly defaultText?: string;
-  /** Its value appears in no message and no log. */
-  readonly secret?: true;
-  readonly description: string;
-  /** Undefined: not an allowed value. */
-  readonly parse: (text: string) => T | undefined;
-}
-
-interface Facts {
-  readonly description: string;
-  readonly alias?: string;
-  readonly unit?: Unit;
-  readonly defaultText?: string;
-  readonly secret?: true;
-}
-
-/** A variable with a default always has a value; one without may be undefined. */
-type Read<V> = V extends Variable<infer T> ? (V extends { readonly default: string } ? T : T | undefined) : never;
-
-const text = (name: string, facts: Facts & { allowed?: string }): Variable<string> => ({
-  name,
-  allowed: facts.allowed ?? "text",
-  parse: (value) => value,
-  ...facts,
-});
-
-const choice = <const T extends string>(name: string, choices: readonly T[], facts: Facts): Variable<T> => ({
-  name,
-  allowed: choices.join(", "),
-  parse: (value) => choices.find((candidate) => candidate === value.toLowerCase()),
-  ...facts,
-});
-
-const flag = (name: string, facts: Facts): Variable<boolean> => ({
-  name,
-  allowed: "on, off",
-  parse: (value) => ({ on: true, off: false })[value.toLowerCase()],
-  ...facts,
-});
-
-const names = (name: string, facts: Facts & { allowed: string }): Variable<readonly string[]> => ({
-  name,
-  parse: (value) =>
-    value
-      .split(",")
-      .map((part) => part.trim())
-      .filter((part) => part !== ""),
-  ...facts,
-});
-
-const integer = (name: string, min: number, max: number, facts: Facts & { orZero?: "never" }): Variable<number> => ({
-  name,
-  allowed: `${facts.orZero === undefined ? "" : `0 (${facts.orZero}) or `}a whole number from ${min} to ${max}`,
-  parse: (value) => {
-    const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-    return (number >= min && number <= max) || (number === 0 && facts.orZero !== undefined) ? number : undefined;
-  },
-  ...facts,
-});
-
-const HOST_NAME = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/;
-
-const hostNames = (name: string, facts: Facts): Variable<readonly string[]> => ({
-  name,
-  allowed: "comma-separated host names without scheme or port, such as app.example",
-  parse: (value) => {
-    const parts = value === "" ? [] : value.split(",").map((part) => part.trim().toLowerCase());
-    return parts.every((part) => HOST_NAME.test(part)) ? parts : undefined;
-  },
-  ...facts,
-});
-
-const url = (name: string, facts: Facts): Variable<string> => ({
-  name,
-  allowed: "an http:// or https:// URL",
-  parse: (value) => (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) ? value : undefined),
-  ...facts,
-});
-
-/** Gives a variable the default that applies when nobody sets it. */
-const or = <T>(value: string, variable: Variable<T>): Variable<T> & { readonly default: string } => ({
-  ...variable,
-  default: value,
-});
 
 const limit = (name: string, key: keyof Limits, min: number, max: number, facts: Facts) =>
   or(String(DEFAULT_LIMITS[key]), integer(`STATEFUL_MCP_${name}`, min, max, facts));
