@@ -1,0 +1,16 @@
+// The CDK app: which stacks exist. `cdk deploy LambdaStack` or `cdk deploy FargateStack`; the state's stack comes along.
+import { FargateStack, LambdaStack, readSettings, StateStack } from "@stateful-mcp/cdk";
+import { App, Validations } from "aws-cdk-lib";
+import { AwsSolutionsChecks } from "cdk-nag";
+
+const app = new App();
+// A finding that nobody has answered fails the synthesis.
+Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+
+const { existingTable, existingBucket, removeData, blobs, ...settings } = readSettings(app.node);
+const state =
+  existingTable === undefined
+    ? new StateStack(app, "StateStack", { removeData, blobs }).state
+    : { tableName: existingTable, ...(existingBucket !== undefined && { bucketName: existingBucket }) };
+new LambdaStack(app, "LambdaStack", { ...settings, state });
+new FargateStack(app, "FargateStack", { ...settings, state });
