@@ -1,7 +1,8 @@
 // The CDK app: which stacks exist. `cdk deploy LambdaStack` or `cdk deploy FargateStack`; the state's stack comes along.
-import { FargateStack, LambdaStack, readSettings, StateStack } from "@stateful-mcp/cdk";
+
 import { App, Validations } from "aws-cdk-lib";
 import { AwsSolutionsChecks } from "cdk-nag";
+import { FargateStack, LambdaStack, readSettings, StateStack } from "../cdk/src/index.ts";
 
 const app = new App();
 // A finding that nobody has answered fails the synthesis.
@@ -14,3 +15,4 @@ const state =
     : { tableName: existingTable, ...(existingBucket !== undefined && { bucketName: existingBucket }) };
 new LambdaStack(app, "LambdaStack", { ...settings, state });
 new FargateStack(app, "FargateStack", { ...settings, state });
+app.synth();

@@ -10,15 +10,21 @@ export interface AccessProps {
    */
   readonly tokens?: ISecret;
   /**
-   * Accepts tokens of this OAuth issuer instead of static ones: an https:// URL. Needs `oauthAudience`.
+   * Accepts access tokens of this OAuth issuer instead of static ones: its https:// URL, exactly as its tokens name it.
+   * Needs `oauthAudience` or `oauthClients`.
    * @default static tokens
    */
   readonly oauthIssuer?: string;
   /**
-   * The audience that the issuer's tokens must name.
-   * @default static tokens
+   * What the tokens' audience must contain, usually the server's public /mcp URL.
+   * @default any audience, from the clients in `oauthClients`
    */
   readonly oauthAudience?: string;
+  /**
+   * Ids of the clients whose tokens are accepted.
+   * @default any client, with the audience in `oauthAudience`
+   */
+  readonly oauthClients?: readonly string[];
 }
 
 export interface Access {
@@ -32,19 +38,25 @@ const TOKEN_CHARACTERS = 43;
 
 /** Checks the properties and makes the secret where one is needed. */
 export function accessFor(scope: Construct, props: AccessProps): Access {
-  const { oauthIssuer, oauthAudience } = props;
-  if (oauthIssuer === undefined && oauthAudience === undefined) {
+  const { oauthIssuer, oauthAudience, oauthClients = [] } = props;
+  const limited = oauthAudience !== undefined || oauthClients.length > 0;
+  if (oauthIssuer === undefined) {
+    if (limited) throw new TypeError("oauthAudience and oauthClients belong to an oauthIssuer, which is missing");
     return { tokens: props.tokens ?? newTokens(scope), environment: {} };
-  }
-  if (oauthIssuer === undefined || oauthAudience === undefined) {
-    const missing = oauthIssuer === undefined ? "oauthIssuer" : "oauthAudience";
-    throw new TypeError(`OAuth needs oauthIssuer and oauthAudience; ${missing} is missing`);
   }
   if (!URL.canParse(oauthIssuer) || new URL(oauthIssuer).protocol !== "https:") {
     throw new TypeError(`oauthIssuer is ${JSON.stringify(oauthIssuer)}; give the issuer's https:// URL`);
   }
+  if (!limited)
+    throw new TypeError("oauthIssuer alone would accept every token it issues; add oauthAudience or oauthClients");
   if (props.tokens) throw new TypeError("tokens and oauthIssuer are both given; drop one of them");
-  return { environment: { STATEFUL_MCP_OAUTH_ISSUER: oauthIssuer, STATEFUL_MCP_OAUTH_AUDIENCE: oauthAudience } };
+  return {
+    environment: {
+      STATEFUL_MCP_OAUTH_ISSUER: oauthIssuer,
+      ...(oauthAudience !== undefined && { STATEFUL_MCP_OAUTH_AUDIENCE: oauthAudience }),
+      ...(oauthClients.length > 0 && { STATEFUL_MCP_OAUTH_CLIENTS: oauthClients.join(",") }),
+    },
+  };
 }
 
 function newTokens(scope: Construct): Secret {

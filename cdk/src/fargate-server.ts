@@ -65,6 +65,11 @@ export interface FargateMcpServerProps extends AccessProps {
    */
   readonly certificate?: ICertificate;
   /**
+   * Name that the certificate covers and that clients use; its DNS record, an alias of the load balancer, is yours to make.
+   * @default the load balancer's own name
+   */
+  readonly domainName?: string;
+  /**
    * More environment variables for the process. Not for secrets: everybody who may look at the task reads them.
    * @default none
    */
@@ -125,8 +130,10 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
   /** Undefined with OAuth. */
   readonly tokens?: ISecret;
   readonly access: Access;
-  /** Where clients connect. With a certificate, put a DNS name that it covers in place of the load balancer's. */
+  /** Where clients connect. */
   readonly url: string;
+  /** What the DNS record of a name of your own has to point to. */
+  readonly dnsTarget: string;
   readonly grantPrincipal: IPrincipal;
   readonly signals: readonly Signal[];
 
@@ -152,12 +159,13 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
     const task = this.#task(props);
     this.grantPrincipal = task.taskRole;
     props.state.grantServe(this);
-    this.service = this.#service(task, minTasks);
+    this.service = this.#service(task);
     this.loadBalancer = this.#loadBalancer();
     const listener = this.#listener(props.certificate, allowedCidrs);
     this.targetGroup = this.#targets(listener);
     this.#scale(minTasks, maxTasks, requestsPerTaskPerMinute);
-    this.url = `${props.certificate ? "https" : "http"}://${this.loadBalancer.loadBalancerDnsName}/mcp`;
+    this.dnsTarget = this.loadBalancer.loadBalancerDnsName;
+    this.url = `${props.certificate ? "https" : "http"}://${props.domainName ?? this.dnsTarget}/mcp`;
     this.signals = this.#signals();
   }
 
@@ -215,7 +223,7 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
     return task;
   }
 
-  #service(taskDefinition: FargateTaskDefinition, minTasks: number): FargateService {
+  #service(taskDefinition: FargateTaskDefinition): FargateService {
     const cluster = new Cluster(this, "Cluster", { vpc: this.vpc });
     acknowledge(cluster, {
       ECS4: "Alarms use metrics that come without it; Container Insights can be turned on for the cluster.",
@@ -235,7 +243,6 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
       vpcSubnets: { subnetType: isPublic ? SubnetType.PUBLIC : SubnetType.PRIVATE_WITH_EGRESS },
       // Without a way out of its own, a task fetches its image through this address. Only the load balancer may connect to it.
       assignPublicIp: isPublic,
-      desiredCount: minTasks,
       minHealthyPercent: 100,
       maxHealthyPercent: 200,
       circuitBreaker: { rollback: true },

@@ -1,9 +1,9 @@
 // The MCP server on AWS Lambda behind a regional REST API that streams. Knows how requests arrive, not what they mean.
-import { fileURLToPath } from "node:url";
 import { Duration, RemovalPolicy } from "aws-cdk-lib";
 import {
   AccessLogFormat,
   AuthorizationType,
+  type DomainName,
   EndpointType,
   type IAuthorizer,
   IdentitySource,
@@ -13,22 +13,24 @@ import {
   ResponseTransferMode,
   ResponseType,
   RestApi,
+  SecurityPolicy,
 } from "aws-cdk-lib/aws-apigateway";
-import { type IGrantable, type IPrincipal, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { Architecture, Function as LambdaFunction, Runtime } from "aws-cdk-lib/aws-lambda";
+import type { ICertificate } from "aws-cdk-lib/aws-certificatemanager";
+import { Grant, type IGrantable, type IPrincipal, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { Architecture, type Code, Function as LambdaFunction, Runtime } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
 import { type Access, type AccessProps, accessFor } from "./access.ts";
 import { acknowledge, requireWhole } from "./checks.ts";
-import { functionCode } from "./function-code.ts";
+import { authorizerCode, serverCode } from "./function-code.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
 import type { IStateTable } from "./state-table.ts";
 
 export interface LambdaMcpServerProps extends AccessProps {
   readonly state: IStateTable;
   /**
-   * TypeScript or JavaScript file that exports `handler`, made by `lambdaHandler(app)` from `@stateful-mcp/adapters/lambda`.
+   * TypeScript or JavaScript file that exports `app`, made by `createApp` from `@stateful-mcp/core`.
    * @default the ready server
    */
   readonly entry?: string;
@@ -52,6 +54,17 @@ export interface LambdaMcpServerProps extends AccessProps {
    * @default twice `requestsPerSecond`
    */
   readonly requestBurst?: number;
+  /**
+   * Name under which clients reach the server, at its root; its DNS record is yours to make. Needs `certificate`.
+   * OAuth needs it, because discovery starts at the root of a name.
+   * @default API Gateway's own name and path
+   */
+  readonly domainName?: string;
+  /**
+   * Certificate for `domainName`, in the stack's region.
+   * @default none
+   */
+  readonly certificate?: ICertificate;
   /**
    * How long logs are kept.
    * @default one month
@@ -77,6 +90,8 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   readonly access: Access;
   /** Where clients connect. */
   readonly url: string;
+  /** What the DNS record of `domainName` has to point to. */
+  readonly dnsTarget?: string;
   readonly grantPrincipal: IPrincipal;
   readonly signals: readonly Signal[];
   readonly #retention: RetentionDays;
@@ -92,11 +107,16 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     if (this.access.tokens) this.tokens = this.access.tokens;
 
     this.function = this.#function("Function", {
-      entry: props.entry ?? adapterEntry("server"),
+      code: serverCode(props.entry),
       description: "MCP server",
       memoryMiB,
       timeout: LONGEST,
-      environment: { ...state.environment, ...this.access.environment, ...props.environment },
+      environment: {
+        ...state.environment,
+        ...this.access.environment,
+        ...(this.tokens && { STATEFUL_MCP_TRUST_AUTHORIZER: "on" }),
+        ...props.environment,
+      },
     });
     this.logGroup = this.function.logGroup as LogGroup;
     this.grantPrincipal = this.function.grantPrincipal;
@@ -104,7 +124,9 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
 
     this.api = this.#api(requestsPerSecond, requestBurst, props.gatewayLogRole ?? true);
     this.#routes(this.tokens && this.#authorizer(this.tokens));
-    this.url = this.api.urlForPath("/mcp");
+    const domain = this.#domain(props);
+    if (domain) this.dnsTarget = domain.domainNameAliasDomainName;
+    this.url = domain ? `https://${props.domainName}/mcp` : this.api.urlForPath("/mcp");
     this.signals = this.#signals();
   }
 
@@ -140,6 +162,18 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     return api;
   }
 
+  #domain({ domainName, certificate }: LambdaMcpServerProps): DomainName | undefined {
+    if (domainName === undefined) return undefined;
+    if (!certificate)
+      throw new TypeError("domainName is given without certificate; give the certificate for that name");
+    return this.api.addDomainName("Domain", {
+      domainName,
+      certificate,
+      endpointType: EndpointType.REGIONAL,
+      securityPolicy: SecurityPolicy.TLS_1_2,
+    });
+  }
+
   #routes(authorizer: IAuthorizer | undefined): void {
     const integration = new LambdaIntegration(this.function, {
       responseTransferMode: ResponseTransferMode.STREAM,
@@ -170,13 +204,18 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
 
   #authorizer(tokens: ISecret): RequestAuthorizer {
     const authorizer = this.#function("Authorizer", {
-      entry: adapterEntry("authorizer"),
+      code: authorizerCode(),
       description: "Checks the bearer tokens of the MCP server",
       memoryMiB: 512,
       timeout: Duration.seconds(10),
-      environment: { STATEFUL_MCP_TOKEN_SECRET: tokens.secretArn },
+      environment: { MCP_AUTH_TOKEN_SECRET: tokens.secretArn },
     });
-    tokens.grantRead(authorizer);
+    Grant.addToPrincipal({
+      grantee: authorizer,
+      actions: ["secretsmanager:GetSecretValue"],
+      resourceArns: [tokens.secretArn],
+    });
+    tokens.encryptionKey?.grantDecrypt(authorizer);
     return new RequestAuthorizer(this, "TokenAuthorizer", {
       handler: authorizer,
       identitySources: [IdentitySource.header("Authorization")],
@@ -188,7 +227,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   #function(
     id: string,
     options: {
-      entry: string;
+      code: Code;
       description: string;
       memoryMiB: number;
       timeout: Duration;
@@ -201,7 +240,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     logGroup.grantWrite(role);
     return new LambdaFunction(this, id, {
       description: options.description,
-      code: functionCode(options.entry),
+      code: options.code,
       handler: "index.handler",
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
@@ -263,7 +302,3 @@ const ACCESS_LOG = JSON.stringify({
   responseBytes: "$context.responseLength",
   error: "$context.error.message",
 });
-
-/** The file of a function that the adapters package brings along. */
-const adapterEntry = (name: "server" | "authorizer"): string =>
-  fileURLToPath(import.meta.resolve(`@stateful-mcp/adapters/functions/${name}`));

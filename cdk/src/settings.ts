@@ -8,8 +8,10 @@ export interface Settings {
   readonly blobs: boolean;
   readonly allowedCidrs: readonly string[];
   readonly certificateArn?: string;
+  readonly domainName?: string;
   readonly oauthIssuer?: string;
   readonly oauthAudience?: string;
+  readonly oauthClients: readonly string[];
   readonly alarmEmail?: string;
   readonly gatewayLogRole: boolean;
 }
@@ -47,6 +49,11 @@ export const SETTINGS = {
     description: "what those tokens must name as their audience",
     fits: /^\S+$/,
   },
+  oauthClients: {
+    allowed: "client ids, separated by commas",
+    description: "the clients whose tokens are accepted; needed where tokens have no audience (Amazon Cognito)",
+    fits: /^\S+$/,
+  },
   alarmEmail: { allowed: "an e-mail address", description: "where alarms are sent", fits: /^\S+@\S+$/ },
   allowedCidr: {
     allowed: "IPv4 networks such as 203.0.113.7/32, separated by commas",
@@ -55,8 +62,13 @@ export const SETTINGS = {
   },
   certificateArn: {
     allowed: "the ARN of a certificate",
-    description: "HTTPS for FargateStack",
+    description: "HTTPS for FargateStack; for LambdaStack only together with `domainName`",
     fits: /^arn:[a-z-]+:acm:[a-z0-9-]+:\d{12}:certificate\/\S+$/,
+  },
+  domainName: {
+    allowed: "a host name that the certificate covers",
+    description: "the name under which clients reach the server; its DNS record is yours to make",
+    fits: /^[a-z0-9-]+(\.[a-z0-9-]+)+$/,
   },
   gatewayLogRole: flag("false where API Gateway's log role of this account and region is already set up"),
 } as const satisfies Record<string, Setting>;
@@ -77,29 +89,36 @@ export function readSettings(node: Node): Settings {
     if (SETTINGS[name].fits.test(String(given))) return String(given);
     throw new TypeError(`${name} is ${JSON.stringify(given)}; expected ${SETTINGS[name].allowed}`);
   };
-  const texts = [
+  const list = (name: Name): string[] =>
+    text(name)
+      ?.split(",")
+      .map((part) => part.trim()) ?? [];
+  const single = [
     "existingTable",
     "existingBucket",
-    "certificateArn",
     "oauthIssuer",
     "oauthAudience",
     "alarmEmail",
+    "certificateArn",
+    "domainName",
   ] as const;
   const settings: Settings = {
-    ...Object.fromEntries(texts.map((name) => [name, text(name)]).filter(([, value]) => value !== undefined)),
+    ...Object.fromEntries(single.map((name) => [name, text(name)]).filter(([, value]) => value !== undefined)),
     removeData: text("removeData") === "true",
     blobs: text("blobs") === "true",
     gatewayLogRole: text("gatewayLogRole") !== "false",
-    allowedCidrs:
-      text("allowedCidr")
-        ?.split(",")
-        .map((cidr) => cidr.trim()) ?? [],
+    allowedCidrs: list("allowedCidr"),
+    oauthClients: list("oauthClients"),
   };
   requireConsistent(settings);
   return settings;
 }
 
-function requireConsistent({ existingTable, existingBucket, blobs, removeData }: Settings): void {
+function requireConsistent(settings: Settings): void {
+  const { existingTable, existingBucket, blobs, removeData, domainName, certificateArn } = settings;
+  if (domainName !== undefined && certificateArn === undefined) {
+    throw new TypeError("domainName is given without certificateArn; give the certificate for that name as well");
+  }
   if (existingTable === undefined) {
     if (existingBucket !== undefined)
       throw new TypeError("existingBucket is given without existingTable; give both, or blobs=true");

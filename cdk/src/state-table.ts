@@ -1,7 +1,7 @@
 // The table (and, on request, the bucket) that holds all state, and the exact rights a server needs on them.
 // Knows nothing of servers.
 import { IAM_GRANTS, type IamFeature } from "@stateful-mcp/core/iam";
-import { Duration, RemovalPolicy } from "aws-cdk-lib";
+import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { AttributeType, Billing, type ITableV2, TableEncryptionV2, TableV2 } from "aws-cdk-lib/aws-dynamodb";
 import { Grant, type IGrantable } from "aws-cdk-lib/aws-iam";
 import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket } from "aws-cdk-lib/aws-s3";
@@ -114,7 +114,25 @@ function toStateTable(table: ITableV2, bucket: IBucket | undefined): IStateTable
     environment,
     grantServe: (grantee) => {
       grant(grantee, "state", { table: table.tableArn });
-      if (bucket) grant(grantee, "blobs", { bucket: bucket.bucketArn, objects: bucket.arnForObjects("*") });
+      if (!bucket) return;
+      grant(grantee, "blobs", { bucket: bucket.bucketArn, objects: bucket.arnForObjects("*") });
+      acknowledgeObjects(grantee, bucket);
     },
   };
+}
+
+/** The one wildcard that there is: all objects of the bucket. cdk-nag wants it named the way it spells resources. */
+function acknowledgeObjects({ grantPrincipal }: IGrantable, bucket: IBucket): void {
+  if (!Construct.isConstruct(grantPrincipal)) return;
+  const [user, owner] = [Stack.of(grantPrincipal), Stack.of(bucket)];
+  const arn = user.resolve(user === owner ? bucket.bucketArn : owner.exportValue(bucket.bucketArn));
+  acknowledge(grantPrincipal, { [`IAM5[Resource::${spelled(arn)}/*]`]: "All objects of that one bucket." });
+}
+
+function spelled(arn: Readonly<Record<string, unknown>>): string {
+  const [reference] = Object.values(arn);
+  if ("Fn::GetAtt" in arn) return `<${(reference as string[]).join(".")}>`;
+  if ("Fn::ImportValue" in arn) return String(reference);
+  const [, parts] = reference as [string, (string | { Ref: string })[]];
+  return parts.map((part) => (typeof part === "string" ? part : `<${part.Ref}>`)).join("");
 }

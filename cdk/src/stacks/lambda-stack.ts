@@ -1,10 +1,10 @@
-// The ready server on Lambda.
+// The server on Lambda.
 import { Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { LambdaMcpServer, type LambdaMcpServerProps } from "../lambda-server.ts";
-import { finish, type ServerStackProps, stateOf } from "./server-stack.ts";
+import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
 
-export interface LambdaStackProps extends ServerStackProps, Omit<LambdaMcpServerProps, "state"> {}
+export interface LambdaStackProps extends ServerStackProps, Omit<LambdaMcpServerProps, "state" | "certificate"> {}
 
 export class LambdaStack extends Stack {
   readonly server: LambdaMcpServer;
@@ -12,7 +12,7 @@ export class LambdaStack extends Stack {
   constructor(scope: Construct, id: string, props: LambdaStackProps) {
     super(scope, id, { description: "MCP server on Lambda", ...props });
     const state = stateOf(this, props);
-    this.server = new LambdaMcpServer(this, "Server", { ...props, state });
+    this.server = new LambdaMcpServer(this, "Server", { ...props, state, certificate: certificateOf(this, props) });
     finish(this, this.server, state, props);
   }
 }
