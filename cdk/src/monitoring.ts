@@ -7,12 +7,12 @@ import {
   Dashboard,
   GraphWidget,
   type IMetric,
+  MathExpression,
   TextWidget,
   TreatMissingData,
   Alarm as WatchAlarm,
 } from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
-import { Operation } from "aws-cdk-lib/aws-dynamodb";
 import { FilterPattern, type ILogGroup, MetricFilter } from "aws-cdk-lib/aws-logs";
 import type { ITopic } from "aws-cdk-lib/aws-sns";
 import { Construct } from "constructs";
@@ -135,27 +135,19 @@ export class ServerMonitoring extends Construct {
 }
 
 function tableSignals({ table }: IStateTable): Signal[] {
-  const operations = [
-    Operation.GET_ITEM,
-    Operation.PUT_ITEM,
-    Operation.UPDATE_ITEM,
-    Operation.DELETE_ITEM,
-    Operation.QUERY,
-  ];
+  const throttled = (metricName: string) => table.metric(metricName, { period: PERIOD, statistic: "Sum" });
   return [
     {
       id: "TableThrottles",
       title: "Requests that the table refused for now",
-      metric: table.metricThrottledRequestsForOperations({ operations, period: PERIOD, label: "throttled" }),
+      metric: new MathExpression({
+        expression: "FILL(reads, 0) + FILL(writes, 0)",
+        usingMetrics: { reads: throttled("ReadThrottleEvents"), writes: throttled("WriteThrottleEvents") },
+        period: PERIOD,
+        label: "throttled",
+      }),
       alarmAbove: 0,
-      advice: "A single key may be too hot, or the table's limits too low: see the table's metrics.",
-    },
-    {
-      id: "TableErrors",
-      title: "Requests in which the table failed",
-      metric: table.metricSystemErrorsForOperations({ operations, period: PERIOD, label: "failed" }),
-      alarmAbove: 0,
-      advice: "DynamoDB itself has trouble: see the AWS Health Dashboard.",
+      advice: "A single key may be too hot, or the account's limits too low: see the table's metrics.",
     },
   ];
 }

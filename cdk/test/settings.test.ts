@@ -85,6 +85,8 @@ describe("properties of constructs", () => {
   });
 
   it("of StateTable are checked at once", () => {
-    expect(() => new StateTable(stack(), "State", { blobs: true, blobLifetimeDays: 0 })).toThrow("blobLifetimeDays is 0");
+    expect(() => new StateTable(stack(), "State", { blobs: true, blobLifetimeDays: 0 })).toThrow(
+      "blobLifetimeDays is 0",
+    );
   });
 });

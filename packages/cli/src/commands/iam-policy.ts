@@ -1,5 +1,5 @@
 // `iam-policy`: prints the least IAM policy for the features that the configuration turns on.
-import { iamPolicy, type IamFeature } from "@stateful-mcp/core/iam";
+import { type IamFeature, iamPolicy } from "@stateful-mcp/core/iam";
 import { loadConfig } from "../compose.ts";
 import { EXIT } from "../run.ts";
 
@@ -19,6 +19,7 @@ export async function printIamPolicy({ tableArn, setup }: IamPolicyOptions): Pro
     objects: `arn:aws:s3:::${blobBucket}/*`,
   });
   process.stdout.write(`${JSON.stringify(policy, null, 2)}\n`);
-  if (tableArn === undefined) process.stderr.write("Put your account's number (and the region) into the table's ARN, or give --table-arn.\n");
+  if (tableArn === undefined)
+    process.stderr.write("Put your account's number (and the region) into the table's ARN, or give --table-arn.\n");
   return EXIT.done;
 }
