@@ -1,9 +1,8 @@
 import { IAM_GRANTS } from "@stateful-mcp/core/iam";
 import { Match, type Template } from "aws-cdk-lib/assertions";
 import { beforeAll, describe, expect, it } from "vitest";
-// Not through the package, which would have this folder's looser types checked on all of it.
-import { isConfigVariable } from "../../packages/core/src/config.ts";
-import { parseTokens } from "../../packages/core/src/http/tokens.ts";
+import { isConfigVariable } from "@stateful-mcp/core/config";
+import { parseTokens } from "@stateful-mcp/core/tokens";
 import { type StackName, type Synthesis, stable, synthesize } from "./synthesis.ts";
 
 const CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0b8cf0c2-0000-4000-8000-000000000000";

@@ -16,6 +16,9 @@ import { type Connection, PAIRS } from "./clients.ts";
 const CLI = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
 const execute = promisify(execFile);
 
+/** A call limit turns the counting of calls on; the short time of a call makes what it left behind go soon. */
+const LIMITS = { STATEFUL_MCP_CALLS_PER_MINUTE: "1000", STATEFUL_MCP_CALL_TIMEOUT_MS: "5000" };
+
 const granted = (feature: IamFeature, on: "table" | "objects" | "bucket"): string[] =>
   IAM_GRANTS[feature].flatMap((grant) => (grant.on === on ? [...grant.actions] : [])).sort();
 
@@ -30,12 +33,12 @@ test("serving sends exactly the actions that its policy allows, on the table and
 
   // One client of each era; how they are connected makes no difference to the table.
   for (const { connect } of PAIRS.filter(({ name }) => /(pinned|1\.x).*HTTP/.test(name))) {
-    const settings = { ...env, STATEFUL_MCP_BLOB_BUCKET: BUCKET, STATEFUL_MCP_CALLS_PER_MINUTE: "1000", ...bucket.env };
+    const settings = { ...env, STATEFUL_MCP_BLOB_BUCKET: BUCKET, ...LIMITS, ...bucket.env };
     const server = await connect({ cwd: tmpdir(), env: settings });
     onTestFinished(() => server.kill());
     delete proxy.requests.DeleteItem;
     await useEverything(server);
-    // Entries of what was reset or deleted are removed in the background.
+    // Entries of what was reset or deleted are removed once no call can still be writing to them.
     await expect.poll(() => proxy.requests.DeleteItem ?? 0, { timeout: 60_000 }).toBeGreaterThan(0);
     await server.kill();
   }

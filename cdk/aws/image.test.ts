@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { REPOSITORY } from "../synthesis.ts";
+import { REPOSITORY } from "../test/synthesis.ts";
 import { baseImageOf, makeBaseImage } from "./base-image.ts";
 import { missing } from "./programs.ts";
 
@@ -35,7 +35,7 @@ describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` 
     makeBaseImage(buildah, base, process.execPath);
     buildah(["build", "--pull=never", "--format", "docker", "--file", DOCKERFILE, "--tag", IMAGE, REPOSITORY]);
     container = buildah(["from", "--pull=never", IMAGE]).trim();
-  });
+  }, 900_000);
   afterAll(() => {
     if (container) buildah(["rm", container]);
   });
