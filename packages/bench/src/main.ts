@@ -4,12 +4,23 @@ import { cpus } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import { type Bench, Bencher, type Settings } from "./bench.ts";
 import { floor, processes, statefulCpu, statelessCpu, statelessRate } from "./benches/http.ts";
+import { coldStart } from "./benches/lambda.ts";
 import { memory } from "./benches/memory.ts";
 import { stdio } from "./benches/stdio.ts";
 import { store } from "./benches/store.ts";
 import { met, type Outcome, table } from "./outcome.ts";
 
-const benches: readonly Bench[] = [statelessCpu, statelessRate, floor, statefulCpu, store, memory, processes, stdio];
+const benches: readonly Bench[] = [
+  statelessCpu,
+  statelessRate,
+  floor,
+  statefulCpu,
+  store,
+  coldStart,
+  memory,
+  processes,
+  stdio,
+];
 
 /** The whole run ends after this long, whatever hangs. */
 const limitMinutes = 30;

@@ -15,7 +15,7 @@ export interface Outcome {
   readonly note?: string;
 }
 
-export type Unit = "µs" | "calls/s" | "ms" | "MiB";
+export type Unit = "µs" | "calls/s" | "ms" | "KiB" | "MiB";
 
 /** About the median of the ratios, or of our own values. */
 export type Goal = { readonly of: "ratio" | "ours" } & ({ readonly atLeast: number } | { readonly atMost: number });

@@ -1,4 +1,4 @@
-// The only place that turns the process's environment into configuration, a backend and a running App.
+// The only place of this package that turns the process's environment into configuration, a backend and a running App.
 // Commands say what they need; how it is put together is decided here.
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
@@ -14,6 +14,7 @@ import {
   type Logger,
   MemoryStore,
   namesOfSetting,
+  optionsFrom,
   readConfig,
   type StateStore,
 } from "@stateful-mcp/core";
@@ -170,32 +171,8 @@ export async function compose(config: Config, { access, logger, createTable }: C
     const { setupTable } = await import("@stateful-mcp/core/dynamodb");
     await setupTable(backend.client, config.table, (line) => logger.info({ table: config.table }, line));
   }
-  const { defaultSession, sessionTtlSeconds: ttlSeconds, sessionMaxSeconds: maxSeconds } = config;
-  const { noteMaxBytes, valueMaxBytes, sessionsPerPrincipal, notesPerSession, bodyMaxBytes, callTimeoutMs } = config;
-  const { blobMaxBytes, callsPerMinute } = config;
-  const app = createApp({
-    version: VERSION,
-    store: backend.store,
-    ...(backend.blobs && { blobs: backend.blobs }),
-    backend: config.backend,
-    table: config.table,
-    access,
-    sessions: { ttlSeconds, maxSeconds, ...(defaultSession !== undefined && { defaultSession }) },
-    cache: { ttlSeconds: config.cacheTtlSeconds },
-    limits: {
-      noteMaxBytes,
-      valueMaxBytes,
-      blobMaxBytes,
-      sessionsPerPrincipal,
-      notesPerSession,
-      callsPerMinute,
-      bodyMaxBytes,
-      callTimeoutMs,
-    },
-    allowedHosts: config.allowedHosts,
-    allowedOrigins: config.allowedOrigins,
-    logger,
-  });
+  const { store, blobs } = backend;
+  const app = createApp({ ...optionsFrom(config), version: VERSION, store, ...(blobs && { blobs }), access, logger });
   const close = async () => {
     await app.close();
     await backend.close();

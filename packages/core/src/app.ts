@@ -5,10 +5,9 @@ import { callTool, type ToolCall, type ToolResult } from "./call-tool.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Access } from "./http/auth.ts";
 import { pooledFactory } from "./http/mcp.ts";
-import { createRouter } from "./http/router.ts";
+import { type Carried, createRouter } from "./http/router.ts";
 import { BODY_HEADROOM_BYTES, DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
-import type { Principal } from "./principal.ts";
 import type { Prompt } from "./prompt.ts";
 import { builtinPrompts } from "./prompts/index.ts";
 import { type Resource, ResourceTable } from "./resource.ts";
@@ -69,14 +68,16 @@ export interface App {
   readonly tools: readonly Tool[];
   /** The same app with these options instead: how an adapter binds a store, access and a logger. */
   with(options: AppOptions): App;
-  /** Answers any HTTP request to the app's routes. `carried`: who calls, for `access: { mode: "carrier" }`. */
-  fetch(request: Request, carried?: Principal): Promise<Response>;
+  /** Answers any HTTP request to the app's routes. */
+  fetch(request: Request, carried?: Carried): Promise<Response>;
   /** Builds MCP servers for a connection without HTTP, such as stdio. They act for the local principal. */
   readonly mcp: McpServerFactory;
   /** Runs one tool call through the pipeline. @throws AppError */
   call(call: ToolCall): Promise<ToolResult>;
   /** Resolves when the state table answers. @throws AppError `unavailable` */
   ready(): Promise<void>;
+  /** Resolves when no call runs and background work has ended: a platform may then freeze the process. */
+  settle(): Promise<void>;
   /** From now on health routes answer 503, so that a load balancer looks elsewhere. Calls are still answered. */
   drain(): void;
   /** Ends streams and waits for background work. The store is closed by whoever opened it. */
@@ -155,12 +156,13 @@ export function createApp(options: AppOptions = {}): App {
     mcp,
     call: (call) => callTool(runtime, call),
     ready: () => store.ping(),
+    settle: () => state.settle(),
     drain: () => {
       draining = true;
     },
     close: async () => {
       await router.close();
-      await state.settle();
+      await state.close();
     },
   };
 }

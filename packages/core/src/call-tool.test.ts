@@ -149,18 +149,21 @@ describe("a tool that misbehaves", () => {
 
 describe("a tool's signal", () => {
   it("is aborted when the client goes away, and was when the client had gone before", async () => {
+    const begun = Promise.withResolvers<void>();
     const tool = toolThat(
       ({ signal }) =>
         new Promise((resolve) => {
+          begun.resolve();
           if (signal.aborted) resolve({ done: false });
           signal.addEventListener("abort", () => resolve({ done: true }));
+          begun.resolve();
         }),
     );
     const { app } = testApp({ tools: [tool] });
     const controller = new AbortController();
     const call = { name: "work", arguments: {}, principal: LOCAL_PRINCIPAL, signal: controller.signal };
     const running = app.call(call);
-    await Promise.resolve();
+    await begun.promise;
     controller.abort();
     expect((await running).structured).toEqual({ done: true });
     expect((await app.call(call)).structured).toEqual({ done: false });

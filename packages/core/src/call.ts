@@ -36,6 +36,8 @@ export interface CallOrigin {
   /** The 2025-era transport session it came in, if it came in one. */
   readonly transportSession?: string | undefined;
   readonly signal?: AbortSignal;
+  /** Milliseconds it may take, where that is less than the server's own limit. */
+  readonly timeLimitMs?: number | undefined;
   readonly trace?: TraceContext | undefined;
   /** What the transport offers beside the answer. Without it nothing can be asked or reported. */
   readonly exchange?: Exchange;
@@ -115,8 +117,10 @@ export async function runCall<T>(
     ...(trace && { trace_id: trace.traceId, span_id: trace.spanId }),
   };
   const log = (outcome: string) => runtime.logger.info({ ...fields, duration_ms: elapsed(started), outcome }, "call");
+  const ended = runtime.state.callBegins();
+  const limitMs = Math.min(runtime.state.limits.callTimeoutMs, origin.timeLimitMs ?? Number.POSITIVE_INFINITY);
   try {
-    const result = await inTime(runtime, origin.signal, (signal) =>
+    const result = await inTime(limitMs, origin.signal, (signal) =>
       task({ context: contextOf(runtime, origin, signal, fields), fields }),
     );
     log(outcomeOf(result));
@@ -127,6 +131,8 @@ export async function runCall<T>(
     if (error.code === "unavailable") runtime.logger.warn({ ...fields, err: error.cause ?? error }, "unavailable");
     log(error instanceof InputNeeded ? "input_required" : error.code);
     throw error;
+  } finally {
+    ended();
   }
 }
 
@@ -165,11 +171,10 @@ export async function unlessAsking<T extends object>(
 
 /** Runs with a signal that ends when the client's does or when the call takes too long; a call that ignores it is left behind. */
 async function inTime<T>(
-  runtime: CallRuntime,
+  limitMs: number,
   given: AbortSignal | undefined,
   task: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { callTimeoutMs } = runtime.state.limits;
   const controller = new AbortController();
   const abort = () => controller.abort(given?.reason);
   given?.addEventListener("abort", abort, { once: true });
@@ -179,11 +184,11 @@ async function inTime<T>(
     timer = setTimeout(() => {
       const error = new AppError(
         "unavailable",
-        `The call took longer than ${callTimeoutMs / 1000} s and was given up. Whether it took effect is not known.`,
+        `The call took longer than ${limitMs / 1000} s and was given up. Whether it took effect is not known.`,
       );
       controller.abort(error);
       reject(error);
-    }, callTimeoutMs);
+    }, limitMs);
   });
   try {
     return await Promise.race([task(controller.signal), tooLate]);

@@ -1,5 +1,6 @@
 // Every environment variable, once: its name, kind, default and meaning. The README's table and all error messages come
 // from here. Reads the map it is given and never the process, so that whoever composes a process decides what counts.
+import type { AppOptions } from "./app.ts";
 import { AppError } from "./errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 
@@ -47,6 +48,13 @@ const choice = <const T extends string>(name: string, choices: readonly T[], fac
   name,
   allowed: choices.join(", "),
   parse: (value) => choices.find((candidate) => candidate === value.toLowerCase()),
+  ...facts,
+});
+
+const flag = (name: string, facts: Facts): Variable<boolean> => ({
+  name,
+  allowed: "on, off",
+  parse: (value) => ({ on: true, off: false })[value.toLowerCase()],
   ...facts,
 });
 
@@ -132,6 +140,29 @@ export const VARIABLES = {
     secret: true,
     defaultText: "none: loopback only",
     description: "Static bearer tokens for HTTP; each name is a principal of its own, a name given twice is a rotation",
+  }),
+  authTokenSecret: text("MCP_AUTH_TOKEN_SECRET", {
+    allowed: "the name or ARN of a secret",
+    defaultText: "none",
+    description: "On Lambda: the Secrets Manager secret that holds, for the authorizer, what `MCP_AUTH_TOKEN` would",
+  }),
+  tokenCacheSeconds: or(
+    "60",
+    integer("STATEFUL_MCP_TOKEN_CACHE_SECONDS", 0, 3_600, {
+      unit: "seconds",
+      description:
+        "On Lambda: how long the authorizer goes on with the tokens it read, so how long one taken out of the secret still works at most; 0 reads the secret for every request",
+    }),
+  ),
+  trustAuthorizer: or(
+    "off",
+    flag("STATEFUL_MCP_TRUST_AUTHORIZER", {
+      description: "On Lambda behind a REST API: its authorizer says who calls, and every request must have passed it",
+    }),
+  ),
+  subscriptions: flag("STATEFUL_MCP_SUBSCRIPTIONS", {
+    defaultText: "`on`; `off` on Lambda, where each open stream bills an environment",
+    description: "Whether clients may hold streams that tell of changes: `GET /mcp` and `subscriptions/listen`",
   }),
   authTokenFile: text("STATEFUL_MCP_AUTH_TOKEN_FILE", {
     allowed: "a file",
@@ -286,6 +317,31 @@ export function readConfig(environment: Environment): Config {
   }
   return { ...values, sessionTtlSeconds };
 }
+
+/** What configuration says about an app. Store, access and logger are for whoever composes the process. */
+export const optionsFrom = (config: Config): AppOptions => ({
+  backend: config.backend,
+  table: config.table,
+  sessions: {
+    ttlSeconds: config.sessionTtlSeconds,
+    maxSeconds: config.sessionMaxSeconds,
+    defaultSession: config.defaultSession,
+  },
+  cache: { ttlSeconds: config.cacheTtlSeconds },
+  limits: {
+    noteMaxBytes: config.noteMaxBytes,
+    valueMaxBytes: config.valueMaxBytes,
+    blobMaxBytes: config.blobMaxBytes,
+    sessionsPerPrincipal: config.sessionsPerPrincipal,
+    notesPerSession: config.notesPerSession,
+    callsPerMinute: config.callsPerMinute,
+    bodyMaxBytes: config.bodyMaxBytes,
+    callTimeoutMs: config.callTimeoutMs,
+  },
+  allowedHosts: config.allowedHosts,
+  allowedOrigins: config.allowedOrigins,
+  ...(config.subscriptions !== undefined && { subscriptions: config.subscriptions }),
+});
 
 function readVariable(variable: Variable<unknown>, environment: Environment): unknown {
   const { name, alias, allowed, secret } = variable;

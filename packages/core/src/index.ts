@@ -12,11 +12,12 @@ export {
 } from "./app.ts";
 export type { ToolCall, ToolResult } from "./call-tool.ts";
 export { type Clock, systemClock } from "./clock.ts";
-export { type Config, type ConfigRow, describeConfig, namesOfSetting, readConfig } from "./config.ts";
+export { type Config, type ConfigRow, describeConfig, namesOfSetting, optionsFrom, readConfig } from "./config.ts";
 export type { Asking, CallContext, Reporting } from "./context.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
 export { type Access, authenticate } from "./http/auth.ts";
 export { createOAuth, type OAuth, type OAuthOptions } from "./http/oauth.ts";
+export type { Carried } from "./http/router.ts";
 export { mintToken, parseTokens, type TokenTable, tokenPrincipal } from "./http/tokens.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";

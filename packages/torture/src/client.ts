@@ -20,7 +20,8 @@ export interface CallOptions {
   readonly token?: string;
   /** Where to send it, such as `http://127.0.0.1:40001`. Default: the next member. */
   readonly address?: string;
-  readonly wire?: "modern" | "legacy" | "rest";
+  /** `legacy` needs the id that `initialize` gave. Default: `modern`. */
+  readonly wire?: "modern" | "rest" | { readonly legacy: string };
   /** The JSON-RPC id. */
   readonly id?: number | string;
   readonly signal?: AbortSignal;
@@ -28,6 +29,7 @@ export interface CallOptions {
 
 export interface RawReply {
   readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
   readonly body: string;
 }
 
@@ -36,6 +38,7 @@ const SETTLE_MILLISECONDS = 90_000;
 const RESEND_MILLISECONDS = 100;
 const MODERN = "2026-07-28";
 const LEGACY = "2025-11-25";
+const CLIENT_INFO = { name: "torture", version: "0.1.0" };
 const ERROR_KEY = "io.github.stateful-mcp/error";
 const IDEMPOTENCY_KEY = "io.github.stateful-mcp/idempotency-key";
 const REPLAYED_KEY = "io.github.stateful-mcp/replayed";
@@ -95,6 +98,17 @@ export class Client implements Disposable {
     }
   }
 
+  /** Begins a 2025-era session. Resolves to its id. */
+  async initialize(token: string): Promise<string> {
+    const params = { protocolVersion: LEGACY, capabilities: {}, clientInfo: CLIENT_INFO };
+    const { headers } = await this.send(new URL("/mcp", this.next()), {
+      method: "POST",
+      headers: { ...headersFor(token), "mcp-protocol-version": LEGACY },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params }),
+    });
+    return String(headers["mcp-session-id"]);
+  }
+
   /** The answer as it came. Rejects when there is none within 15 s, or the signal says so. */
   raw(tool: string, input: object, options: CallOptions = {}): Promise<RawReply> {
     const { path, headers, body } = wireRequest(tool, input, options);
@@ -116,7 +130,11 @@ export class Client implements Disposable {
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.on("error", reject);
         response.on("end", () =>
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }),
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString("utf8"),
+          }),
         );
       });
       request.end(body);
@@ -128,12 +146,14 @@ export class Client implements Disposable {
   }
 }
 
+const headersFor = (token: string | undefined): http.OutgoingHttpHeaders => ({
+  "content-type": "application/json",
+  accept: "application/json, text/event-stream",
+  ...(token !== undefined && { authorization: `Bearer ${token}` }),
+});
+
 function wireRequest(tool: string, input: object, { wire = "modern", key, token, id = 1 }: CallOptions) {
-  const headers: http.OutgoingHttpHeaders = {
-    "content-type": "application/json",
-    accept: "application/json, text/event-stream",
-    ...(token !== undefined && { authorization: `Bearer ${token}` }),
-  };
+  const headers = headersFor(token);
   if (wire === "rest") {
     if (key !== undefined) headers["idempotency-key"] = key;
     return { path: "/mcp/call_tool", headers, body: JSON.stringify({ name: tool, arguments: input }) };
@@ -142,13 +162,16 @@ function wireRequest(tool: string, input: object, { wire = "modern", key, token,
   const envelope = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {},
-    "io.modelcontextprotocol/clientInfo": { name: "torture", version: "0.1.0" },
+    "io.modelcontextprotocol/clientInfo": CLIENT_INFO,
   };
   const meta = wire === "modern" ? { ...envelope, ...keyed } : keyed;
-  headers["mcp-protocol-version"] = wire === "modern" ? MODERN : LEGACY;
-  if (wire === "modern") Object.assign(headers, { "mcp-method": "tools/call", "mcp-name": tool });
+  const own =
+    wire === "modern"
+      ? { "mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": tool }
+      : { "mcp-protocol-version": LEGACY, "mcp-session-id": wire.legacy };
   const params = { name: tool, arguments: input, _meta: meta };
-  return { path: "/mcp", headers, body: JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params }) };
+  const body = JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params });
+  return { path: "/mcp", headers: { ...headers, ...own }, body };
 }
 
 interface Message {
@@ -175,7 +198,7 @@ export function messageOf(body: string): Message {
 }
 
 /** What an answer of the modern or legacy wire says. Throws on anything that is no such answer. */
-export function read({ status, body }: RawReply): Reply {
+export function read({ status, body }: Pick<RawReply, "status" | "body">): Reply {
   const { result, error } = messageOf(body);
   if (result === undefined)
     return { outcome: "error", code: String(error?.code ?? status), message: body.slice(0, 500), retryable: false };

@@ -138,6 +138,13 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: OPERATIONS,
   },
   {
+    name: "an operation that was answered as refused changes nothing when it arrives late",
+    file: "state/operations.ts",
+    from: "if (!refused || !(straggler || options.operation)) return outcome;",
+    to: "if (!refused || !straggler || straggler) return outcome;",
+    tests: ["state/late-attempts.test.ts"],
+  },
+  {
     name: "an entry full of operations makes writers wait",
     file: "state/operations.ts",
     from: "Object.keys(entry.slots).length < SLOTS_HARD_MAX || ",

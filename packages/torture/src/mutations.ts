@@ -104,7 +104,7 @@ async function main(only: string | undefined): Promise<number> {
       const { passed, noticedBy } = await runMutated(copy, mutation);
       if (passed) survived += 1;
       process.stderr.write(passed ? "SURVIVED\n" : "noticed\n");
-      lines.push(`${mutation.name.padEnd(64)} ${passed ? "SURVIVED" : `noticed by: ${noticedBy}`}`);
+      lines.push(`${mutation.name.padEnd(80)} ${passed ? "SURVIVED" : `noticed by: ${noticedBy}`}`);
     }
     process.stdout.write(`${lines.join("\n")}\n\n${mutations.length - survived} of ${mutations.length} noticed\n`);
     return survived === 0 ? 0 : 1;

@@ -1,6 +1,7 @@
 // What an eventually consistent replica may answer: for each read seen by the fault proxy, the answer before the last
 // change. It knows DynamoDB's read requests, and no sockets.
 import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { type Answer, answerWith, type StoreRequest } from "./dynamodb-wire.ts";
 
 const NOTHING_YET: Readonly<Record<string, object>> = {
@@ -23,7 +24,7 @@ export class StaleReads {
     const id = identify(request);
     const seen = this.#seen.get(id);
     if (seen === undefined) this.#seen.set(id, { latest: answer.body });
-    else if (!seen.latest.equals(answer.body)) this.#seen.set(id, { latest: answer.body, before: seen.latest });
+    else if (!saysTheSame(seen.latest, answer.body)) this.#seen.set(id, { latest: answer.body, before: seen.latest });
     return answer;
   }
 
@@ -35,6 +36,10 @@ export class StaleReads {
     return answerWith(200, before ?? Buffer.from(JSON.stringify(NOTHING_YET[request.operation])));
   }
 }
+
+/** Engines give an item's attributes in any order. */
+const saysTheSame = (a: Buffer, b: Buffer): boolean =>
+  isDeepStrictEqual(JSON.parse(a.toString()), JSON.parse(b.toString()));
 
 function identify({ operation, body: { ConsistentRead: _, ...body } }: StoreRequest): string {
   return createHash("sha1").update(operation).update(JSON.stringify(body)).digest("base64");

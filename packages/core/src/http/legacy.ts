@@ -25,6 +25,8 @@ export interface LegacyOptions {
   events: EventLog;
   factory: McpServerFactory;
   logger: Logger;
+  /** False: a stream is served only to resume a call. */
+  standingStreams: boolean;
   inBackground: (work: Promise<unknown>) => void;
   /** Tells of changes that the session's client subscribed to. False when it has subscribed to nothing. */
   tellChanges: (
@@ -196,15 +198,17 @@ export class LegacyHttp {
   }
 
   async #get(request: Request, caller: LegacyCaller): Promise<Response> {
+    const resume = request.headers.get("last-event-id");
+    const from = resume === null ? undefined : parseEventId(resume);
+    const stream = from?.stream ?? STANDALONE;
+    if (stream === STANDALONE && !this.#options.standingStreams)
+      return rpcError(405, -32_000, "This server keeps no stream open without a call.", { Allow: "POST, DELETE" });
     if (!accepts(request.headers.get("accept") ?? "", "text/event-stream"))
       return rpcError(406, -32_000, "Not Acceptable: accept text/event-stream.");
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
     const principal = caller.principal.id;
-    const resume = request.headers.get("last-event-id");
-    const from = resume === null ? undefined : parseEventId(resume);
     if (resume !== null && !from) return rpcError(400, -32_000, "Last-Event-ID is not one that this server sent.");
-    const stream = from?.stream ?? STANDALONE;
     const place: StreamPlace = {
       principal,
       session: session.id,

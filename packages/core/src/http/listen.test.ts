@@ -132,13 +132,14 @@ describe("a stream of changes", () => {
   it("does not keep a session alive that nobody uses", async () => {
     let now = Date.now();
     const clock = { now: () => now };
-    const store = new MemoryStore({ clock });
+    const { store, count } = counting(new MemoryStore({ clock }));
     const app = instance({ store, clock, sessions: { ttlSeconds: 100 } });
     await call(app, "add_note", { session_id: "plan", note: "x" });
     const stream = await listen(app, { resourceSubscriptions: [NOTES] });
     now += 60_000;
     const told = stream.next();
-    await call(app, "list_sessions", {});
+    const before = count.get ?? 0;
+    await expect.poll(() => count.get, { timeout: 10_000 }).toBeGreaterThanOrEqual(before + 2);
     now += 60_000;
     expect(await told).toMatchObject({ method: "notifications/resources/updated" });
     const { result } = await modern(app, "resources/read", { uri: NOTES });

@@ -7,8 +7,8 @@ import type { App } from "../app.ts";
 import { PROTOCOL_REVISIONS } from "../app.ts";
 import { testApp } from "../testing/test-app.ts";
 import { defineTool } from "../tool.ts";
-import { parseTokens } from "./auth.ts";
 import { IDEMPOTENCY_META_KEY } from "./mcp.ts";
+import { parseTokens } from "./tokens.ts";
 
 const [MODERN] = PROTOCOL_REVISIONS;
 const REPLAYED = "io.github.stateful-mcp/replayed";

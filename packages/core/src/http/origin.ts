@@ -21,9 +21,14 @@ export const PRINCIPAL_KEY = "principal";
 const principalOf = (context: ServerContext): Principal =>
   (context.http?.authInfo?.extra?.[PRINCIPAL_KEY] as Principal | undefined) ?? LOCAL_PRINCIPAL;
 
+/** What the carrier of the request allows, where it has a limit of its own. */
+export const TIME_LIMIT_KEY = "timeLimitMs";
+const timeLimitOf = (context: ServerContext): number | undefined =>
+  context.http?.authInfo?.extra?.[TIME_LIMIT_KEY] as number | undefined;
+
 /**
- * Runs a handler's work with the request's origin. What the work reports is sent before its answer, and nothing of it after:
- * work that its caller has given up must not speak into whatever the instance serves next.
+ * Runs a handler's work with the request's origin. Nothing that the work reports is sent after its answer: work that its
+ * caller has given up must not speak into whatever the instance serves next.
  */
 export async function withOrigin<T>(
   server: Server,
@@ -31,19 +36,15 @@ export async function withOrigin<T>(
   work: (origin: CallOrigin) => Promise<T>,
 ): Promise<T | InputRequiredResult> {
   let open = true;
-  let sent: Promise<unknown> = Promise.resolve();
   const send = (message: () => Promise<void>) => {
     // A message that cannot be sent is one that nobody waits for.
-    if (open) sent = Promise.allSettled([sent, message()]);
+    if (open) message().catch(() => {});
   };
   try {
-    const result = await work(originOf(server, context, send));
-    await sent;
-    return result;
+    return await work(originOf(server, context, send));
   } catch (error) {
-    if (!(error instanceof InputNeeded)) throw error;
-    await sent;
-    return error.request;
+    if (error instanceof InputNeeded) return error.request;
+    throw error;
   } finally {
     open = false;
   }
@@ -78,6 +79,7 @@ function originOf(server: Server, context: ServerContext, send: (message: () => 
     client: typeof name === "string" && typeof version === "string" ? `${name} ${version}` : "",
     transportSession: context.sessionId,
     signal: mcpReq.signal,
+    timeLimitMs: timeLimitOf(context),
     trace: traceOf(mcpReq._meta),
     exchange,
   };

@@ -74,11 +74,11 @@ describe("progress", () => {
     );
     const meta = { progressToken: "t", "io.modelcontextprotocol/logLevel": "debug" };
     const leaving = new AbortController();
-    const first = modernFetch(app, "tools/call", work, { meta, signal: leaving.signal });
+    const first = modernFetch(app, "tools/call", work, { meta, id: "same", signal: leaving.signal });
     await begun.promise;
     leaving.abort();
     await first;
-    const pending = modernMessages(app, "tools/call", work, { meta });
+    const pending = modernMessages(app, "tools/call", work, { meta, id: "same" });
     goOn.resolve();
     const text = JSON.stringify(await pending);
     expect(text).toContain("own");
@@ -93,9 +93,9 @@ describe("progress", () => {
         late.progress(1, 1, "early or late");
       }),
     );
-    const meta = { progressToken: "t" };
-    expect(JSON.stringify(await modernMessages(app, "tools/call", work, { meta }))).toContain("early or late");
-    expect(JSON.stringify(await modernMessages(app, "tools/call", work, { meta }))).not.toContain("early or late");
+    const options = { meta: { progressToken: "t" }, id: "same" };
+    expect(JSON.stringify(await modernMessages(app, "tools/call", work, options))).toContain("early or late");
+    expect(JSON.stringify(await modernMessages(app, "tools/call", work, options))).not.toContain("early or late");
   });
 });
 

@@ -21,7 +21,7 @@ import { LegacyHttp } from "./legacy.ts";
 import { createListens, isListen } from "./listen.ts";
 import { wireTools } from "./mcp.ts";
 import { tellChanges } from "./mcp-context.ts";
-import { PRINCIPAL_KEY } from "./origin.ts";
+import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "./origin.ts";
 
 export interface RouterOptions {
   runtime: CallRuntime;
@@ -42,15 +42,22 @@ export interface RouterOptions {
   draining: () => boolean;
 }
 
-/** What travels beside a request: never part of it, so no client can send it. */
+/** What whoever carries a request knows about it: never part of it, so no client can send it. */
+export interface Carried {
+  /** Who calls, for `access: { mode: "carrier" }`; of no effect otherwise. */
+  readonly principal?: Principal;
+  /** Milliseconds after which a call must have its answer, where that is less than the app's own limit. */
+  readonly timeLimitMs?: number;
+}
+
 interface Bindings {
-  Bindings: { carried: Principal | undefined };
+  Bindings: Carried;
 }
 
 type RequestContext = Context<Bindings>;
 
 export interface Router {
-  fetch(request: Request, carried?: Principal): Promise<Response>;
+  fetch(request: Request, carried?: Carried): Promise<Response>;
   close(): Promise<void>;
 }
 
@@ -67,12 +74,13 @@ export function createRouter(options: RouterOptions): Router {
     events: state.events,
     factory: options.mcp,
     logger,
+    standingStreams: options.subscriptions,
     inBackground: (work) => state.inBackground(work),
     tellChanges: (of, tell) => tellChanges(runtime, of, tell),
   });
   const knownScopes = new Set([...runtime.tools.values()].map((tool) => tool.scope));
   const principalOf = (c: RequestContext): Promise<Principal> =>
-    authenticate(access, c.req.header("authorization"), { carried: c.env.carried, knownScopes });
+    authenticate(access, c.req.header("authorization"), { carried: c.env.principal, knownScopes });
   const app = new Hono<Bindings>();
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
@@ -92,7 +100,8 @@ export function createRouter(options: RouterOptions): Router {
       const { name, arguments: given } = (body ?? {}) as { name?: unknown; arguments?: unknown };
       if (typeof name !== "string") throw new AppError("invalid_input", 'Send {"name": "<tool>", "arguments": {…}}.');
       const idempotencyKey = c.req.header("idempotency-key");
-      const call = { name, arguments: given, principal, signal: c.req.raw.signal, idempotencyKey };
+      const { timeLimitMs } = c.env;
+      const call = { name, arguments: given, principal, signal: c.req.raw.signal, idempotencyKey, timeLimitMs };
       const { structured, replayed } = await callTool(runtime, call);
       return c.json({ result: structured }, 200, replayed ? { "Idempotency-Replayed": "true" } : {});
     } catch (thrown) {
@@ -108,7 +117,7 @@ export function createRouter(options: RouterOptions): Router {
       token: "",
       clientId: principal.subject,
       scopes: [...(principal.scopes ?? [])],
-      extra: { [PRINCIPAL_KEY]: principal },
+      extra: { [PRINCIPAL_KEY]: principal, [TIME_LIMIT_KEY]: c.env.timeLimitMs },
     };
     const request = c.req.raw;
     if (request.method !== "POST") return legacy.fetch(request, { principal, authInfo }, undefined);
@@ -136,7 +145,7 @@ export function createRouter(options: RouterOptions): Router {
   app.onError((thrown, c) => problem(c, asAppError(thrown, options), options));
 
   return {
-    fetch: async (request, carried) => app.fetch(request, { carried }),
+    fetch: async (request, carried = {}) => app.fetch(request, carried),
     close: async () => {
       legacy.close();
       await Promise.all([handler.close(), listens.close()]);

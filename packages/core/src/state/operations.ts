@@ -8,8 +8,8 @@ import { Serial } from "./serial.ts";
 
 /** An entry that remembers more writers than this has its oldest forgotten by whoever writes next. */
 const SLOTS_SOFT_MAX = 8;
-/** An entry with this many makes writers wait until one can be forgotten: about 5 KB of memory of operations. */
-const SLOTS_HARD_MAX = 64;
+/** An entry with this many makes writers wait until one can be forgotten: with the longest names beside the largest value, 64 KiB. */
+const SLOTS_HARD_MAX = 48;
 /** A writer process that has not written for so long has no request under way: its retries end after seconds. */
 const PLAIN_FORGET_AFTER_MS = 60_000;
 /** A completed keyed call may be forgotten after this; its claim still answers re-sends, the watermark stops late duplicates. */

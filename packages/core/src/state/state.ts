@@ -70,6 +70,8 @@ export class State {
   /** Background work that nobody waits for: sweeping what a reset made unreachable. */
   readonly #background = new Set<Promise<unknown>>();
   readonly #sweeps = new Set<NodeJS.Timeout>();
+  #calls = 0;
+  #callsEnded: (() => void)[] = [];
 
   constructor(options: StateOptions) {
     const { store, clock, limits } = options;
@@ -124,8 +126,25 @@ export class State {
     this.#sweeps.add(timer);
   }
 
-  /** Resolves when background work has ended; sweeps that have not begun are given up. */
+  /** Counts a call until the returned function is called. */
+  callBegins(): () => void {
+    this.#calls += 1;
+    return () => {
+      this.#calls -= 1;
+      if (this.#calls === 0) for (const resolve of this.#callsEnded.splice(0)) resolve();
+    };
+  }
+
+  /** Resolves when no call runs and background work has ended. Sweeps that have not begun are not waited for. */
   async settle(): Promise<void> {
+    while (this.#calls > 0 || this.#background.size > 0) {
+      if (this.#calls > 0) await new Promise<void>((resolve) => this.#callsEnded.push(resolve));
+      await Promise.all(this.#background);
+    }
+  }
+
+  /** Gives up sweeps that have not begun and resolves when all other work has ended. */
+  async close(): Promise<void> {
     for (const timer of this.#sweeps) clearTimeout(timer);
     await Promise.all(this.#background);
   }

@@ -8,6 +8,8 @@ export interface ModernOptions {
   /** More of `_meta`. */
   meta?: Record<string, unknown>;
   signal?: AbortSignal;
+  /** Of the JSON-RPC request. Default: one that no other request has. */
+  id?: string;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what came over the wire is looked at by assertions
@@ -24,7 +26,7 @@ export function modernFetch(
   params: Record<string, unknown> = {},
   options: ModernOptions = {},
 ): Promise<Response> {
-  const { token, capabilities = {}, meta, signal } = options;
+  const { token, capabilities = {}, meta, signal, id = ++nextId } = options;
   const envelope = {
     [`${ENVELOPE}protocolVersion`]: REVISION,
     [`${ENVELOPE}clientInfo`]: { name: "wire", version: "1.0.0" },
@@ -41,7 +43,7 @@ export function modernFetch(
     ...(typeof named === "string" && { "mcp-name": named }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
   };
-  const body = JSON.stringify({ jsonrpc: "2.0", id: ++nextId, method, params: { ...params, _meta: envelope } });
+  const body = JSON.stringify({ jsonrpc: "2.0", id, method, params: { ...params, _meta: envelope } });
   return app.fetch(new Request("http://localhost/mcp", { method: "POST", headers, body, ...(signal && { signal }) }));
 }
 

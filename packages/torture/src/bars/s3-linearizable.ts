@@ -25,7 +25,7 @@ import {
 const INSTANCES = 4;
 const CLIENTS = 4;
 const CALLS_PER_CLIENT = 15;
-const AT_ONCE = 6;
+const AT_ONCE = 12;
 /** One instance is killed and replaced after about so many calls. */
 const CALLS_PER_KILL = 150;
 /** A planted bug that so many histories do not show is not seen. */

@@ -15,6 +15,8 @@ const HUNG_UP = 0.05;
 const HANG_UP_AFTER_MILLISECONDS = 5;
 const USERS = ["alice", "bob"].map((name) => ({ name, token: randomBytes(32).toString("base64url") }));
 const VALUES = 20;
+/** Each is used by one call at a time, as the ids within one session must differ. */
+const LEGACY_SESSIONS = 2 * WIDTH;
 
 export default defineBar<Scale>({
   id: "C2",
@@ -29,21 +31,30 @@ export default defineBar<Scale>({
     for (const { name, token } of USERS)
       for (let at = 0; at < VALUES; at++)
         await client.must("store_value", { session_id: "own", key: `key ${at}`, value: `${name} ${at}` }, { token });
+    const legacy = new Map<string, string[]>();
+    for (const { token } of USERS) {
+      const sessions: string[] = [];
+      await inParallel(LEGACY_SESSIONS, WIDTH, async () => void sessions.push(await client.initialize(token)));
+      legacy.set(token, sessions);
+    }
     let hungUp = 0;
     await inParallel(scale.calls, WIDTH, async () => {
       const { name, token } = random.pick(USERS);
       const at = random.int(0, VALUES - 1);
       const id = random.pick(IDS);
-      const options: CallOptions = { token, id, wire: random.pick(["modern", "modern", "legacy"] as const) };
+      const session = random.chance(0.3) ? legacy.get(token)?.shift() : undefined;
+      const options: CallOptions = { token, id, ...(session !== undefined && { wire: { legacy: session } }) };
       const input = { session_id: "own", key: `key ${at}` };
       run.step();
       if (random.chance(HUNG_UP)) {
         const signal = AbortSignal.timeout(random.int(0, HANG_UP_AFTER_MILLISECONDS));
+        // Its session is not used again: the call that was left may still run in it.
         await client.raw("get_value", input, { ...options, signal }).catch(() => hungUp++);
         return;
       }
       client.sent++;
       const answer = await client.raw("get_value", input, options).catch((error: Error) => error);
+      if (session !== undefined) legacy.get(token)?.push(session);
       if (answer instanceof Error) return;
       client.answered++;
       const wrong = problemOf(answer, id, `${name} ${at}`);

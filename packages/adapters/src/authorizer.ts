@@ -1,0 +1,105 @@
+// Decides for a REST API who may pass: bearer tokens against those in a secret. Knows neither routes nor where secrets are kept.
+// From the parts of core alone: nothing here needs the rest, and it would be loaded with every cold start.
+import type { Principal } from "@stateful-mcp/core";
+import { parseTokens, type TokenTable } from "@stateful-mcp/core/tokens";
+
+/** What the authorizer reads of a REST API's REQUEST authorizer event. */
+export interface AuthorizerEvent {
+  readonly methodArn: string;
+  readonly headers?: Readonly<Record<string, string | undefined>> | null;
+}
+
+export interface AuthorizerResult {
+  readonly principalId: string;
+  readonly policyDocument: {
+    readonly Version: "2012-10-17";
+    readonly Statement: readonly [
+      { readonly Action: "execute-api:Invoke"; readonly Effect: "Allow"; readonly Resource: string },
+    ];
+  };
+  /** What the server reads of an allowed request. `scopes`: separated by spaces; absent: all. */
+  readonly context: { readonly name: string; readonly scopes?: string };
+}
+
+export interface AuthorizerOptions {
+  /** The tokens as `MCP_AUTH_TOKEN` would have them. */
+  readonly readSecret: () => Promise<string>;
+  /** How long tokens are used without asking for the secret again: one taken out of it works at most this long. 0: never. */
+  readonly cacheSeconds: number;
+  /** Milliseconds from any fixed point. Default: this process's. */
+  readonly now?: () => number;
+}
+
+/** An unknown token may be a new one, so it makes the secret be read again, but a flood of them no more often than this. */
+const REREAD_MS = 5_000;
+
+/** What a REST API turns into 401; any other error would be 500, and a policy that denies would be 403. */
+const unauthorized = () => new Error("Unauthorized");
+
+/** Lets bearer tokens pass for all methods and paths of the stage, and refuses everything else with 401. */
+export function tokenAuthorizer(options: AuthorizerOptions): (event: AuthorizerEvent) => Promise<AuthorizerResult> {
+  const tokens = new SecretTokens(options);
+  return async (event) => {
+    const token = bearerOf(event);
+    if (token === undefined) throw unauthorized();
+    const principal = await tokens.find(token);
+    if (!principal) throw unauthorized();
+    const { subject: name, scopes } = principal;
+    return {
+      principalId: name,
+      policyDocument: {
+        Version: "2012-10-17",
+        Statement: [{ Action: "execute-api:Invoke", Effect: "Allow", Resource: wholeStage(event.methodArn) }],
+      },
+      context: { name, ...(scopes && { scopes: scopes.join(" ") }) },
+    };
+  };
+}
+
+/** The header's bearer token, if it has one at all: only then is the secret worth reading. */
+function bearerOf({ headers }: AuthorizerEvent): string | undefined {
+  const [, value] = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === "authorization") ?? [];
+  return /^Bearer (\S+)$/i.exec(value ?? "")?.[1];
+}
+
+/** `arn:…:api/stage/METHOD/path` for every method and path: a kept answer must fit whatever the caller asks next. */
+const wholeStage = (methodArn: string): string => `${methodArn.split("/").slice(0, 2).join("/")}/*/*`;
+
+/** The secret's tokens, read when they are too old or do not know what they are asked for. */
+class SecretTokens {
+  readonly #options: AuthorizerOptions;
+  readonly #now: () => number;
+  #known: TokenTable | undefined;
+  #readAt = Number.NEGATIVE_INFINITY;
+  #reading: Promise<void> | undefined;
+
+  constructor(options: AuthorizerOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  async find(token: string): Promise<Principal | undefined> {
+    if (this.#olderThan(this.#options.cacheSeconds * 1000)) await this.#read();
+    const found = await this.#known?.find(token);
+    if (found || !this.#olderThan(REREAD_MS)) return found;
+    await this.#read();
+    return this.#known?.find(token);
+  }
+
+  #olderThan(ms: number): boolean {
+    return this.#known === undefined || this.#now() - this.#readAt >= ms;
+  }
+
+  #read(): Promise<void> {
+    this.#reading ??= this.#options
+      .readSecret()
+      .then((text) => {
+        this.#known = parseTokens(text);
+        this.#readAt = this.#now();
+      })
+      .finally(() => {
+        this.#reading = undefined;
+      });
+    return this.#reading;
+  }
+}

@@ -1,0 +1,4 @@
+// The app of the ready server. A bundler that gives this module another file serves that file's `app` instead.
+import { createApp } from "@stateful-mcp/core";
+
+export const app = createApp();

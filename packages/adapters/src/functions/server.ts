@@ -1,0 +1,11 @@
+// The server as a Lambda function. The app is bound once per environment, before its first event; which handler is the
+// function's depends on whether its front door streams.
+import { app } from "@stateful-mcp/adapters/functions/app";
+import { openBlobs } from "@stateful-mcp/adapters/functions/blobs";
+import { bindEnvironment } from "../compose.ts";
+import { bufferedLambdaHandler, lambdaHandler } from "../lambda.ts";
+
+const bound = bindEnvironment(app, { openBlobs });
+
+export const handler = lambdaHandler(bound);
+export const bufferedHandler = bufferedLambdaHandler(bound);

@@ -1,0 +1,173 @@
+// Turns the three kinds of Lambda HTTP event into a Request and a Response into what their front doors read.
+// Knows nothing of streams, time or routes. An event is a caller's input wherever a client can write in it.
+import { isUtf8 } from "node:buffer";
+import { AppError, type Principal, tokenPrincipal } from "@stateful-mcp/core";
+
+type Texts = Readonly<Record<string, string | undefined>>;
+type TextLists = Readonly<Record<string, readonly string[] | undefined>>;
+
+/** What the adapter reads of an event of a REST API (payload format 1.0); an HTTP API that uses this format sets `version`. */
+export interface RestEvent {
+  readonly version?: string;
+  readonly httpMethod: string;
+  readonly path: string;
+  readonly resource?: string;
+  readonly headers?: Texts | null;
+  readonly multiValueHeaders?: TextLists | null;
+  readonly queryStringParameters?: Texts | null;
+  readonly multiValueQueryStringParameters?: TextLists | null;
+  readonly body?: string | null;
+  readonly isBase64Encoded?: boolean;
+  readonly requestContext?: {
+    readonly domainName?: string;
+    readonly authorizer?: Readonly<Record<string, unknown>> | null;
+  };
+}
+
+/** What the adapter reads of an event of an HTTP API or a function URL (payload format 2.0). */
+export interface HttpEvent {
+  readonly version: "2.0";
+  readonly rawPath: string;
+  readonly rawQueryString?: string;
+  readonly cookies?: readonly string[];
+  readonly headers?: Texts;
+  readonly body?: string;
+  readonly isBase64Encoded?: boolean;
+  readonly requestContext: {
+    readonly http: { readonly method: string };
+    readonly domainName?: string;
+    readonly stage?: string;
+  };
+}
+
+export type LambdaEvent = RestEvent | HttpEvent;
+
+/** What a buffered function returns. REST APIs read `multiValueHeaders`, the others `headers` and `cookies`. */
+export interface LambdaResult {
+  readonly statusCode: number;
+  readonly headers?: Record<string, string>;
+  readonly multiValueHeaders?: Record<string, string[]>;
+  readonly cookies?: string[];
+  readonly body: string;
+  readonly isBase64Encoded: boolean;
+}
+
+/** What comes before the body of a streamed answer. */
+export interface Prelude {
+  readonly statusCode: number;
+  readonly headers: Record<string, string>;
+  readonly cookies: string[];
+}
+
+const isHttpEvent = (event: LambdaEvent): event is HttpEvent => event.version === "2.0";
+
+/** @throws AppError `invalid_input` for an event that makes no request. */
+export function toRequest(event: LambdaEvent, signal: AbortSignal): Request {
+  try {
+    const method = isHttpEvent(event) ? event.requestContext.http.method : event.httpMethod;
+    const body = method === "GET" || method === "HEAD" ? undefined : bodyOf(event);
+    const headers = headersOf(event);
+    // The client's own word on the length may be of another encoding of it.
+    headers.delete("content-length");
+    if (body) headers.set("content-length", String(body.byteLength));
+    return new Request(urlOf(event), { method, headers, signal, ...(body && { body }) });
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError("invalid_input", "The request's method, address or headers are not valid HTTP.", {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Whom a REST API's Lambda authorizer let in, by the `name` and `scopes` of its answer. Only this kind of event has a place
+ * that no client can write to and that says so; of any other the result is undefined.
+ */
+export function authorizedCaller(event: LambdaEvent): Principal | undefined {
+  if (event.version !== undefined || !("httpMethod" in event)) return undefined;
+  const { name, scopes } = event.requestContext?.authorizer ?? {};
+  if (typeof name !== "string" || !/^[A-Za-z0-9_-]{1,64}$/.test(name)) return undefined;
+  // No scopes mean no bounds; a list of them, even of none, is kept as it is.
+  return tokenPrincipal(name, typeof scopes === "string" ? scopes.split(" ").filter(Boolean) : undefined);
+}
+
+export function toPrelude(response: Response): Prelude {
+  const { set, cookies } = headersAndCookies(response);
+  return { statusCode: response.status, headers: set, cookies };
+}
+
+export function toResult(event: LambdaEvent, response: Response, body: Buffer): LambdaResult {
+  const { set, cookies } = headersAndCookies(response);
+  // A front door decodes Base64 only where it is told to, so text stays text.
+  const isText = isUtf8(body) && !response.headers.has("content-encoding");
+  return {
+    statusCode: response.status,
+    ...(isHttpEvent(event) ? { headers: set, cookies } : { multiValueHeaders: listed(set, cookies) }),
+    body: body.toString(isText ? "utf8" : "base64"),
+    isBase64Encoded: !isText,
+  };
+}
+
+function headersAndCookies({ headers }: Response): { set: Record<string, string>; cookies: string[] } {
+  const set = Object.fromEntries([...headers].filter(([name]) => name !== "set-cookie"));
+  return { set, cookies: headers.getSetCookie() };
+}
+
+function listed(set: Record<string, string>, cookies: string[]): Record<string, string[]> {
+  const lists = Object.entries(set).map(([name, value]) => [name, [value]] as const);
+  return Object.fromEntries(cookies.length > 0 ? [...lists, ["set-cookie", cookies] as const] : lists);
+}
+
+function bodyOf(event: LambdaEvent): Buffer<ArrayBuffer> | undefined {
+  const { body, isBase64Encoded } = event;
+  if (body === undefined || body === null || body === "") return undefined;
+  if (!isBase64Encoded) return Buffer.from(body, "utf8");
+  const bytes = Buffer.from(body, "base64");
+  // Buffer skips what is not Base64 instead of refusing it.
+  if (bytes.toString("base64").replace(/=+$/, "") === body.replace(/=+$/, "")) return bytes;
+  throw new AppError("invalid_input", "The request body is not valid Base64, although the event says so.");
+}
+
+function headersOf(event: LambdaEvent): Headers {
+  const headers = new Headers();
+  const append = (name: string, value: string | undefined) => {
+    if (value !== undefined) headers.append(name, inLatin1(value));
+  };
+  if (isHttpEvent(event)) {
+    for (const [name, value] of Object.entries(event.headers ?? {})) append(name, value);
+    if (event.cookies?.length) headers.set("cookie", inLatin1(event.cookies.join("; ")));
+    return headers;
+  }
+  const lists = event.multiValueHeaders;
+  for (const [name, values] of Object.entries(lists ?? {})) for (const value of values ?? []) append(name, value);
+  if (!lists) for (const [name, value] of Object.entries(event.headers ?? {})) append(name, value);
+  return headers;
+}
+
+/** A header holds bytes; what is beyond them arrives as its UTF-8, as it does over a socket. */
+const inLatin1 = (value: string): string =>
+  /[\u0100-\uffff]/.test(value) ? Buffer.from(value, "utf8").toString("latin1") : value;
+
+function urlOf(event: LambdaEvent): URL {
+  // AWS names the domain. The Host header is the client's and must not shape the address.
+  const url = new URL(`https://${event.requestContext?.domainName ?? "localhost"}`);
+  url.pathname = isHttpEvent(event) ? pathOf(event) : event.path;
+  if (isHttpEvent(event)) url.search = event.rawQueryString ?? "";
+  else for (const [name, value] of queryOf(event)) url.searchParams.append(name, value);
+  return url;
+}
+
+/** An HTTP API's named stage is part of the path it hands on. */
+function pathOf({ rawPath, requestContext: { stage } }: HttpEvent): string {
+  const prefix = `/${stage}`;
+  const staged =
+    stage !== undefined && stage !== "$default" && (rawPath === prefix || rawPath.startsWith(`${prefix}/`));
+  return staged ? rawPath.slice(prefix.length) : rawPath;
+}
+
+function queryOf(event: RestEvent): [string, string][] {
+  const lists = event.multiValueQueryStringParameters;
+  if (lists)
+    return Object.entries(lists).flatMap(([name, values]) => (values ?? []).map((v): [string, string] => [name, v]));
+  return Object.entries(event.queryStringParameters ?? {}).map(([name, value]) => [name, value ?? ""]);
+}

@@ -1,0 +1,118 @@
+import { describe, expect, it } from "vitest";
+import { type AuthorizerEvent, tokenAuthorizer } from "../src/authorizer.ts";
+
+const A = "alice-0123456789abcdef0123456789abcdef";
+const B = "bob-fedcba9876543210fedcba9876543210";
+
+function setUp(secret: string, cacheSeconds = 60) {
+  const it = { secret, reads: 0, nowMs: 0 };
+  const authorize = tokenAuthorizer({
+    cacheSeconds,
+    now: () => it.nowMs,
+    readSecret: async () => {
+      it.reads += 1;
+      return it.secret;
+    },
+  });
+  const call = (token: string | undefined, name = "Authorization") =>
+    authorize(eventOf(token && `Bearer ${token}`, name));
+  return { it, call, authorize };
+}
+
+const eventOf = (authorization: string | undefined, name = "Authorization"): AuthorizerEvent => ({
+  methodArn: "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/POST/mcp",
+  headers: authorization === undefined ? null : { [name]: authorization },
+});
+
+const refused = (answer: Promise<unknown>) => expect(answer).rejects.toThrow(/^Unauthorized$/);
+
+describe("the token authorizer", () => {
+  it("lets a token of the secret pass for every method and path of the stage, and names it", async () => {
+    const { call } = setUp(`alice=${A},bob=${B}`);
+    expect(await call(B)).toEqual({
+      principalId: "bob",
+      policyDocument: {
+        Version: "2012-10-17",
+        Statement: [
+          {
+            Action: "execute-api:Invoke",
+            Effect: "Allow",
+            Resource: "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/*/*",
+          },
+        ],
+      },
+      context: { name: "bob" },
+    });
+  });
+
+  it("reads the header in any case", async () => {
+    const { call } = setUp(`alice=${A}`);
+    expect((await call(A, "authorization")).principalId).toBe("alice");
+  });
+
+  it.each([undefined, "", "Bearer", "Bearer ", "Basic YTpi", `Bearer ${A} ${A}`, A])(
+    "answers 401 for the header %j without reading the secret",
+    async (authorization) => {
+      const { it, authorize } = setUp(`alice=${A}`);
+      await refused(authorize(eventOf(authorization)));
+      expect(it.reads).toBe(0);
+    },
+  );
+
+  it("answers 401 for a token that is not in the secret, and never shows it", async () => {
+    const { call } = setUp(`alice=${A}`);
+    const error = await call(B).catch((thrown: Error) => thrown);
+    expect(String((error as Error).stack)).not.toContain(B);
+    expect((error as Error).message).toBe("Unauthorized");
+  });
+
+  it("keeps what it read for its time, and no longer: a token taken out stops working then", async () => {
+    const { it, call } = setUp(`alice=${A},bob=${B}`);
+    await call(A);
+    it.secret = `alice=${A}`;
+    it.nowMs = 59_999;
+    expect((await call(B)).principalId).toBe("bob");
+    expect(it.reads).toBe(1);
+    it.nowMs = 60_000;
+    await refused(call(B));
+    expect(it.reads).toBe(2);
+  });
+
+  it("without a cache refuses a token taken out at the next request", async () => {
+    const { it, call } = setUp(`alice=${A},bob=${B}`, 0);
+    await call(B);
+    it.secret = `alice=${A}`;
+    await refused(call(B));
+  });
+
+  it("reads again for a token it does not know: a rotation works while the cache is fresh", async () => {
+    const { it, call } = setUp(`alice=${A}`);
+    await call(A);
+    it.secret = `alice=${A},alice=${B}`;
+    it.nowMs = 5_000;
+    const rotated = await call(B);
+    expect(rotated).toEqual(await call(A));
+    expect(it.reads).toBe(2);
+  });
+
+  it("reads at most every 5 s, however many unknown tokens come", async () => {
+    const { it, call } = setUp(`alice=${A}`);
+    await call(A);
+    for (let i = 0; i < 1000; i++) {
+      it.nowMs = i * 20;
+      await refused(call(`unknown-${i}`));
+    }
+    expect(it.reads).toBe(1 + 3);
+  });
+
+  it("reads once for calls that come together", async () => {
+    const { it, call } = setUp(`alice=${A}`);
+    await Promise.all(Array.from({ length: 20 }, () => call(A)));
+    expect(it.reads).toBe(1);
+  });
+
+  it("fails, instead of refusing, when the secret cannot be read or holds no tokens", async () => {
+    const { call } = setUp("short");
+    await expect(call(A)).rejects.toThrow(/at least 16 characters/);
+  });
+});

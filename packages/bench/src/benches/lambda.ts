@@ -1,0 +1,85 @@
+// A Lambda function's cold start: what its asset weighs, and how much longer it takes to load than an empty handler.
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { LAMBDA_BUNDLE } from "@stateful-mcp/adapters/bundle";
+import { build } from "esbuild";
+import type { Bench } from "../bench.ts";
+
+const run = promisify(execFile);
+const runner = fileURLToPath(new URL("../servers/lambda-init.ts", import.meta.url));
+const emptyHandler = 'export const bufferedHandler = async () => ({ statusCode: 200, body: "" });';
+
+interface Times {
+  readonly loadedMs: number;
+  readonly answeredMs: number;
+}
+
+export const coldStart: Bench = {
+  id: "P6",
+  title: "Lambda cold start, against an empty handler",
+  async run(bench) {
+    const folder = await mkdtemp(join(tmpdir(), "stateful-mcp-bench-"));
+    try {
+      const empty = join(folder, "empty.mjs");
+      await writeFile(empty, emptyHandler);
+      const asset = join(folder, "server.mjs");
+      const entry = createRequire(import.meta.url).resolve("@stateful-mcp/adapters/functions/server");
+      const { metafile } = await build({ ...LAMBDA_BUNDLE, entryPoints: [entry], outfile: asset, metafile: true });
+      const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
+      const times = { ours: [] as Times[], empty: [] as Times[] };
+      for (let round = 0; round <= bench.settings.rounds; round++) {
+        bench.progress(round === 0 ? "warming" : `round ${round} of ${bench.settings.rounds}`);
+        const [ours, bare] = [await start(asset), await start(empty)];
+        if (round === 0) continue;
+        times.ours.push(ours);
+        times.empty.push(bare);
+      }
+      const beyond = (time: keyof Times) =>
+        times.ours.map((ours, round) => ours[time] - (times.empty[round]?.[time] ?? 0));
+      const baseline = (time: keyof Times) => ({
+        name: "empty, whole",
+        values: times.empty.map((empty) => empty[time]),
+      });
+      const ratios = (time: keyof Times) =>
+        times.ours.map((ours, round) => ours[time] / (times.empty[round]?.[time] ?? 1));
+      return [
+        { measure: "asset, minified", unit: "KiB", ours: [bytes / 1024], goal: { of: "ours", atMost: 150 } },
+        {
+          measure: "init, beyond an empty handler's",
+          unit: "ms",
+          ours: beyond("loadedMs"),
+          baseline: baseline("loadedMs"),
+          ratios: ratios("loadedMs"),
+          goal: { of: "ours", atMost: 60 },
+          note: "the ratio is of the whole init, from the start of the process",
+        },
+        {
+          measure: "init and first answer, beyond an empty handler's",
+          unit: "ms",
+          ours: beyond("answeredMs"),
+          baseline: baseline("answeredMs"),
+          ratios: ratios("answeredMs"),
+        },
+      ];
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+};
+
+async function start(asset: string): Promise<Times> {
+  const env = {
+    ...process.env,
+    AWS_REGION: "eu-west-1",
+    LOG_LEVEL: "silent",
+    MCP_STATE_BACKEND: "dynamodb",
+    STATEFUL_MCP_TRUST_AUTHORIZER: "on",
+  };
+  const { stdout } = await run(process.execPath, [runner, asset], { env });
+  return JSON.parse(stdout) as Times;
+}
