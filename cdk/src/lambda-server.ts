@@ -107,7 +107,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     if (this.access.tokens) this.tokens = this.access.tokens;
 
     this.function = this.#function("Function", {
-      code: serverCode(props.entry),
+      code: serverCode({ entry: props.entry, blobs: state.bucket !== undefined }),
       description: "MCP server",
       memoryMiB,
       timeout: LONGEST,

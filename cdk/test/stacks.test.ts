@@ -1,8 +1,8 @@
+import { namesOfSetting } from "@stateful-mcp/core/config";
 import { IAM_GRANTS } from "@stateful-mcp/core/iam";
+import { parseTokens } from "@stateful-mcp/core/tokens";
 import { Match, type Template } from "aws-cdk-lib/assertions";
 import { beforeAll, describe, expect, it } from "vitest";
-import { isConfigVariable } from "@stateful-mcp/core/config";
-import { parseTokens } from "@stateful-mcp/core/tokens";
 import { type StackName, type Synthesis, stable, synthesize } from "./synthesis.ts";
 
 const CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0b8cf0c2-0000-4000-8000-000000000000";
@@ -116,7 +116,7 @@ describe("every stack", () => {
         const found = environments(synthesis.template(stack));
         expect(found.length).toBeGreaterThan(0);
         for (const environment of found) {
-          const unknown = Object.keys(environment).filter((name) => !isConfigVariable(name));
+          const unknown = Object.keys(environment).filter((name) => namesOfSetting(name).length === 0);
           expect(unknown).toEqual([]);
           expect(environment).not.toHaveProperty("MCP_AUTH_TOKEN");
         }
