@@ -29,6 +29,10 @@ class StandIn(CloudFormationModel):
     def cloudformation_name_type():
         return ""
 
+    @staticmethod
+    def cloudformation_type():
+        return "StatefulMcp::StandIn"
+
     @classmethod
     def has_cfn_attr(cls, attr):
         return True
@@ -50,3 +54,32 @@ class StandIn(CloudFormationModel):
 
     def delete(self, account_id, region_name):
         pass
+
+
+class GlobalTable(Table):
+    """A global table of one region is a table."""
+
+    @classmethod
+    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+        properties = cloudformation_json["Properties"]
+        table = {**properties, **properties["Replicas"][0]}
+        return Table.create_from_cloudformation_json(
+            resource_name, {"Properties": table}, account_id, region_name, **kwargs
+        )
+
+
+known = parsing.resource_class_from_type
+
+
+def resource_class(resource_type):
+    if resource_type == "AWS::DynamoDB::GlobalTable":
+        return GlobalTable
+    return StandIn if resource_type in UNKNOWN else known(resource_type)
+
+
+parsing.resource_class_from_type = resource_class
+
+if __name__ == "__main__":
+    from moto.server import main
+
+    main(["-H", "127.0.0.1", "-p", sys.argv[1]])
