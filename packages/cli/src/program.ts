@@ -71,6 +71,18 @@ export async function main(argv: readonly string[]): Promise<number> {
       code = await (await import("./commands/token.ts")).token(name);
     });
 
+  program
+    .command("iam-policy")
+    .description("print the least IAM policy for serving with this configuration on DynamoDB")
+    .option(
+      "--table-arn <arn>",
+      "the table's ARN (default: made of AWS_REGION and MCP_STATE_TABLE, without the account)",
+    )
+    .option("--setup", "add what setup, doctor and teardown need")
+    .action(async (options: { tableArn?: string; setup?: true }) => {
+      code = await (await import("./commands/iam-policy.ts")).printIamPolicy(options);
+    });
+
   try {
     await program.parseAsync(argv);
   } catch (error) {
