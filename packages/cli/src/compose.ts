@@ -11,6 +11,7 @@ import {
   type BlobStore,
   type Config,
   createApp,
+  itemTablesFrom,
   type Logger,
   MemoryStore,
   namesOfSetting,
@@ -27,6 +28,8 @@ export interface Backend {
   /** For a person: a directory, or a table and where it is. */
   readonly place: string;
   readonly client?: DynamoDBClient;
+  /** A client of their own for the tables of the item tools, where there are any. */
+  openItemClient(): Promise<DynamoDBClient>;
   /** Where values too large for the store are kept. */
   readonly blobs?: BlobStore;
   close(): Promise<void>;
@@ -85,9 +88,10 @@ export async function openLogger(config: Config): Promise<Logger> {
 export async function openBackend(config: Config): Promise<Backend> {
   if (config.backend === "memory") {
     const store = new MemoryStore();
-    return { store, place: "this process's memory: gone when it ends", close: () => store.close() };
+    const openItemClient = () => openClient(config);
+    return { store, place: "this process's memory: gone when it ends", openItemClient, close: () => store.close() };
   }
-  const { client, place, blobs, close } =
+  const { client, place, blobs, openItemClient, close } =
     config.backend === "local" ? await openEngine(config) : await openTable(config);
   const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb");
   const store = new DynamoDBStore({ client, table: config.table });
@@ -95,6 +99,7 @@ export async function openBackend(config: Config): Promise<Backend> {
     store,
     client,
     place,
+    openItemClient,
     ...(blobs && { blobs }),
     close: async () => {
       await store.close();
@@ -117,27 +122,40 @@ async function openEngine(config: Config) {
       client.destroy();
       await engine.close();
     };
-    return { client, place: engine.dataDir, blobs: new FileBlobs(engine.dataDir), close };
+    const openItemClient = async () => createDynamoDBClient({ agent: engine.agent });
+    return { client, place: engine.dataDir, blobs: new FileBlobs(engine.dataDir), openItemClient, close };
   } catch (error) {
     throw new AppError("unavailable", messageOf(error), { cause: error });
   }
 }
 
 async function openTable(config: Config) {
-  const { createDynamoDBClient } = await import("@stateful-mcp/core/dynamodb");
-  const { endpoint, region, profile } = config;
-  // The SDK reads the profile itself; from a flag or .env it has been put where it looks.
-  const client = createDynamoDBClient({
-    ...(endpoint !== undefined && { endpoint }),
-    ...(region !== undefined && { region }),
-  });
+  const { endpoint, profile } = config;
+  const client = await openClient(config);
   const place = `DynamoDB table ${config.table} in ${await regionOf(client, profile)}${endpoint ? ` at ${endpoint}` : ""}`;
   const blobs = await openBucket(config);
   const close = async () => {
     client.destroy();
     blobs?.close();
   };
-  return { client, place, blobs, close };
+  return { client, place, blobs, openItemClient: () => openClient(config), close };
+}
+
+async function openClient({ endpoint, region }: Config): Promise<DynamoDBClient> {
+  const { createDynamoDBClient } = await import("@stateful-mcp/core/dynamodb");
+  // The SDK reads the profile itself; from a flag or .env it has been put where it looks.
+  return createDynamoDBClient({
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+  });
+}
+
+/** The tables of the item tools, reached through a client of their own: a busy agent must not hold up state. */
+async function openItems(config: Config, backend: Backend) {
+  if (config.itemTables.length === 0) return undefined;
+  const client = await backend.openItemClient();
+  const { DynamoDBItems } = await import("@stateful-mcp/core/dynamodb");
+  return { items: itemTablesFrom(config, new DynamoDBItems({ client })), close: () => client.destroy() };
 }
 
 async function openBucket({ blobBucket: bucket, region }: Config) {
@@ -172,9 +190,19 @@ export async function compose(config: Config, { access, logger, createTable }: C
     await setupTable(backend.client, config.table, (line) => logger.info({ table: config.table }, line));
   }
   const { store, blobs } = backend;
-  const app = createApp({ ...optionsFrom(config), version: VERSION, store, ...(blobs && { blobs }), access, logger });
+  const opened = await openItems(config, backend);
+  const app = createApp({
+    ...optionsFrom(config),
+    version: VERSION,
+    store,
+    ...(blobs && { blobs }),
+    ...(opened?.items && { items: opened.items }),
+    access,
+    logger,
+  });
   const close = async () => {
     await app.close();
+    opened?.close();
     await backend.close();
   };
   try {

@@ -47,6 +47,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   program
+    .command("demo-table")
+    .description("create and fill a small table to try the item tools on")
+    .argument("[name]", "its name", "demo_orders")
+    .action(async (name: string) => {
+      code = await (await import("./commands/demo-table.ts")).demoTable(name);
+    });
+
+  program
     .command("teardown")
     .description("delete the state table and everything in it, after CONFIRM_DELETE=yes or typing its name")
     .action(async () => {

@@ -1,4 +1,5 @@
 // The kinds of settings: what each accepts, how it is read, and how it is described. Knows no setting by name.
+import type { ItemMode } from "./stores/item-store.ts";
 
 export type Unit = "seconds" | "milliseconds" | "bytes";
 
@@ -60,6 +61,43 @@ export const names = (name: string, facts: Facts & { allowed: string }): Variabl
       .split(",")
       .map((part) => part.trim())
       .filter((part) => part !== ""),
+  ...facts,
+});
+
+const TABLE_NAME = /^[A-Za-z0-9_.-]{3,255}$/;
+
+export const tableName = (name: string, facts: Facts): Variable<string> => ({
+  name,
+  allowed: "a DynamoDB table name (3 to 255 letters, digits, `_`, `-`, `.`)",
+  parse: (value) => (TABLE_NAME.test(value) ? value : undefined),
+  ...facts,
+});
+
+export const tableNames = (name: string, facts: Facts): Variable<readonly string[]> => ({
+  name,
+  allowed: "comma-separated DynamoDB table names",
+  parse: (value) => {
+    const parts = value === "" ? [] : value.split(",").map((part) => part.trim());
+    return parts.every((part) => TABLE_NAME.test(part)) ? [...new Set(parts)] : undefined;
+  },
+  ...facts,
+});
+
+const MODES: Readonly<Record<string, ItemMode>> = { ro: "read-only", rw: "read-write" };
+
+export const itemModes = (name: string, facts: Facts): Variable<ReadonlyMap<string, ItemMode>> => ({
+  name,
+  allowed: "comma-separated `table:ro` or `table:rw`",
+  parse: (value) => {
+    const modes = new Map<string, ItemMode>();
+    for (const part of value === "" ? [] : value.split(",")) {
+      const [table = "", letters = "", ...more] = part.trim().split(":");
+      const mode = Object.hasOwn(MODES, letters.toLowerCase()) ? MODES[letters.toLowerCase()] : undefined;
+      if (!mode || more.length > 0 || modes.has(table) || !TABLE_NAME.test(table)) return undefined;
+      modes.set(table, mode);
+    }
+    return modes;
+  },
   ...facts,
 });
 

@@ -7,15 +7,19 @@ import {
   flag,
   hostNames,
   integer,
+  itemModes,
   names,
   or,
   type Read,
+  tableName,
+  tableNames,
   text,
   url,
   type Variable,
 } from "./config-kinds.ts";
 import { AppError } from "./errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import type { ItemStore, ItemTables } from "./stores/item-store.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -32,11 +36,25 @@ export const VARIABLES = {
         "Where state is kept: an embedded engine on this machine's disk, a DynamoDB table, or this process's memory alone",
     }),
   ),
-  table: or("mcp_state", {
-    ...text("MCP_STATE_TABLE", { alias: "MCP_SESSION_TABLE", description: "Name of the state table" }),
-    allowed: "a DynamoDB table name (3 to 255 letters, digits, `_`, `-`, `.`)",
-    parse: (value) => (/^[A-Za-z0-9_.-]{3,255}$/.test(value) ? value : undefined),
-  }),
+  table: or(
+    "mcp_state",
+    tableName("MCP_STATE_TABLE", { alias: "MCP_SESSION_TABLE", description: "Name of the state table" }),
+  ),
+  itemTables: or(
+    "",
+    tableNames("DYNAMODB_TABLE_NAME", {
+      defaultText: "none: no item tools",
+      description: "Tables of yours that the item tools reach, on the engine or in the AWS account of the backend",
+    }),
+  ),
+  itemModes: or(
+    "",
+    itemModes("STATEFUL_MCP_ITEM_MODES", {
+      defaultText: "`ro` for each",
+      description: "Which of those tables may be written (`rw`) and which only read (`ro`)",
+    }),
+  ),
+  itemScan: or("on", flag("STATEFUL_MCP_ITEM_SCAN", { description: "Whether there is a tool that scans them" })),
   region: text("AWS_REGION", {
     defaultText: "the AWS configuration's",
     description: "AWS region of the table; credentials come from the usual AWS chain",
@@ -245,8 +263,28 @@ export function readConfig(environment: Environment): Config {
       `STATEFUL_MCP_SESSION_TTL_SECONDS is ${sessionTtlSeconds}, more than STATEFUL_MCP_SESSION_MAX_SECONDS (${values.sessionMaxSeconds})`,
     );
   }
+  requireItemTables(values);
   return { ...values, sessionTtlSeconds };
 }
+
+function requireItemTables({ itemTables, itemModes, table }: Values): void {
+  const refuse = (why: string) => new AppError("invalid_input", why);
+  // Its entries belong to their callers; the item tools belong to all of them.
+  if (itemTables.includes(table)) throw refuse(`DYNAMODB_TABLE_NAME names ${table}, which is the state table`);
+  for (const name of itemModes.keys())
+    if (!itemTables.includes(name))
+      throw refuse(`STATEFUL_MCP_ITEM_MODES names ${name}, which is not in DYNAMODB_TABLE_NAME`);
+}
+
+/** The tables of the item tools; undefined when there are none. The store that reaches them is the composer's. */
+export const itemTablesFrom = (config: Config, store: ItemStore): ItemTables | undefined =>
+  config.itemTables.length === 0
+    ? undefined
+    : {
+        store,
+        tables: config.itemTables.map((name) => ({ name, mode: config.itemModes.get(name) ?? "read-only" })),
+        scan: config.itemScan,
+      };
 
 /** What configuration says about an app. Store, access and logger are for whoever composes the process. */
 export const optionsFrom = (config: Config): AppOptions => ({

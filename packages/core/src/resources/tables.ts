@@ -1,5 +1,5 @@
 // Each table that the item tools reach, as a resource: what a model must know of it to ask well.
-import { authorize } from "../http/auth.ts";
+import { authorize } from "../principal.ts";
 import { defineResource, type Resource } from "../resource.ts";
 import type { ItemTables, KeySchema } from "../stores/item-store.ts";
 import { ITEMS_READ } from "../tools/items.ts";

@@ -223,6 +223,7 @@ function deleteItem(items: ItemTables) {
       consumed_capacity: consumed,
     }),
     annotations: { destructiveHint: true, idempotentHint: true, openWorldHint: true },
+    confirm: true,
     run: async (input) => {
       const name = chosen(input.table);
       const { item, consumed } = await items.store.delete(name, input.key, conditional(input));
