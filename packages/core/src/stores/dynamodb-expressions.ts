@@ -184,10 +184,10 @@ function members(given: unknown, field: string, sign: string): [string, unknown]
 /** What the engine calls a part of a request, and what the tools call it. */
 const FIELDS: readonly (readonly [RegExp, string])[] = [
   [/KeyConditionExpression|key condition|Query condition/i, "key_condition"],
-  [/FilterExpression/i, "filter_expression"],
-  [/ProjectionExpression/i, "projection"],
-  [/ConditionExpression/i, "condition"],
-  [/UpdateExpression/i, "updates"],
+  [/Filter ?Expression/i, "filter_expression"],
+  [/Projection ?Expression/i, "projection"],
+  [/Condition ?Expression/i, "condition"],
+  [/Update ?Expression/i, "updates"],
   [/ExclusiveStartKey|starting key/i, "last_evaluated_key"],
   [/Index Key|\bitem\b/i, "item"],
 ];
