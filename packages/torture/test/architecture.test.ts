@@ -111,9 +111,10 @@ describe("inside core", () => {
   });
 });
 
-test("only setup and the embedded engine create tables", () => {
+test("only setup, the demo and the embedded engine create tables", () => {
   expect(mentions(product, /CreateTable(Command)?\b/)).toEqual([
     "packages/core/src/stores/dynamodb-client.ts",
+    "packages/core/src/stores/dynamodb-demo.ts",
     "packages/core/src/stores/dynamodb-table.ts",
     "packages/local/src/connect.ts",
   ]);
