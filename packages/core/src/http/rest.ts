@@ -34,7 +34,8 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
     const idempotencyKey = c.req.header("idempotency-key");
     const request = { name, arguments: given, principal, signal: c.req.raw.signal, idempotencyKey, timeLimitMs };
     const { structured, replayed } = await callTool(runtime, request);
-    return { structured, headers: replayed ? { "Idempotency-Replayed": "true" } : {} };
+    const headers: Record<string, string> = replayed ? { "Idempotency-Replayed": "true" } : {};
+    return { structured, headers };
   };
 
   app.get("/mcp/list_tools", async (c) => {
