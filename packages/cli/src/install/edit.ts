@@ -1,0 +1,40 @@
+// Puts one server into the text of a configuration and leaves everything else as it is: other servers, comments, indentation.
+import { AppError } from "@stateful-mcp/core";
+import { createTwoFilesPatch } from "diff";
+import { applyEdits, modify, type ParseError, parse, printParseErrorCode } from "jsonc-parser";
+
+/** The new text. Throws `AppError("invalid_input")` where the old one is no JSON object, or something else stands in the way. */
+export function withEntry(text: string, { path, value }: { path: string[]; value: object }): string {
+  const [key = "", name = ""] = path;
+  const errors: ParseError[] = [];
+  const bom = text.startsWith("\uFEFF") ? "\uFEFF" : "";
+  const body = text.slice(bom.length).trim() === "" ? "{}\n" : text.slice(bom.length);
+  const before: unknown = parse(body, errors, { allowTrailingComma: true });
+  const [first] = errors;
+  if (first) {
+    const line = body.slice(0, first.offset).split("\n").length;
+    throw new AppError("invalid_input", `It is not valid JSON: ${printParseErrorCode(first.error)} in line ${line}`);
+  }
+  if (!isObject(before)) throw new AppError("invalid_input", "It holds no JSON object");
+  if (before[key] !== undefined && !isObject(before[key])) {
+    throw new AppError("invalid_input", `Its "${key}" is no JSON object`);
+  }
+  const current = isObject(before[key]) ? before[key][name] : undefined;
+  if (JSON.stringify(current) === JSON.stringify(value)) return text;
+  const indent = /^(\t| +)\S/m.exec(body)?.[1] ?? "  ";
+  const formattingOptions = {
+    insertSpaces: !indent.startsWith("\t"),
+    tabSize: indent.length,
+    eol: body.includes("\r\n") ? "\r\n" : "\n",
+  };
+  // What the user has added to the entry, such as its environment, stays.
+  const merged = isObject(current) ? { ...current, ...value } : value;
+  return bom + applyEdits(body, modify(body, path, merged, { formattingOptions }));
+}
+
+/** What changes between two texts of a file, for a person. */
+export const difference = (file: string, before: string, after: string): string =>
+  createTwoFilesPatch(file, file, before, after, "now", "then", { context: 2 }).split("\n").slice(1).join("\n");
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
