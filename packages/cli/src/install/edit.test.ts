@@ -9,12 +9,19 @@ it("keeps comments, other servers, trailing commas and tabs", () => {
   const after = withEntry(before, entry);
   expect(parse(after)).toEqual({ servers: { other: { command: "x" }, memory: entry.value } });
   for (const kept of ["\t// mine", '\t\t"other": { "command": "x" }', "// keep"]) expect(after).toContain(kept);
-  expect(after).toContain('\n\t\t"memory": {');
+  expect(after).toContain('\n\t\t"memory": {\n\t\t\t"command"');
+});
+
+it("adds lines and changes none", () => {
+  const before = '{\n  "servers": {\n    "a": { "command": "x" } // a\n  },\n  "b": [1,  2]\n}\n';
+  const after = withEntry(before, entry);
+  const added = '    "memory": {\n      "command": "node",\n      "args": [\n        "main.js"\n      ]\n    },\n';
+  expect(after).toBe(before.replace('    "a"', `${added}    "a"`));
 });
 
 it("keeps line ends and a byte order mark", () => {
   const after = withEntry('\uFEFF{\r\n    "a": 1\r\n}\r\n', entry);
-  expect(after.startsWith('\uFEFF{\r\n    "a": 1')).toBe(true);
+  expect(after.startsWith('\uFEFF{\r\n    "servers": {\r\n        "memory"')).toBe(true);
   expect(after.replaceAll("\r\n", "")).not.toContain("\n");
 });
 
