@@ -1,5 +1,6 @@
 // Packs the built program with its dependencies into one file that Claude Desktop and its like install with a double click.
-// The argument is the file to write; default dist/stateful-mcp-<version>.mcpb.
+// The argument is the file to write; default dist/stateful-mcp-<version>.mcpb. No `pnpm deploy`: it leaves the workspace
+// itself marked as installed without development dependencies, and the next script reinstalls.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,6 +15,7 @@ interface Manifest {
 }
 
 const { name, version, description, license, engines } = JSON.parse(readFileSync("package.json", "utf8")) as Manifest;
+const main = `node_modules/${name}/dist/main.js`;
 const output = resolve(process.argv[2] ?? `dist/${name}-${version}.mcpb`);
 const manifest = {
   manifest_version: "0.3",
@@ -25,9 +27,9 @@ const manifest = {
   license,
   server: {
     type: "node",
-    entry_point: "dist/main.js",
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the host puts the bundle's folder there.
-    mcp_config: { command: "node", args: ["${__dirname}/dist/main.js"] },
+    entry_point: main,
+    // The host puts the bundle's folder there.
+    mcp_config: { command: "node", args: [`\${__dirname}/${main}`] },
   },
   // What the tools are follows from the configuration; the host asks the server.
   tools_generated: true,
@@ -37,23 +39,16 @@ const manifest = {
 // pnpm, which starts this, has put itself and the tools of this package on the path.
 const run = (command: string, ...args: string[]) =>
   execFileSync(command, args, { stdio: ["ignore", "inherit", "inherit"], shell: process.platform === "win32" });
-const parent = mkdtempSync(join(tmpdir(), "mcpb-"));
-const folder = join(parent, "bundle");
+const folder = mkdtempSync(join(tmpdir(), "mcpb-"));
 try {
-  // A flat node_modules with the lockfile's versions and no links, which the archive could not hold.
-  run(
-    "pnpm",
-    "--filter",
-    name,
-    "deploy",
-    "--prod",
-    "--config.inject-workspace-packages=true",
-    "--config.node-linker=hoisted",
-    folder,
-  );
+  // What npx would install, so that the bundle is the published program and nothing else.
+  run("pnpm", "pack", "--pack-destination", folder);
+  const tarball = join(folder, `${name}-${version}.tgz`);
+  run("npm", "install", "--prefix", folder, "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", tarball);
+  rmSync(tarball);
   writeFileSync(join(folder, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   run("mcpb", "validate", join(folder, "manifest.json"));
   run("mcpb", "pack", folder, output);
 } finally {
-  rmSync(parent, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 }
