@@ -1,4 +1,4 @@
-// The real command on real files. The server that it enters is started by the tests of the tarball and the bundle.
+// The real command on real files. What it enters is started by the test of the tarball.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

@@ -13,6 +13,11 @@ import { temporaryDirectory } from "./process.ts";
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
 const execute = promisify(execFile);
 
+interface Launch {
+  command: string;
+  args: string[];
+}
+
 it("installs from its tarball alone, and remembers a note after a restart", { timeout: 180_000 }, async () => {
   const folder = temporaryDirectory();
   await execute("npx", ["-y", "pnpm@10", "pack", "--pack-destination", folder], { cwd: PACKAGE });
@@ -26,12 +31,19 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   expect(manifest).not.toContain("workspace:");
   expect(Object.keys(JSON.parse(manifest).dependencies)).toEqual(["dynalite"]);
 
+  // The program enters itself into a client's configuration, and what it wrote there is what is started below.
+  const file = join(folder, "mcp.json");
+  const bin = join(folder, "node_modules", ".bin", "stateful-mcp");
+  const path = `${dirname(process.execPath)}:${process.env.PATH}`;
+  await execute(bin, ["install", "cursor", "--path", file, "--yes"], { env: { PATH: path, HOME: folder } });
+  const { command, args } = JSON.parse(readFileSync(file, "utf8")).mcpServers.memory as Launch;
   const withServer = async <T>(mode: "legacy" | { pin: string }, use: (client: Client) => Promise<T>): Promise<T> => {
     const client = new Client({ name: "tarball-test", version: "1" }, { versionNegotiation: { mode } });
     const transport = new StdioClientTransport({
-      command: join(folder, "node_modules", ".bin", "stateful-mcp"),
+      command,
+      args,
       cwd: folder,
-      env: { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, HOME: folder },
+      env: { PATH: path, HOME: folder },
       stderr: "ignore",
     });
     await client.connect(transport);
@@ -64,7 +76,7 @@ it.skipIf(missing)(`packs a bundle that starts as its manifest says${missing}`, 
   const manifest = JSON.parse(readFileSync(join(unpacked, "manifest.json"), "utf8"));
   expect(manifest).toMatchObject({ name: "stateful-mcp", version });
 
-  const { command, args } = manifest.server.mcp_config as { command: string; args: string[] };
+  const { command, args } = manifest.server.mcp_config as Launch;
   const client = new Client({ name: "bundle-test", version: "1" });
   await client.connect(
     new StdioClientTransport({
