@@ -72,6 +72,19 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   program
+    .command("install")
+    .description("enter this server into a client's configuration, after showing the difference and asking")
+    .argument("<client>", "claude, cursor, vscode or cline")
+    .option("--path <file>", "the configuration file (default: the client's own for this user)")
+    .option("--tarball <file>", "let the client run this packed file (default: this very program)")
+    .option("--dry-run", "only show the difference")
+    .option("--undo", "put back what was there before")
+    .option("--yes", "write without asking")
+    .action(async (client: string, options: object) => {
+      code = await (await import("./commands/install.ts")).install(client, options);
+    });
+
+  program
     .command("token")
     .description("mint a bearer token for MCP_AUTH_TOKEN and print it")
     .argument("[name]", "whose token it is; each name is a principal of its own")

@@ -149,6 +149,25 @@ test("its client configurations start the program that the package names", () =>
   ]);
 });
 
+test("its badges install the endpoint that the server starts with", () => {
+  const links = [...README.matchAll(/\]\((https:\/\/(?:cursor\.com|insiders\.vscode\.dev)\/\S+)\)/g)].map(
+    ([, link = ""]) => {
+      const { host, searchParams } = new URL(link);
+      const config = searchParams.get("config") ?? "";
+      return {
+        host,
+        name: searchParams.get("name"),
+        config: JSON.parse(host === "cursor.com" ? atob(config) : config),
+      };
+    },
+  );
+  const url = "http://127.0.0.1:3333/mcp";
+  expect(links).toEqual([
+    { host: "cursor.com", name: "memory", config: { url } },
+    { host: "insiders.vscode.dev", name: "memory", config: { type: "http", url } },
+  ]);
+});
+
 test("its requests get the answers it shows", { timeout: 60_000 }, async () => {
   const address = await startServer();
   const run = promisify(execFile);
