@@ -15,6 +15,8 @@ await build({
   target: "node20",
   // Stands on a database that is native code, so it comes as a dependency of the package.
   external: ["dynalite"],
+  // The form it names for Node asks for its own files in a way that no bundler can follow.
+  alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: "none",

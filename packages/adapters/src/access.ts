@@ -19,7 +19,7 @@ export function accessFromConfig(config: Config): Access | undefined {
         audience: config.oauthAudience,
         clients: config.oauthClients,
         principalClaim: config.principalClaim,
-        requireScopes: config.oauthRequireScopes === "true",
+        requireScopes: config.oauthRequireScopes,
       }),
     );
     return { mode: "oauth", oauth, tokens };

@@ -6,11 +6,13 @@ import {
   AppError,
   type BlobStore,
   type Config,
+  type ItemTables,
+  itemTablesFrom,
   MemoryStore,
   optionsFrom,
   readConfig,
 } from "@stateful-mcp/core";
-import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+import { createDynamoDBClient, DynamoDBItems, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
 import { accessFromConfig } from "./access.ts";
 import { createLogger } from "./logger.ts";
 
@@ -34,9 +36,11 @@ export function bindEnvironment(app: App, { environment = process.env, openBlobs
   const config = readConfig({ MCP_STATE_BACKEND: "dynamodb", ...environment });
   const { logLevel: level, environment: name } = config;
   const blobs = blobsOf(config, openBlobs, environment);
+  const items = app.options.items ? undefined : openItems(config);
   return app.with({
     ...optionsFrom(config),
     ...(blobs && { blobs }),
+    ...(items && { items }),
     // A stream that waits for something to say keeps a whole environment busy, and its bill running.
     subscriptions: config.subscriptions ?? false,
     logger: createLogger({ level, environment: name }),
@@ -46,16 +50,21 @@ export function bindEnvironment(app: App, { environment = process.env, openBlobs
   });
 }
 
-function openStore({ backend, table, endpoint, region }: Config) {
+function openStore(config: Config) {
+  const { backend, table } = config;
   if (backend === "memory") return new MemoryStore();
   if (backend === "local")
     throw new AppError("invalid_input", 'MCP_STATE_BACKEND: "local" is not allowed here; expected dynamodb, memory');
-  const client = createDynamoDBClient({
-    ...(endpoint !== undefined && { endpoint }),
-    ...(region !== undefined && { region }),
-  });
-  return new DynamoDBStore({ client, table });
+  return new DynamoDBStore({ client: openClient(config), table });
 }
+
+function openItems(config: Config): ItemTables | undefined {
+  if (config.itemTables.length === 0) return undefined;
+  return itemTablesFrom(config, new DynamoDBItems({ client: openClient(config) }));
+}
+
+const openClient = ({ endpoint, region }: Config) =>
+  createDynamoDBClient({ ...(endpoint !== undefined && { endpoint }), ...(region !== undefined && { region }) });
 
 function blobsOf(config: Config, open: OpenBlobs | undefined, environment: Environment): BlobStore | undefined {
   if (config.blobBucket === undefined) return undefined;

@@ -47,6 +47,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   program
+    .command("demo-table")
+    .description("create and fill a small table to try the item tools on")
+    .argument("[name]", "its name", "demo_orders")
+    .action(async (name: string) => {
+      code = await (await import("./commands/demo-table.ts")).demoTable(name);
+    });
+
+  program
     .command("teardown")
     .description("delete the state table and everything in it, after CONFIRM_DELETE=yes or typing its name")
     .action(async () => {
@@ -73,11 +81,36 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   program
+    .command("install")
+    .description("enter this server into a client's configuration, after showing the difference and asking")
+    .argument("<client>", "claude, cursor, vscode or cline")
+    .option("--path <file>", "the configuration file (default: the client's own for this user)")
+    .option("--tarball <file>", "let the client run this packed file (default: this very program)")
+    .option("--dry-run", "only show the difference")
+    .option("--undo", "put back what was there before")
+    .option("--yes", "write without asking")
+    .action(async (client: string, options: object) => {
+      code = await (await import("./commands/install.ts")).install(client, options);
+    });
+
+  program
     .command("token")
     .description("mint a bearer token for MCP_AUTH_TOKEN and print it")
     .argument("[name]", "whose token it is; each name is a principal of its own")
     .action(async (name: string | undefined) => {
       code = await (await import("./commands/token.ts")).token(name);
+    });
+
+  program
+    .command("iam-policy")
+    .description("print the least IAM policy for serving with this configuration on DynamoDB")
+    .option(
+      "--table-arn <arn>",
+      "the table's ARN (default: made of AWS_REGION and MCP_STATE_TABLE, without the account)",
+    )
+    .option("--setup", "add what setup, doctor and teardown need")
+    .action(async (options: { tableArn?: string; setup?: true }) => {
+      code = await (await import("./commands/iam-policy.ts")).printIamPolicy(options);
     });
 
   try {

@@ -14,7 +14,7 @@ describe("the command line", () => {
   it("prints help and version to stdout and ends with 0", async () => {
     const [help, version] = await Promise.all([run(["--help"]), run(["--version"])]);
     expect(help.code).toBe(0);
-    for (const command of ["serve", "setup", "teardown", "doctor", "token"])
+    for (const command of ["serve", "setup", "teardown", "doctor", "install", "token"])
       expect(help.stdout).toContain(`  ${command}`);
     expect(version).toMatchObject({ code: 0, stderr: "" });
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);

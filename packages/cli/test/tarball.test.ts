@@ -1,5 +1,6 @@
-// What a user installs: the packed file, in an empty folder, through npm.
-import { execFile } from "node:child_process";
+// What a user installs: the packed file, in an empty folder, through npm; and the bundle for a double click.
+// One file of tests, because both build into the same folder.
+import { execFile, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +12,11 @@ import { temporaryDirectory } from "./process.ts";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
 const execute = promisify(execFile);
+
+interface Launch {
+  command: string;
+  args: string[];
+}
 
 it("installs from its tarball alone, and remembers a note after a restart", { timeout: 180_000 }, async () => {
   const folder = temporaryDirectory();
@@ -25,12 +31,19 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   expect(manifest).not.toContain("workspace:");
   expect(Object.keys(JSON.parse(manifest).dependencies)).toEqual(["dynalite"]);
 
+  // The program enters itself into a client's configuration, and what it wrote there is what is started below.
+  const file = join(folder, "mcp.json");
+  const bin = join(folder, "node_modules", ".bin", "stateful-mcp");
+  const path = `${dirname(process.execPath)}:${process.env.PATH}`;
+  await execute(bin, ["install", "cursor", "--path", file, "--yes"], { env: { PATH: path, HOME: folder } });
+  const { command, args } = JSON.parse(readFileSync(file, "utf8")).mcpServers.memory as Launch;
   const withServer = async <T>(mode: "legacy" | { pin: string }, use: (client: Client) => Promise<T>): Promise<T> => {
     const client = new Client({ name: "tarball-test", version: "1" }, { versionNegotiation: { mode } });
     const transport = new StdioClientTransport({
-      command: join(folder, "node_modules", ".bin", "stateful-mcp"),
+      command,
+      args,
       cwd: folder,
-      env: { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, HOME: folder },
+      env: { PATH: path, HOME: folder },
       stderr: "ignore",
     });
     await client.connect(transport);
@@ -53,4 +66,36 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   expect(readFileSync(join(project, ".gitignore"), "utf8")).toContain("node_modules");
   const read = await withServer("legacy", (client) => client.callTool({ name: "get_notes", arguments: {} }));
   expect(read.structuredContent).toMatchObject({ notes: ["from the tarball"] });
+});
+
+const tool = join(PACKAGE, "node_modules", ".bin", "mcpb");
+const missing = spawnSync(tool, ["--version"]).status === 0 ? "" : ` (SKIPPED: ${tool} cannot be run here)`;
+if (missing) process.stderr.write(`The .mcpb bundle is not tested${missing}\n`);
+
+it.skipIf(missing)(`packs a bundle that starts as its manifest says${missing}`, { timeout: 180_000 }, async () => {
+  const folder = temporaryDirectory();
+  const bundle = join(folder, "bundle.mcpb");
+  const { stdout } = await execute("npx", ["-y", "pnpm@10", "run", "mcpb", bundle], { cwd: PACKAGE });
+  expect(stdout).toContain("Manifest schema validation passes!");
+  const unpacked = join(folder, "unpacked");
+  await execute(tool, ["unpack", bundle, unpacked]);
+  const { version } = JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8"));
+  const manifest = JSON.parse(readFileSync(join(unpacked, "manifest.json"), "utf8"));
+  expect(manifest).toMatchObject({ name: "stateful-mcp", version });
+
+  const { command, args } = manifest.server.mcp_config as Launch;
+  const client = new Client({ name: "bundle-test", version: "1" });
+  await client.connect(
+    new StdioClientTransport({
+      command: command === "node" ? process.execPath : command,
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: what a host replaces.
+      args: args.map((argument) => argument.replace("${__dirname}", unpacked)),
+      cwd: folder,
+      env: { PATH: process.env.PATH ?? "", HOME: folder },
+      stderr: "ignore",
+    }),
+  );
+  const added = await client.callTool({ name: "add_note", arguments: { note: "from the bundle" } });
+  expect(added.structuredContent).toMatchObject({ count: 1 });
+  await client.close();
 });

@@ -15,6 +15,7 @@ import { type Resource, ResourceTable } from "./resource.ts";
 import { builtinResources } from "./resources/index.ts";
 import { State } from "./state/state.ts";
 import type { BlobStore } from "./stores/blob-store.ts";
+import type { ItemTables } from "./stores/item-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { StateStore } from "./stores/state-store.ts";
 import { type Tool, withConfirmation } from "./tool.ts";
@@ -40,6 +41,8 @@ export interface AppOptions {
   store?: StateStore;
   /** Where values and cached results over `limits.valueMaxBytes` are kept. Default: nowhere, they are refused. */
   blobs?: BlobStore;
+  /** Tables of the user's own that the item tools reach. Default: none, and no such tools; none when you give tools of your own. */
+  items?: ItemTables;
   /** What session_info calls the store: `local`, `dynamodb` or `memory`. */
   backend?: string;
   /** The table's name, as `GET /health` shows it. */
@@ -124,8 +127,15 @@ export function createApp(options: AppOptions = {}): App {
   const ttlSeconds = options.sessions?.ttlSeconds ?? DEFAULT_SESSION_TTL_SECONDS;
   const maxSeconds = options.sessions?.maxSeconds ?? DEFAULT_SESSION_MAX_SECONDS;
   const anonymous = access.mode === "anonymous";
-  const tools = confirmed(options.tools ?? builtinTools({ backend, anonymous, ttlSeconds }), options.confirm ?? []);
-  const resources = options.resources ?? (options.tools ? [] : builtinResources({ anonymous }));
+  const { items } = options;
+  if (items && anonymous)
+    throw new AppError(
+      "invalid_input",
+      "Tables of yours (DYNAMODB_TABLE_NAME) cannot be served to everybody: ask for tokens (MCP_AUTH_TOKEN), or serve without these tables.",
+    );
+  const builtin = { anonymous, items };
+  const tools = confirmed(options.tools ?? builtinTools({ backend, ttlSeconds, ...builtin }), options.confirm ?? []);
+  const resources = options.resources ?? (options.tools ? [] : builtinResources(builtin));
   const prompts = options.prompts ?? (options.tools ? [] : builtinPrompts());
   const subscriptions = options.subscriptions ?? true;
   const state = new State({
@@ -152,6 +162,7 @@ export function createApp(options: AppOptions = {}): App {
     mcp,
     access,
     service: name,
+    version,
     table: options.table ?? backend,
     // What may be stored must also get in.
     bodyMaxBytes: options.blobs

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { describeConfig, readConfig, VARIABLES } from "./config.ts";
+import { describeConfig, itemTablesFrom, readConfig, VARIABLES } from "./config.ts";
 import { AppError } from "./errors.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
+import type { ItemStore } from "./stores/item-store.ts";
 
 function refusal(environment: Record<string, string>): string {
   try {
@@ -34,8 +35,11 @@ describe("readConfig", () => {
       allowedHosts: [],
       allowedOrigins: [],
       confirm: [],
+      itemTables: [],
+      itemModes: new Map(),
+      itemScan: true,
       oauthClients: [],
-      oauthRequireScopes: "false",
+      oauthRequireScopes: false,
       principalClaim: "sub",
       ...limits,
     });
@@ -66,6 +70,28 @@ describe("readConfig", () => {
   it("splits lists and drops the blanks around their parts", () => {
     const { allowedHosts } = readConfig({ STATEFUL_MCP_ALLOWED_HOSTS: "API.example.com, [::1] ,internal" });
     expect(allowedHosts).toEqual(["api.example.com", "[::1]", "internal"]);
+  });
+
+  it("takes tables for the item tools, read-only unless their mode says otherwise", () => {
+    const config = readConfig({ DYNAMODB_TABLE_NAME: "orders, archive", STATEFUL_MCP_ITEM_MODES: "orders:RW" });
+    expect(itemTablesFrom(config, {} as ItemStore)).toMatchObject({
+      tables: [
+        { name: "orders", mode: "read-write" },
+        { name: "archive", mode: "read-only" },
+      ],
+      scan: true,
+    });
+    expect(itemTablesFrom(readConfig({}), {} as ItemStore)).toBeUndefined();
+  });
+
+  it.each([
+    [{ DYNAMODB_TABLE_NAME: "mcp_state" }, /mcp_state, which is the state table/],
+    [{ DYNAMODB_TABLE_NAME: "a b" }, /expected comma-separated DynamoDB table names/],
+    [{ STATEFUL_MCP_ITEM_MODES: "orders:rw" }, /orders, which is not in DYNAMODB_TABLE_NAME/],
+    [{ DYNAMODB_TABLE_NAME: "orders", STATEFUL_MCP_ITEM_MODES: "orders:write" }, /table:ro` or `table:rw/],
+    [{ DYNAMODB_TABLE_NAME: "orders", STATEFUL_MCP_ITEM_MODES: "orders:constructor" }, /table:ro` or `table:rw/],
+  ])("refuses tables as in %j", (environment, message) => {
+    expect(() => readConfig(environment)).toThrow(message);
   });
 
   it("counts an empty value as not set", () => {

@@ -1,97 +1,27 @@
 // Every environment variable, once: its name, kind, default and meaning. The README's table and all error messages come
 // from here. Reads the map it is given and never the process, so that whoever composes a process decides what counts.
 import type { AppOptions } from "./app.ts";
+import {
+  choice,
+  type Facts,
+  flag,
+  hostNames,
+  integer,
+  itemModes,
+  names,
+  or,
+  type Read,
+  tableName,
+  tableNames,
+  text,
+  url,
+  type Variable,
+} from "./config-kinds.ts";
 import { AppError } from "./errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import type { ItemStore, ItemTables } from "./stores/item-store.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-type Unit = "seconds" | "milliseconds" | "bytes";
-
-interface Variable<T> {
-  readonly name: string;
-  /** Another name for the same thing, from systems people come from. */
-  readonly alias?: string;
-  /** What is allowed, as it stands in the README and after "expected" in an error. */
-  readonly allowed: string;
-  readonly unit?: Unit;
-  /** Written as a user would write it; read by `parse` like any other value. */
-  readonly default?: string;
-  /** What the README shows as the default where that is not one fixed value. */
-  readonly defaultText?: string;
-  /** Its value appears in no message and no log. */
-  readonly secret?: true;
-  readonly description: string;
-  /** Undefined: not an allowed value. */
-  readonly parse: (text: string) => T | undefined;
-}
-
-interface Facts {
-  readonly description: string;
-  readonly alias?: string;
-  readonly unit?: Unit;
-  readonly defaultText?: string;
-  readonly secret?: true;
-}
-
-/** A variable with a default always has a value; one without may be undefined. */
-type Read<V> = V extends Variable<infer T> ? (V extends { readonly default: string } ? T : T | undefined) : never;
-
-const text = (name: string, facts: Facts & { allowed?: string }): Variable<string> => ({
-  name,
-  allowed: facts.allowed ?? "text",
-  parse: (value) => value,
-  ...facts,
-});
-
-const choice = <const T extends string>(name: string, choices: readonly T[], facts: Facts): Variable<T> => ({
-  name,
-  allowed: choices.join(", "),
-  parse: (value) => choices.find((candidate) => candidate === value.toLowerCase()),
-  ...facts,
-});
-
-const flag = (name: string, facts: Facts): Variable<boolean> => ({
-  name,
-  allowed: "on, off",
-  parse: (value) => ({ on: true, off: false })[value.toLowerCase()],
-  ...facts,
-});
-
-const integer = (name: string, min: number, max: number, facts: Facts & { orZero?: "never" }): Variable<number> => ({
-  name,
-  allowed: `${facts.orZero === undefined ? "" : `0 (${facts.orZero}) or `}a whole number from ${min} to ${max}`,
-  parse: (value) => {
-    const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-    return (number >= min && number <= max) || (number === 0 && facts.orZero !== undefined) ? number : undefined;
-  },
-  ...facts,
-});
-
-const HOST_NAME = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/;
-
-const hostNames = (name: string, facts: Facts): Variable<readonly string[]> => ({
-  name,
-  allowed: "comma-separated host names without scheme or port, such as app.example",
-  parse: (value) => {
-    const parts = value === "" ? [] : value.split(",").map((part) => part.trim().toLowerCase());
-    return parts.every((part) => HOST_NAME.test(part)) ? parts : undefined;
-  },
-  ...facts,
-});
-
-const url = (name: string, facts: Facts): Variable<string> => ({
-  name,
-  allowed: "an http:// or https:// URL",
-  parse: (value) => (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) ? value : undefined),
-  ...facts,
-});
-
-/** Gives a variable the default that applies when nobody sets it. */
-const or = <T>(value: string, variable: Variable<T>): Variable<T> & { readonly default: string } => ({
-  ...variable,
-  default: value,
-});
 
 const limit = (name: string, key: keyof Limits, min: number, max: number, facts: Facts) =>
   or(String(DEFAULT_LIMITS[key]), integer(`STATEFUL_MCP_${name}`, min, max, facts));
@@ -106,11 +36,25 @@ export const VARIABLES = {
         "Where state is kept: an embedded engine on this machine's disk, a DynamoDB table, or this process's memory alone",
     }),
   ),
-  table: or("mcp_state", {
-    ...text("MCP_STATE_TABLE", { alias: "MCP_SESSION_TABLE", description: "Name of the state table" }),
-    allowed: "a DynamoDB table name (3 to 255 letters, digits, `_`, `-`, `.`)",
-    parse: (value) => (/^[A-Za-z0-9_.-]{3,255}$/.test(value) ? value : undefined),
-  }),
+  table: or(
+    "mcp_state",
+    tableName("MCP_STATE_TABLE", { alias: "MCP_SESSION_TABLE", description: "Name of the state table" }),
+  ),
+  itemTables: or(
+    "",
+    tableNames("DYNAMODB_TABLE_NAME", {
+      defaultText: "none: no item tools",
+      description: "Tables of yours that the item tools reach, on the engine or in the AWS account of the backend",
+    }),
+  ),
+  itemModes: or(
+    "",
+    itemModes("STATEFUL_MCP_ITEM_MODES", {
+      defaultText: "`ro` for each",
+      description: "Which of those tables may be written (`rw`) and which only read (`ro`)",
+    }),
+  ),
+  itemScan: or("on", flag("STATEFUL_MCP_ITEM_SCAN", { description: "Whether there is a tool that scans them" })),
   region: text("AWS_REGION", {
     defaultText: "the AWS configuration's",
     description: "AWS region of the table; credentials come from the usual AWS chain",
@@ -177,33 +121,25 @@ export const VARIABLES = {
     defaultText: "none",
     description: "What the tokens' audience must contain, usually this server's public /mcp URL",
   }),
-  oauthClients: or("", {
-    ...text("STATEFUL_MCP_OAUTH_CLIENTS", {
+  oauthClients: or(
+    "",
+    names("STATEFUL_MCP_OAUTH_CLIENTS", {
       allowed: "comma-separated client ids",
       defaultText: "any",
       description: "Clients whose tokens are accepted; required when there is no audience (Amazon Cognito)",
     }),
-    parse: (value) =>
-      value
-        .split(",")
-        .map((part) => part.trim())
-        .filter((part) => part !== ""),
-  } as Variable<readonly string[]>),
-  confirm: or("", {
-    ...text("STATEFUL_MCP_CONFIRM", {
+  ),
+  confirm: or(
+    "",
+    names("STATEFUL_MCP_CONFIRM", {
       allowed: "comma-separated tool names",
       defaultText: "only tools defined so",
       description: "Tools whose calls over MCP a person must confirm first, such as `reset_session`",
     }),
-    parse: (value) =>
-      value
-        .split(",")
-        .map((part) => part.trim())
-        .filter((part) => part !== ""),
-  } as Variable<readonly string[]>),
+  ),
   oauthRequireScopes: or(
-    "false",
-    choice("STATEFUL_MCP_OAUTH_REQUIRE_SCOPES", ["true", "false"], {
+    "off",
+    flag("STATEFUL_MCP_OAUTH_REQUIRE_SCOPES", {
       description: "Whether a token without any of this server's scopes is refused",
     }),
   ),
@@ -303,7 +239,7 @@ export interface Config extends Omit<Values, "sessionTtlSeconds"> {
 
 const table: Readonly<Record<string, Variable<unknown>>> = VARIABLES;
 const settings = Object.values(table).map(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
-const names = settings.flat();
+const settingNames = settings.flat();
 
 /** Every name of the setting that `name` belongs to; none when this configuration does not read it. */
 export const namesOfSetting = (name: string): readonly string[] =>
@@ -315,7 +251,7 @@ export const namesOfSetting = (name: string): readonly string[] =>
  */
 export function readConfig(environment: Environment): Config {
   for (const name of Object.keys(environment)) {
-    if (name.startsWith("STATEFUL_MCP_") && !names.includes(name)) throw unknownVariable(name);
+    if (name.startsWith("STATEFUL_MCP_") && !settingNames.includes(name)) throw unknownVariable(name);
   }
   const values = Object.fromEntries(
     Object.entries(table).map(([key, variable]) => [key, readVariable(variable, environment)]),
@@ -327,8 +263,28 @@ export function readConfig(environment: Environment): Config {
       `STATEFUL_MCP_SESSION_TTL_SECONDS is ${sessionTtlSeconds}, more than STATEFUL_MCP_SESSION_MAX_SECONDS (${values.sessionMaxSeconds})`,
     );
   }
+  requireItemTables(values);
   return { ...values, sessionTtlSeconds };
 }
+
+function requireItemTables({ itemTables, itemModes, table }: Values): void {
+  const refuse = (why: string) => new AppError("invalid_input", why);
+  // Its entries belong to their callers; the item tools belong to all of them.
+  if (itemTables.includes(table)) throw refuse(`DYNAMODB_TABLE_NAME names ${table}, which is the state table`);
+  for (const name of itemModes.keys())
+    if (!itemTables.includes(name))
+      throw refuse(`STATEFUL_MCP_ITEM_MODES names ${name}, which is not in DYNAMODB_TABLE_NAME`);
+}
+
+/** The tables of the item tools; undefined when there are none. The store that reaches them is the composer's. */
+export const itemTablesFrom = (config: Config, store: ItemStore): ItemTables | undefined =>
+  config.itemTables.length === 0
+    ? undefined
+    : {
+        store,
+        tables: config.itemTables.map((name) => ({ name, mode: config.itemModes.get(name) ?? "read-only" })),
+        scan: config.itemScan,
+      };
 
 /** What configuration says about an app. Store, access and logger are for whoever composes the process. */
 export const optionsFrom = (config: Config): AppOptions => ({
@@ -378,7 +334,7 @@ function readVariable(variable: Variable<unknown>, environment: Environment): un
 }
 
 function unknownVariable(name: string): AppError {
-  const nearest = names
+  const nearest = settingNames
     .map((known) => ({ known, distance: editDistance(name, known) }))
     .sort((a, b) => a.distance - b.distance)[0];
   const hint = nearest !== undefined && nearest.distance <= 6 ? `; did you mean ${nearest.known}?` : "";

@@ -12,7 +12,15 @@ export {
 } from "./app.ts";
 export type { ToolCall, ToolResult } from "./call-tool.ts";
 export { type Clock, systemClock } from "./clock.ts";
-export { type Config, type ConfigRow, describeConfig, namesOfSetting, optionsFrom, readConfig } from "./config.ts";
+export {
+  type Config,
+  type ConfigRow,
+  describeConfig,
+  itemTablesFrom,
+  namesOfSetting,
+  optionsFrom,
+  readConfig,
+} from "./config.ts";
 export type { Asking, CallContext, Reporting } from "./context.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
 export { type Access, authenticate } from "./http/auth.ts";
@@ -44,6 +52,7 @@ export type { SessionHandle } from "./state/session-handle.ts";
 export type { CallerState } from "./state/state.ts";
 export type { Json } from "./state/values.ts";
 export type { BlobStore } from "./stores/blob-store.ts";
+export type * from "./stores/item-store.ts";
 export { MemoryStore } from "./stores/memory.ts";
 export { MemoryBlobStore } from "./stores/memory-blobs.ts";
 export type * from "./stores/state-store.ts";

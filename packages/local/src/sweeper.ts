@@ -9,6 +9,9 @@ const PAGE_PAUSE_MS = 10;
 /** A sweep of a large table is followed by a pause of this many times its duration. */
 const REST_FACTOR = 20;
 
+/** As connect.ts creates state tables. */
+const STATE_KEYS = ["pk", "sk"];
+
 type Item = Record<string, Record<string, unknown>>;
 type Call = Database["call"];
 
@@ -34,7 +37,7 @@ export async function sweepRegularly(
   }
 }
 
-/** Deletes every item of every table whose number `expiresAt` (epoch seconds) is in the past; returns how many. */
+/** Deletes every item of every state table whose number `expiresAt` (epoch seconds) is in the past; returns how many. */
 async function sweep(call: Call, signal: AbortSignal): Promise<number> {
   let deleted = 0;
   let lastName: string | undefined;
@@ -56,6 +59,8 @@ async function sweepTable(call: Call, TableName: string, signal: AbortSignal): P
     Table: { KeySchema: { AttributeName: string }[] };
   }>("DescribeTable", { TableName });
   const keyNames = Table.KeySchema.map((key) => key.AttributeName);
+  // A table of the user's own has no TTL: what is called `expiresAt` there is none of our business.
+  if (keyNames.join() !== STATE_KEYS.join()) return 0;
   const keyAliases = Object.fromEntries(keyNames.map((name, index) => [`#k${index}`, name]));
   const expired = {
     ExpressionAttributeValues: {

@@ -70,7 +70,9 @@ export class Bench {
     for (const engine of this.#engines) await engine.close();
     for (const child of this.#children) await kill(child);
     for (const pid of this.#pids) await killPid(pid);
-    for (const directory of this.#directories) await rm(directory, { recursive: true, force: true });
+    // An engine that was killed a moment ago may still be writing its last line.
+    const options = { recursive: true, force: true, maxRetries: 10, retryDelay: 100 };
+    for (const directory of this.#directories) await rm(directory, options);
     this.#engines.clear();
     this.#children.clear();
     this.#pids.clear();

@@ -18,6 +18,8 @@ import {
   LOCAL_PRINCIPAL,
   type Tool,
 } from "@stateful-mcp/core";
+import { createDynamoDBClient, DynamoDBItems } from "@stateful-mcp/core/dynamodb";
+import { startDynalite } from "@stateful-mcp/core/testing/engines";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { freePort, ServerProcess } from "../src/processes.ts";
 
@@ -60,15 +62,16 @@ describe("the tables say what the code does", () => {
   });
 
   test("tools, with their arguments and results, in the order of the server", () => {
-    const shown = section("tools")
-      .slice(2)
-      .map((row) =>
-        row
-          .split("|")
-          .slice(1, 4)
-          .map((cell) => cell.trim()),
-      );
-    const tools = builtinTools({ backend: "local", anonymous: false, ttlSeconds: 0 });
+    const shown = [...section("tools").slice(2), ...section("item-tools").slice(2)].map((row) =>
+      row
+        .split("|")
+        .slice(1, 4)
+        .map((cell) => cell.trim()),
+    );
+    // Only described: nothing is asked of the table.
+    const store = new DynamoDBItems({ client: createDynamoDBClient({ endpoint: "http://127.0.0.1:1" }) });
+    const items = { store, tables: [{ name: "orders", mode: "read-write" as const }] };
+    const tools = builtinTools({ backend: "local", anonymous: false, ttlSeconds: 0, items });
     expect(shown).toEqual(tools.map((tool) => [`\`${tool.name}\``, argumentsOf(tool), resultOf(tool)]));
   });
 
@@ -146,6 +149,25 @@ test("its client configurations start the program that the package names", () =>
   ]);
 });
 
+test("its badges install the endpoint that the server starts with", () => {
+  const links = [...README.matchAll(/\]\((https:\/\/(?:cursor\.com|insiders\.vscode\.dev)\/\S+)\)/g)].map(
+    ([, link = ""]) => {
+      const { host, searchParams } = new URL(link);
+      const config = searchParams.get("config") ?? "";
+      return {
+        host,
+        name: searchParams.get("name"),
+        config: JSON.parse(host === "cursor.com" ? atob(config) : config),
+      };
+    },
+  );
+  const url = "http://127.0.0.1:3333/mcp";
+  expect(links).toEqual([
+    { host: "cursor.com", name: "memory", config: { url } },
+    { host: "insiders.vscode.dev", name: "memory", config: { type: "http", url } },
+  ]);
+});
+
 test("its requests get the answers it shows", { timeout: 60_000 }, async () => {
   const address = await startServer();
   const run = promisify(execFile);
@@ -158,7 +180,7 @@ test("its requests get the answers it shows", { timeout: 60_000 }, async () => {
     expect([text, stable(stdout)]).toEqual([text, stable(shown?.text ?? "")]);
     answered++;
   }
-  expect(answered).toBeGreaterThanOrEqual(7);
+  expect(answered).toBeGreaterThanOrEqual(14);
 });
 
 /** Parsed, with ids and times that differ from run to run replaced. */
@@ -174,15 +196,30 @@ async function startServer(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "readme-"));
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
+  const engine = await startDynalite();
+  const env = {
+    MCP_STATE_BACKEND: "memory",
+    MCP_AUTH_TOKEN: undefined,
+    DYNAMODB_ENDPOINT_URL: `http://127.0.0.1:${engine.port}`,
+    AWS_REGION: "local",
+    AWS_ACCESS_KEY_ID: "test",
+    AWS_SECRET_ACCESS_KEY: "test",
+    DYNAMODB_TABLE_NAME: "demo_orders",
+    STATEFUL_MCP_ITEM_MODES: "demo_orders:rw",
+  };
+  const main = ["--import", import.meta.resolve("tsx"), join(CLI, "src/main.ts")];
+  const options = { cwd: directory, env: { ...process.env, ...env } };
+  await promisify(execFile)(process.execPath, [...main, "demo-table"], options);
   const server = await ServerProcess.start({
     command: process.execPath,
-    args: ["--import", import.meta.resolve("tsx"), join(CLI, "src/main.ts"), "serve", "--port", String(port)],
+    args: [...main, "serve", "--port", String(port)],
     cwd: directory,
-    env: { MCP_STATE_BACKEND: "memory", MCP_AUTH_TOKEN: undefined },
+    env,
     ready: new URL(`${address}/readyz`),
   });
   onTestFinished(async () => {
     await server.kill();
+    await engine.stop();
     await rm(directory, { recursive: true, force: true });
   });
   return address;

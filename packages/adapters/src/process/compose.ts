@@ -8,6 +8,7 @@ import {
   AppError,
   type BlobStore,
   type Config,
+  itemTablesFrom,
   type Logger,
   MemoryStore,
   namesOfSetting,
@@ -27,6 +28,8 @@ export interface Backend {
   /** For a person: a directory, or a table and where it is. */
   readonly place: string;
   readonly client?: Client;
+  /** A client of their own for the tables of the item tools, where there are any. */
+  openItemClient(): Promise<Client>;
   /** Where values too large for the store are kept. */
   readonly blobs?: BlobStore;
   close(): Promise<void>;
@@ -85,9 +88,10 @@ export async function openLogger(config: Config): Promise<Logger> {
 export async function openBackend(config: Config): Promise<Backend> {
   if (config.backend === "memory") {
     const store = new MemoryStore();
-    return { store, place: "this process's memory: gone when it ends", close: () => store.close() };
+    const openItemClient = () => openClient(config);
+    return { store, place: "this process's memory: gone when it ends", openItemClient, close: () => store.close() };
   }
-  const { client, place, blobs, close } =
+  const { client, place, blobs, openItemClient, close } =
     config.backend === "local" ? await openEngine(config) : await openTable(config);
   const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb");
   const store = new DynamoDBStore({ client, table: config.table });
@@ -95,6 +99,7 @@ export async function openBackend(config: Config): Promise<Backend> {
     store,
     client,
     place,
+    openItemClient,
     ...(blobs && { blobs }),
     close: async () => {
       await store.close();
@@ -117,7 +122,8 @@ async function openEngine(config: Config) {
       client.destroy();
       await engine.close();
     };
-    return { client, place: engine.dataDir, blobs: new FileBlobs(engine.dataDir), close };
+    const openItemClient = async () => createDynamoDBClient({ agent: engine.agent });
+    return { client, place: engine.dataDir, blobs: new FileBlobs(engine.dataDir), openItemClient, close };
   } catch (error) {
     throw new AppError("unavailable", messageOf(error), { cause: error });
   }
@@ -138,20 +144,32 @@ async function importEngine() {
 }
 
 async function openTable(config: Config) {
-  const { createDynamoDBClient } = await import("@stateful-mcp/core/dynamodb");
-  const { endpoint, region, profile } = config;
-  // The SDK reads the profile itself; from a flag or .env it has been put where it looks.
-  const client = createDynamoDBClient({
-    ...(endpoint !== undefined && { endpoint }),
-    ...(region !== undefined && { region }),
-  });
+  const { endpoint, profile } = config;
+  const client = await openClient(config);
   const place = `DynamoDB table ${config.table} in ${await regionOf(client, profile)}${endpoint ? ` at ${endpoint}` : ""}`;
   const blobs = await openBucket(config);
   const close = async () => {
     client.destroy();
     blobs?.close();
   };
-  return { client, place, blobs, close };
+  return { client, place, blobs, openItemClient: () => openClient(config), close };
+}
+
+async function openClient({ endpoint, region }: Config): Promise<Client> {
+  const { createDynamoDBClient } = await import("@stateful-mcp/core/dynamodb");
+  // The SDK reads the profile itself; from a flag or .env it has been put where it looks.
+  return createDynamoDBClient({
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+  });
+}
+
+/** The tables of the item tools, reached through a client of their own: a busy agent must not hold up state. */
+async function openItems(config: Config, backend: Backend) {
+  if (config.itemTables.length === 0) return undefined;
+  const client = await backend.openItemClient();
+  const { DynamoDBItems } = await import("@stateful-mcp/core/dynamodb");
+  return { items: itemTablesFrom(config, new DynamoDBItems({ client })), close: () => client.destroy() };
 }
 
 async function openBucket({ blobBucket: bucket, region }: Config) {
@@ -187,15 +205,25 @@ export interface ComposeOptions {
 export async function compose(app: App, config: Config, options: ComposeOptions): Promise<Composition> {
   const { access, logger, createTable } = options;
   const own = app.options.store;
-  const backend = own ? ownBackend(own) : await openBackend(config);
+  const backend = own ? ownBackend(config, own) : await openBackend(config);
   if (createTable && config.backend === "dynamodb" && backend.client !== undefined) {
     const { setupTable } = await import("@stateful-mcp/core/dynamodb");
     await setupTable(backend.client, config.table, (line) => logger.info({ table: config.table }, line));
   }
   const { store, blobs } = backend;
-  const running = app.with({ ...optionsFrom(config), ...(blobs && { blobs }), logger, ...app.options, store, access });
+  const opened = app.options.items ? undefined : await openItems(config, backend);
+  const running = app.with({
+    ...optionsFrom(config),
+    ...(blobs && { blobs }),
+    ...(opened?.items && { items: opened.items }),
+    logger,
+    ...app.options,
+    store,
+    access,
+  });
   const close = async () => {
     await running.close();
+    opened?.close();
     await backend.close();
   };
   try {
@@ -209,9 +237,10 @@ export async function compose(app: App, config: Config, options: ComposeOptions)
 }
 
 /** Whoever opened a store closes it. */
-const ownBackend = (store: StateStore): Backend => ({
+const ownBackend = (config: Config, store: StateStore): Backend => ({
   store,
   place: "the app's own store",
+  openItemClient: () => openClient(config),
   close: async () => {},
 });
 

@@ -11,7 +11,6 @@ import {
 import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
 import type { CallRuntime } from "../call.ts";
-import { callTool } from "../call-tool.ts";
 import { AppError, ERROR_CODES } from "../errors.ts";
 import { authorize, type Principal } from "../principal.ts";
 import type { Tool } from "../tool.ts";
@@ -19,15 +18,16 @@ import { type Access, authenticate, challengeFor, resourceUrl } from "./auth.ts"
 import { readJson } from "./body.ts";
 import { LegacyHttp } from "./legacy.ts";
 import { createListens, isListen } from "./listen.ts";
-import { wireTools } from "./mcp.ts";
 import { tellChanges } from "./mcp-context.ts";
 import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "./origin.ts";
+import { serveRest } from "./rest.ts";
 
 export interface RouterOptions {
   runtime: CallRuntime;
   mcp: McpServerFactory;
   access: Access;
   service: string;
+  version: string;
   table: string;
   bodyMaxBytes: number;
   /** Whether clients may hold streams that tell of changes. */
@@ -50,7 +50,7 @@ export interface Carried {
   readonly timeLimitMs?: number;
 }
 
-interface Bindings {
+export interface Bindings {
   Bindings: Carried;
 }
 
@@ -89,26 +89,17 @@ export function createRouter(options: RouterOptions): Router {
   app.get("/health", (c) => health(c, options, { status: "healthy", service: options.service, table: options.table }));
   app.get("/mcp/health", (c) => health(c, options, { status: "ok" }));
 
-  app.get("/mcp/list_tools", async (c) => {
-    await principalOf(c);
-    return c.json({ tools: wireTools(runtime.tools.values()) });
-  });
-  app.post("/mcp/call_tool", async (c) => {
-    try {
-      const principal = await principalOf(c);
-      const body = await readJson(c.req.raw, options.bodyMaxBytes);
-      const { name, arguments: given } = (body ?? {}) as { name?: unknown; arguments?: unknown };
-      if (typeof name !== "string") throw new AppError("invalid_input", 'Send {"name": "<tool>", "arguments": {…}}.');
-      const idempotencyKey = c.req.header("idempotency-key");
-      const { timeLimitMs } = c.env;
-      const call = { name, arguments: given, principal, signal: c.req.raw.signal, idempotencyKey, timeLimitMs };
-      const { structured, replayed } = await callTool(runtime, call);
-      return c.json({ result: structured }, 200, replayed ? { "Idempotency-Replayed": "true" } : {});
-    } catch (thrown) {
+  serveRest(app, {
+    runtime,
+    service: options.service,
+    version: options.version,
+    bodyMaxBytes: options.bodyMaxBytes,
+    asksForToken: access.mode !== "local" && access.mode !== "anonymous",
+    principalOf,
+    failure: (thrown, c) => {
       const error = asAppError(thrown, options);
-      const body = { error: error.message, code: error.code, ...error.details };
-      return c.json(body, error.status as 400, headersFor(error, c, options));
-    }
+      return { error, headers: headersFor(error, c, options) };
+    },
   });
 
   app.all("/mcp", async (c) => {
@@ -138,7 +129,8 @@ export function createRouter(options: RouterOptions): Router {
 
   if (access.mode === "oauth") serveMetadata(app, access, knownScopes);
   app.notFound((c) => {
-    const known = "/mcp, /mcp/list_tools, /mcp/call_tool, /mcp/health, /health, /healthz, /readyz";
+    const known =
+      "/mcp, /mcp/list_tools, /mcp/call_tool, /tools/<name>, /openapi.json, /docs, /mcp/health, /health, /healthz, /readyz";
     const message = `There is nothing at ${c.req.path.slice(0, 100)}. The routes are: ${known}.`;
     return problem(c, new AppError("not_found", message), options);
   });

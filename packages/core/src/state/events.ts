@@ -2,7 +2,7 @@
 // that nothing is missing and nothing comes twice. Knows no HTTP.
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import type { Entry, StateStore } from "../stores/state-store.ts";
+import type { Attributes, Entry, StateStore } from "../stores/state-store.ts";
 import { eventPartsPartition, eventsPartition, sequenceText } from "./keys.ts";
 import { DenseLog, type LogPlace, sequenceOf } from "./log.ts";
 import { mintGeneration } from "./session.ts";
@@ -54,7 +54,7 @@ export class EventLog {
       const text = JSON.stringify(message.slice(part * PART_UNITS, (part + 1) * PART_UNITS));
       await this.#store.put(key, { text }, { if: "absent", id: `${id}.${part}`, expiresAt });
     }
-    const attributes = parts === 0 ? { message } : { parts, id };
+    const attributes: Attributes = parts === 0 ? { message } : { parts, id };
     return this.#log.append(placeOf(stream), attributes, { id, expiresAt, maxEntries: EVENTS_PER_STREAM });
   }
 

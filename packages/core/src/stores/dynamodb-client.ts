@@ -30,6 +30,9 @@ import {
   QueryCommand,
   type QueryInput,
   type QueryOutput,
+  ScanCommand,
+  type ScanInput,
+  type ScanOutput,
   UpdateItemCommand,
   type UpdateItemInput,
   type UpdateItemOutput,
@@ -59,7 +62,7 @@ export interface ClientOptions {
   credentials?: NonNullable<DynamoDBClientConfig["credentials"]>;
 }
 
-/** One per process: it holds the connections. It never retries by itself; the store does. */
+/** One per process: it holds the connections. It never retries by itself; `send` does. */
 export function createDynamoDBClient(options: ClientOptions = {}): DynamoDBClient {
   const { socketPath, agent } = options;
   const agentOptions: AgentOptions = { keepAlive: true, maxSockets: MAX_SOCKETS };
@@ -93,6 +96,7 @@ interface Operations {
   UpdateItem: [UpdateItemInput, UpdateItemOutput];
   DeleteItem: [DeleteItemInput, DeleteItemOutput];
   Query: [QueryInput, QueryOutput];
+  Scan: [ScanInput, ScanOutput];
   CreateTable: [CreateTableInput, CreateTableOutput];
   DeleteTable: [DeleteTableInput, DeleteTableOutput];
   DescribeTable: [DescribeTableInput, DescribeTableOutput];
@@ -115,6 +119,7 @@ const ATTEMPTS: { [N in OperationName]: Attempt<N> } = {
   UpdateItem: (client, input, options) => client.send(new UpdateItemCommand(input), options),
   DeleteItem: (client, input, options) => client.send(new DeleteItemCommand(input), options),
   Query: (client, input, options) => client.send(new QueryCommand(input), options),
+  Scan: (client, input, options) => client.send(new ScanCommand(input), options),
   CreateTable: (client, input, options) => client.send(new CreateTableCommand(input), options),
   DeleteTable: (client, input, options) => client.send(new DeleteTableCommand(input), options),
   DescribeTable: (client, input, options) => client.send(new DescribeTableCommand(input), options),
@@ -244,7 +249,7 @@ function unavailable(table: string | undefined, cause: unknown, attempts: number
   const advice =
     UNUSABLE[error.name] ??
     `Gave up after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}; try again in a moment.`;
-  return new AppError("unavailable", `The state table "${table}" cannot be used right now (${reason}). ${advice}`, {
+  return new AppError("unavailable", `The table "${table}" cannot be used right now (${reason}). ${advice}`, {
     cause,
     retryAfterSeconds: 1,
   });

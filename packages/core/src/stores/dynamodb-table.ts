@@ -68,7 +68,7 @@ export async function inspectTable(client: DynamoDBClient, table: string): Promi
   };
 }
 
-const isCalled = (error: unknown, name: string): boolean =>
+export const isCalled = (error: unknown, name: string): boolean =>
   error instanceof Error && (error.name === name || isCalled(error.cause, name));
 
 async function describe(client: DynamoDBClient, table: string): Promise<TableDescription | undefined> {
@@ -115,7 +115,7 @@ function requireOurs(table: string, found: TableDescription): void {
 }
 
 /** `undefined`: until it is gone. */
-async function waitUntil(client: DynamoDBClient, table: string, goal: "ACTIVE" | undefined): Promise<void> {
+export async function waitUntil(client: DynamoDBClient, table: string, goal: "ACTIVE" | undefined): Promise<void> {
   const deadline = performance.now() + WAIT_SECONDS * 1000;
   for (;;) {
     const status = (await describe(client, table))?.TableStatus;

@@ -41,6 +41,8 @@ import type {
 } from "./state-store.ts";
 
 export { type ClientOptions, createDynamoDBClient } from "./dynamodb-client.ts";
+export { setupDemoTable } from "./dynamodb-demo.ts";
+export { DynamoDBItems } from "./dynamodb-items.ts";
 export { inspectTable, setupTable, type TableState, teardownTable } from "./dynamodb-table.ts";
 
 type StoredItem = Record<string, AttributeValue>;

@@ -1,6 +1,8 @@
 // The tools of the ready server, in the order clients see them.
+import type { ItemTables } from "../stores/item-store.ts";
 import type { Tool } from "../tool.ts";
 import { echoCached } from "./cache-demo.ts";
+import { itemTools } from "./items.ts";
 import { addNote, getNotes } from "./notes.ts";
 import { createSession, deleteSession, listSessions, resetSession, sessionInfo } from "./sessions.ts";
 import { deleteValue, getValue, incrementValue, listValues, storeValue } from "./values.ts";
@@ -12,15 +14,17 @@ export interface BuiltinToolsOptions {
   anonymous: boolean;
   /** Sliding lifetime of a session in seconds; 0: never ends. */
   ttlSeconds: number;
+  /** Tables of the user's own. Default: none, and no tools for them. */
+  items?: ItemTables | undefined;
 }
 
 export function builtinTools(options: BuiltinToolsOptions): Tool[] {
-  const { backend, anonymous, ttlSeconds } = options;
+  const { backend, anonymous, ttlSeconds, items } = options;
   const retention =
     ttlSeconds === 0
       ? "It is kept until you delete it."
       : `It ends ${ttlSeconds} seconds after its last use unless ttl_seconds says otherwise.`;
-  const features = ["sessions", "notes", "values", "cache"];
+  const features = ["sessions", "notes", "values", "cache", ...(items ? ["items"] : [])];
   return [
     createSession(retention),
     ...(anonymous ? [] : [listSessions]),
@@ -35,5 +39,6 @@ export function builtinTools(options: BuiltinToolsOptions): Tool[] {
     deleteValue,
     incrementValue,
     echoCached,
+    ...(items ? itemTools(items) : []),
   ];
 }

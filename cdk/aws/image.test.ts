@@ -1,0 +1,143 @@
+// The Dockerfile, built without Docker, and the server in the image, used by clients over HTTP.
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { REPOSITORY } from "../test/synthesis.ts";
+import { baseImageOf, makeBaseImage } from "./base-image.ts";
+import { missing } from "./programs.ts";
+
+const IMAGE = "localhost/stateful-mcp-test";
+const DOCKERFILE = join(REPOSITORY, "packages/cli/Dockerfile");
+const TOKEN = "0123456789abcdef0123456789abcdef";
+/** Of what the image adds to its base. */
+const MAX_ADDED_BYTES = 20_000_000;
+
+/** By its path, because it is looked for with the image's own PATH. */
+const CHROOT = "/usr/sbin/chroot";
+
+const reason =
+  missing("buildah") ?? (process.getuid?.() === 0 ? undefined : "buildah needs root here, for its chroot isolation");
+
+const env = { ...process.env, BUILDAH_ISOLATION: "chroot" };
+const buildah = (args: string[]): string =>
+  execFileSync("buildah", args, {
+    env,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+    maxBuffer: 64 * 1_048_576,
+  });
+
+interface ImageConfig {
+  readonly User: string;
+  readonly Env: readonly string[];
+  readonly Entrypoint: readonly string[];
+  readonly Cmd: readonly string[];
+  readonly Healthcheck: { readonly Test: readonly string[] };
+  readonly ExposedPorts: Readonly<Record<string, unknown>>;
+}
+
+describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` (SKIPPED: ${reason})`}`, () => {
+  const base = baseImageOf(DOCKERFILE);
+  let container: string;
+  let root: string;
+  let image: { readonly config: ImageConfig };
+
+  beforeAll(() => {
+    makeBaseImage(buildah, base, process.execPath);
+    buildah(["build", "--pull=never", "--format", "docker", "--file", DOCKERFILE, "--tag", IMAGE, REPOSITORY]);
+    container = buildah(["from", "--pull=never", IMAGE]).trim();
+    root = buildah(["mount", container]).trim();
+    image = JSON.parse(buildah(["inspect", "--type", "image", IMAGE])).Docker;
+  }, 900_000);
+  afterAll(() => {
+    if (container) buildah(["rm", container]);
+  });
+
+  /** The image's own command, as its own user, in its own file system. The network is this machine's. */
+  const start = (settings: Readonly<Record<string, string>>): ChildProcess => {
+    const { User, Env, Entrypoint, Cmd } = image.config;
+    const own = Object.fromEntries(Env.map((each) => each.split(/=(.*)/s)));
+    const child = spawn(CHROOT, [`--userspec=${User}`, root, ...Entrypoint, ...Cmd], {
+      env: { ...own, ...settings },
+      stdio: "ignore",
+    });
+    onTestFinished(() => {
+      child.kill("SIGKILL");
+      endEngine(join(root, "data/engine/engine.json"));
+    });
+    return child;
+  };
+
+  it("runs as nobody in particular, says when it is healthy, and adds little to its base", () => {
+    expect(image.config).toMatchObject({
+      User: "1000:1000",
+      Entrypoint: ["node", "/app/dist/main.js"],
+      Cmd: ["serve"],
+    });
+    expect(image.config.Healthcheck.Test[0]).toBe("CMD");
+    expect(Object.keys(image.config.ExposedPorts)).toEqual(["3333/tcp"]);
+    const sizes = readdirSync(join(root, "app"), { recursive: true }).map(
+      (file) => lstatSync(join(root, "app", String(file))).size,
+    );
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(MAX_ADDED_BYTES);
+  });
+
+  it("holds the command line and what it needs, no sources and no tools", () => {
+    const files = readdirSync(join(root, "app"), { recursive: true }).map(String);
+    expect(files).toContain("dist/main.js");
+    expect(files.filter((file) => /(^|\/)(typescript|esbuild|vitest|aws-cdk|tsx|src)\/?$/.test(file))).toEqual([]);
+    expect(readdirSync(root)).not.toContain("source");
+  });
+
+  it("refuses to listen without a token", async () => {
+    expect(await ended(start({ MCP_STATE_BACKEND: "memory" }))).toBe(2);
+  });
+
+  it.each(["local", "memory"])(
+    "serves clients of both eras on the %s backend, and ends on SIGTERM",
+    async (backend) => {
+      const port = await freePort();
+      const server = start({ MCP_STATE_BACKEND: backend, MCP_AUTH_TOKEN: TOKEN, PORT: String(port) });
+      const url = `http://127.0.0.1:${port}`;
+      const ready = () => fetch(`${url}/readyz`).then(({ status }) => status, String);
+      await expect.poll(ready, { timeout: 60_000 }).toBe(200);
+      expect(readFileSync(`/proc/${server.pid}/status`, "utf8")).toMatch(/^Uid:\s1000\s/m);
+      expect((await fetch(`${url}/mcp`, { method: "POST" })).status).toBe(401);
+      const healthy = spawn(CHROOT, [root, ...image.config.Healthcheck.Test.slice(1)], {
+        env: { PATH: "/usr/local/bin", PORT: String(port) },
+      });
+      expect(await ended(healthy)).toBe(0);
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ["--import", "tsx", "packages/cli/src/main.ts", "doctor", `${url}/mcp`, "--token", TOKEN],
+        { cwd: REPOSITORY },
+      );
+      expect(stdout).toContain("All is well.");
+      server.kill("SIGTERM");
+      expect(await ended(server)).toBe(0);
+    },
+  );
+});
+
+/** The embedded engine outlives its servers for a while. */
+function endEngine(record: string): void {
+  if (existsSync(record)) process.kill(JSON.parse(readFileSync(record, "utf8")).pid, "SIGTERM");
+}
+
+async function ended(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  return child.exitCode;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}

@@ -1,0 +1,377 @@
+// The MCP server as containers on AWS Fargate behind a load balancer. Knows how the process is run and reached, not what it does.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Annotations, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import type { ICertificate } from "aws-cdk-lib/aws-certificatemanager";
+import {
+  GatewayVpcEndpointAwsService,
+  type IVpc,
+  Peer,
+  Port,
+  SecurityGroup,
+  SubnetType,
+  Vpc,
+} from "aws-cdk-lib/aws-ec2";
+import { Platform } from "aws-cdk-lib/aws-ecr-assets";
+import {
+  AwsLogDriverMode,
+  Cluster,
+  ContainerImage,
+  CpuArchitecture,
+  FargateService,
+  FargateTaskDefinition,
+  LogDrivers,
+  Secret as TaskSecret,
+} from "aws-cdk-lib/aws-ecs";
+import {
+  ApplicationListener,
+  ApplicationLoadBalancer,
+  ApplicationProtocol,
+  type ApplicationTargetGroup,
+  HttpCodeTarget,
+  SslPolicy,
+  TargetGroupLoadBalancingAlgorithmType,
+} from "aws-cdk-lib/aws-elasticloadbalancingv2";
+import type { IGrantable, IPrincipal } from "aws-cdk-lib/aws-iam";
+import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
+import { Construct } from "constructs";
+import { type Access, type AccessProps, accessFor } from "./access.ts";
+import { acknowledge, requireWhole } from "./checks.ts";
+import type { MonitoredServer, Signal } from "./monitoring.ts";
+import type { IStateTable } from "./state-table.ts";
+
+export interface FargateMcpServerProps extends AccessProps {
+  readonly state: IStateTable;
+  /**
+   * An image whose process serves HTTP on PORT, answers `GET /healthz`, runs as any user, and ends within 60 s of SIGTERM.
+   * @default the ready server, built from this repository's Dockerfile
+   */
+  readonly image?: ContainerImage;
+  /**
+   * Where to run. Tasks use the private subnets with a way out where there are any, else the public ones with a public address.
+   * @default a new network of two public subnets, with an endpoint for DynamoDB
+   */
+  readonly vpc?: IVpc;
+  /**
+   * IPv4 networks that may connect, such as `203.0.113.0/24`.
+   * @default nobody
+   */
+  readonly allowedCidrs?: readonly string[];
+  /**
+   * Certificate for HTTPS on port 443.
+   * @default HTTP on port 80, with a warning: tokens then travel in the clear
+   */
+  readonly certificate?: ICertificate;
+  /**
+   * Name that the certificate covers and that clients use; its DNS record, an alias of the load balancer, is yours to make.
+   * @default the load balancer's own name
+   */
+  readonly domainName?: string;
+  /**
+   * More environment variables for the process. Not for secrets: everybody who may look at the task reads them.
+   * @default none
+   */
+  readonly environment?: Readonly<Record<string, string>>;
+  /**
+   * CPU units of a task; 1024 are one processor.
+   * @default 256
+   */
+  readonly cpu?: number;
+  /**
+   * Memory of a task in MiB; has to fit `cpu`.
+   * @default 512
+   */
+  readonly memoryMiB?: number;
+  /**
+   * Processor that the image is built for.
+   * @default x86_64
+   */
+  readonly cpuArchitecture?: CpuArchitecture;
+  /**
+   * Tasks that always run, at least 1.
+   * @default 2
+   */
+  readonly minTasks?: number;
+  /**
+   * Tasks that run under load, at least `minTasks`.
+   * @default 10
+   */
+  readonly maxTasks?: number;
+  /**
+   * Requests per minute that one task should take; with more, tasks are added.
+   * @default 3000
+   */
+  readonly requestsPerTaskPerMinute?: number;
+  /**
+   * How long logs are kept.
+   * @default one month
+   */
+  readonly logRetention?: RetentionDays;
+}
+
+const PORT = 3333;
+const HEALTH_PATH = "/healthz";
+/** Above the 15 s between a silent stream's keep-alive comments, below the 65 s for which the server keeps idle connections. */
+const IDLE_TIMEOUT = Duration.seconds(60);
+/** The server drains for up to 25 s after SIGTERM. */
+const STOP_TIMEOUT = Duration.seconds(60);
+const DEREGISTRATION_DELAY = Duration.seconds(30);
+const TARGET_CPU_PERCENT = 60;
+const IPV4_NETWORK = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/;
+
+export class FargateMcpServer extends Construct implements IGrantable, MonitoredServer {
+  readonly vpc: IVpc;
+  readonly service: FargateService;
+  readonly loadBalancer: ApplicationLoadBalancer;
+  readonly targetGroup: ApplicationTargetGroup;
+  readonly logGroup: LogGroup;
+  /** Undefined with OAuth. */
+  readonly tokens?: ISecret;
+  readonly access: Access;
+  /** Where clients connect. */
+  readonly url: string;
+  /** What the DNS record of a name of your own has to point to. */
+  readonly dnsTarget: string;
+  readonly grantPrincipal: IPrincipal;
+  readonly signals: readonly Signal[];
+
+  constructor(scope: Construct, id: string, props: FargateMcpServerProps) {
+    super(scope, id);
+    const {
+      allowedCidrs = [],
+      minTasks = 2,
+      maxTasks = Math.max(10, minTasks),
+      requestsPerTaskPerMinute = 3000,
+    } = props;
+    for (const cidr of allowedCidrs) requireIpv4Network(cidr);
+    requireWhole("minTasks", minTasks, 1, 1000);
+    requireWhole("maxTasks", maxTasks, minTasks, 1000);
+    requireWhole("requestsPerTaskPerMinute", requestsPerTaskPerMinute, 1, 1_000_000);
+    this.access = accessFor(this, props);
+    if (this.access.tokens) this.tokens = this.access.tokens;
+    this.vpc = props.vpc ?? this.#network();
+    this.logGroup = new LogGroup(this, "Log", {
+      retention: props.logRetention ?? RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const task = this.#task(props);
+    this.grantPrincipal = task.taskRole;
+    props.state.grantServe(this);
+    this.service = this.#service(task);
+    this.loadBalancer = this.#loadBalancer();
+    const listener = this.#listener(props.certificate, allowedCidrs);
+    this.targetGroup = this.#targets(listener);
+    this.#scale(minTasks, maxTasks, requestsPerTaskPerMinute);
+    this.dnsTarget = this.loadBalancer.loadBalancerDnsName;
+    this.url = `${props.certificate ? "https" : "http"}://${props.domainName ?? this.dnsTarget}/mcp`;
+    this.signals = this.#signals();
+  }
+
+  #network(): Vpc {
+    const vpc = new Vpc(this, "Vpc", {
+      maxAzs: 2,
+      natGateways: 0,
+      subnetConfiguration: [{ name: "Public", subnetType: SubnetType.PUBLIC }],
+      gatewayEndpoints: {
+        DynamoDb: { service: GatewayVpcEndpointAwsService.DYNAMODB },
+        S3: { service: GatewayVpcEndpointAwsService.S3 },
+      },
+      // Nothing uses that group, and emptying it takes a function of its own.
+      restrictDefaultSecurityGroup: false,
+    });
+    acknowledge(vpc, {
+      VPC7: "Only the load balancer and the tasks are in here, and the server logs every call. Flow logs can be added to the network.",
+    });
+    return vpc;
+  }
+
+  #task(props: FargateMcpServerProps): FargateTaskDefinition {
+    const { cpu = 256, memoryMiB = 512, cpuArchitecture = CpuArchitecture.X86_64 } = props;
+    const task = new FargateTaskDefinition(this, "Task", {
+      cpu,
+      memoryLimitMiB: memoryMiB,
+      runtimePlatform: { cpuArchitecture },
+    });
+    task.addContainer("Server", {
+      image: props.image ?? readyServer(cpuArchitecture),
+      portMappings: [{ containerPort: PORT }],
+      environment: {
+        HOST: "0.0.0.0",
+        PORT: String(PORT),
+        ENVIRONMENT: "production",
+        AWS_REGION: Stack.of(this).region,
+        ...props.state.environment,
+        ...this.access.environment,
+        ...props.environment,
+      },
+      ...(this.tokens && { secrets: { MCP_AUTH_TOKEN: TaskSecret.fromSecretsManager(this.tokens) } }),
+      logging: LogDrivers.awsLogs({
+        logGroup: this.logGroup,
+        streamPrefix: "server",
+        mode: AwsLogDriverMode.NON_BLOCKING,
+      }),
+      readonlyRootFilesystem: true,
+      user: "1000",
+      stopTimeout: STOP_TIMEOUT,
+    });
+    acknowledge(task, {
+      ECS2: "These variables are settings. The token comes from Secrets Manager.",
+      "IAM5[Resource::*]": "ecr:GetAuthorizationToken knows no resource.",
+    });
+    return task;
+  }
+
+  #service(taskDefinition: FargateTaskDefinition): FargateService {
+    const cluster = new Cluster(this, "Cluster", { vpc: this.vpc });
+    acknowledge(cluster, {
+      ECS4: "Alarms use metrics that come without it; Container Insights can be turned on for the cluster.",
+    });
+    // AWS services and the state table are reached over HTTPS; nothing else is.
+    const securityGroup = new SecurityGroup(this, "TaskSecurityGroup", {
+      vpc: this.vpc,
+      description: "Tasks of the MCP server",
+      allowAllOutbound: false,
+    });
+    securityGroup.addEgressRule(Peer.anyIpv4(), Port.tcp(443), "AWS services");
+    const isPublic = this.vpc.privateSubnets.length === 0;
+    return new FargateService(this, "Service", {
+      cluster,
+      taskDefinition,
+      securityGroups: [securityGroup],
+      vpcSubnets: { subnetType: isPublic ? SubnetType.PUBLIC : SubnetType.PRIVATE_WITH_EGRESS },
+      // Without a way out of its own, a task fetches its image through this address. Only the load balancer may connect to it.
+      assignPublicIp: isPublic,
+      minHealthyPercent: 100,
+      maxHealthyPercent: 200,
+      circuitBreaker: { rollback: true },
+      healthCheckGracePeriod: Duration.seconds(30),
+    });
+  }
+
+  #loadBalancer(): ApplicationLoadBalancer {
+    const loadBalancer = new ApplicationLoadBalancer(this, "LoadBalancer", {
+      vpc: this.vpc,
+      internetFacing: true,
+      idleTimeout: IDLE_TIMEOUT,
+      dropInvalidHeaderFields: true,
+    });
+    acknowledge(loadBalancer, {
+      ELB2: "The server logs every call. Access logs can be turned on for the load balancer.",
+      EC23: "Open to the networks that were asked for, and every route needs a token.",
+    });
+    return loadBalancer;
+  }
+
+  #listener(certificate: ICertificate | undefined, allowedCidrs: readonly string[]): ApplicationListener {
+    const port = certificate ? 443 : 80;
+    const listener = new ApplicationListener(this, "Listener", {
+      loadBalancer: this.loadBalancer,
+      port,
+      protocol: certificate ? ApplicationProtocol.HTTPS : ApplicationProtocol.HTTP,
+      ...(certificate && { certificates: [certificate], sslPolicy: SslPolicy.RECOMMENDED_TLS }),
+      open: false,
+    });
+    for (const cidr of allowedCidrs) listener.connections.allowFrom(Peer.ipv4(cidr), Port.tcp(port), "Clients");
+    const say = Annotations.of(this);
+    if (allowedCidrs.length === 0) {
+      say.addInfo(
+        "Nobody can connect yet: name the networks of your clients in allowedCidrs (-c allowedCidr=203.0.113.7/32).",
+      );
+    }
+    if (!certificate) {
+      say.addWarningV2(
+        "@stateful-mcp/cdk:http",
+        "There is no certificate, so tokens and data travel to the load balancer in the clear: give one (-c certificateArn=arn:aws:acm:…) before this is used for more than a trial.",
+      );
+    }
+    return listener;
+  }
+
+  #targets(listener: ApplicationListener): ApplicationTargetGroup {
+    return listener.addTargets("Tasks", {
+      port: PORT,
+      protocol: ApplicationProtocol.HTTP,
+      targets: [this.service],
+      // Any task serves any session, so nothing sticks; streams last long, so the least busy task gets the next request.
+      loadBalancingAlgorithmType: TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
+      deregistrationDelay: DEREGISTRATION_DELAY,
+      healthCheck: {
+        path: HEALTH_PATH,
+        healthyHttpCodes: "200",
+        interval: Duration.seconds(10),
+        timeout: Duration.seconds(5),
+        healthyThresholdCount: 2,
+        unhealthyThresholdCount: 3,
+      },
+    });
+  }
+
+  #scale(minCapacity: number, maxCapacity: number, requestsPerTarget: number): void {
+    const scaling = this.service.autoScaleTaskCount({ minCapacity, maxCapacity });
+    scaling.scaleOnCpuUtilization("Cpu", { targetUtilizationPercent: TARGET_CPU_PERCENT });
+    scaling.scaleOnRequestCount("Requests", { requestsPerTarget, targetGroup: this.targetGroup });
+  }
+
+  #signals(): Signal[] {
+    const period = Duration.minutes(5);
+    const { metrics } = this.targetGroup;
+    return [
+      {
+        id: "UnhealthyTasks",
+        title: "Tasks that do not answer health checks",
+        metric: metrics.unhealthyHostCount({ period, statistic: "Maximum" }),
+        alarmAbove: 0,
+        advice: "Look at the service's events and at why tasks stopped.",
+      },
+      {
+        id: "ServerErrors",
+        title: "Answers with 5xx",
+        metric: metrics.httpCodeTarget(HttpCodeTarget.TARGET_5XX_COUNT, { period }),
+        alarmAbove: 0,
+        advice: "Look for level error in the server's log.",
+      },
+      {
+        id: "Slow",
+        title: "99th percentile until an answer begins, in seconds",
+        metric: metrics.targetResponseTime({ period, statistic: "p99" }),
+      },
+      {
+        id: "Cpu",
+        title: "Processor use of the tasks, in percent",
+        metric: this.service.metricCpuUtilization({ period, statistic: "Maximum" }),
+        alarmAbove: 90,
+        advice: "Give tasks more CPU, or raise maxTasks.",
+      },
+      {
+        id: "Memory",
+        title: "Memory use of the tasks, in percent",
+        metric: this.service.metricMemoryUtilization({ period, statistic: "Maximum" }),
+        alarmAbove: 90,
+        advice: "Give tasks more memory.",
+      },
+      { id: "Requests", title: "Requests", metric: metrics.requestCount({ period }) },
+    ];
+  }
+}
+
+/** The checkout this file belongs to; a published package has none. */
+const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
+const DOCKERFILE = "packages/cli/Dockerfile";
+
+function readyServer(architecture: CpuArchitecture): ContainerImage {
+  if (!existsSync(join(REPOSITORY, DOCKERFILE))) {
+    throw new TypeError("There is no Dockerfile beside this package; give the image to run as `image`");
+  }
+  return ContainerImage.fromAsset(REPOSITORY, {
+    file: DOCKERFILE,
+    platform: architecture === CpuArchitecture.ARM64 ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64,
+  });
+}
+
+function requireIpv4Network(cidr: string): void {
+  const parts = IPV4_NETWORK.exec(cidr)?.slice(1).map(Number);
+  if (parts?.every((part, at) => part <= (at === 4 ? 32 : 255))) return;
+  throw new TypeError(`${JSON.stringify(cidr)} is not an IPv4 network; give one such as 203.0.113.7/32`);
+}

@@ -1,0 +1,10 @@
+// The public surface of @stateful-mcp/cdk.
+export type { Access, AccessProps } from "./access.ts";
+export { FargateMcpServer, type FargateMcpServerProps } from "./fargate-server.ts";
+export { LambdaMcpServer, type LambdaMcpServerProps } from "./lambda-server.ts";
+export { type MonitoredServer, ServerMonitoring, type ServerMonitoringProps, type Signal } from "./monitoring.ts";
+export { readSettings, type Settings } from "./settings.ts";
+export { FargateStack, type FargateStackProps } from "./stacks/fargate-stack.ts";
+export { LambdaStack, type LambdaStackProps } from "./stacks/lambda-stack.ts";
+export { StateStack, type StateStackProps } from "./stacks/state-stack.ts";
+export { type IStateTable, StateTable, type StateTableNames, type StateTableProps } from "./state-table.ts";

@@ -1,0 +1,304 @@
+// The MCP server on AWS Lambda behind a regional REST API that streams. Knows how requests arrive, not what they mean.
+import { Duration, RemovalPolicy } from "aws-cdk-lib";
+import {
+  AccessLogFormat,
+  AuthorizationType,
+  type DomainName,
+  EndpointType,
+  type IAuthorizer,
+  IdentitySource,
+  LambdaIntegration,
+  LogGroupLogDestination,
+  RequestAuthorizer,
+  ResponseTransferMode,
+  ResponseType,
+  RestApi,
+  SecurityPolicy,
+} from "aws-cdk-lib/aws-apigateway";
+import type { ICertificate } from "aws-cdk-lib/aws-certificatemanager";
+import { Grant, type IGrantable, type IPrincipal, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { Architecture, type Code, Function as LambdaFunction, Runtime } from "aws-cdk-lib/aws-lambda";
+import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
+import { Construct } from "constructs";
+import { type Access, type AccessProps, accessFor } from "./access.ts";
+import { acknowledge, requireWhole } from "./checks.ts";
+import { authorizerCode, serverCode } from "./function-code.ts";
+import type { MonitoredServer, Signal } from "./monitoring.ts";
+import type { IStateTable } from "./state-table.ts";
+
+export interface LambdaMcpServerProps extends AccessProps {
+  readonly state: IStateTable;
+  /**
+   * TypeScript or JavaScript file that exports `app`, made by `createApp` from `@stateful-mcp/core`.
+   * @default the ready server
+   */
+  readonly entry?: string;
+  /**
+   * More environment variables for the function. Not for secrets: everybody who may look at the function reads them.
+   * @default none
+   */
+  readonly environment?: Readonly<Record<string, string>>;
+  /**
+   * Memory of the function in MiB, 128 to 10,240; its share of a processor grows with it.
+   * @default 1024
+   */
+  readonly memoryMiB?: number;
+  /**
+   * Requests per second that the API accepts in the long run; more are answered with 429.
+   * @default 100
+   */
+  readonly requestsPerSecond?: number;
+  /**
+   * Requests that the API accepts at once before `requestsPerSecond` counts.
+   * @default twice `requestsPerSecond`
+   */
+  readonly requestBurst?: number;
+  /**
+   * Name under which clients reach the server, at its root; its DNS record is yours to make. Needs `certificate`.
+   * OAuth needs it, because discovery starts at the root of a name.
+   * @default API Gateway's own name and path
+   */
+  readonly domainName?: string;
+  /**
+   * Certificate for `domainName`, in the stack's region.
+   * @default none
+   */
+  readonly certificate?: ICertificate;
+  /**
+   * How long logs are kept.
+   * @default one month
+   */
+  readonly logRetention?: RetentionDays;
+  /**
+   * Makes the role with which API Gateway writes access logs. An account has one such role per region, and this one replaces it;
+   * false where another stack has set it up.
+   * @default true
+   */
+  readonly gatewayLogRole?: boolean;
+}
+
+/** The longest that a streaming integration may take, and so the function. */
+const LONGEST = Duration.minutes(15);
+
+export class LambdaMcpServer extends Construct implements IGrantable, MonitoredServer {
+  readonly api: RestApi;
+  readonly function: LambdaFunction;
+  readonly logGroup: LogGroup;
+  /** Undefined with OAuth. */
+  readonly tokens?: ISecret;
+  readonly access: Access;
+  /** Where clients connect. */
+  readonly url: string;
+  /** What the DNS record of `domainName` has to point to. */
+  readonly dnsTarget?: string;
+  readonly grantPrincipal: IPrincipal;
+  readonly signals: readonly Signal[];
+  readonly #retention: RetentionDays;
+
+  constructor(scope: Construct, id: string, props: LambdaMcpServerProps) {
+    super(scope, id);
+    const { state, memoryMiB = 1024, requestsPerSecond = 100, requestBurst = 2 * requestsPerSecond } = props;
+    requireWhole("memoryMiB", memoryMiB, 128, 10_240);
+    requireWhole("requestsPerSecond", requestsPerSecond, 1, 10_000);
+    requireWhole("requestBurst", requestBurst, requestsPerSecond, 20_000);
+    this.#retention = props.logRetention ?? RetentionDays.ONE_MONTH;
+    this.access = accessFor(this, props);
+    if (this.access.tokens) this.tokens = this.access.tokens;
+
+    this.function = this.#function("Function", {
+      code: serverCode({ entry: props.entry, blobs: state.bucket !== undefined }),
+      description: "MCP server",
+      memoryMiB,
+      timeout: LONGEST,
+      environment: {
+        ...state.environment,
+        ...this.access.environment,
+        ...(this.tokens && { STATEFUL_MCP_TRUST_AUTHORIZER: "on" }),
+        ...props.environment,
+      },
+    });
+    this.logGroup = this.function.logGroup as LogGroup;
+    this.grantPrincipal = this.function.grantPrincipal;
+    state.grantServe(this);
+
+    this.api = this.#api(requestsPerSecond, requestBurst, props.gatewayLogRole ?? true);
+    this.#routes(this.tokens && this.#authorizer(this.tokens));
+    const domain = this.#domain(props);
+    if (domain) this.dnsTarget = domain.domainNameAliasDomainName;
+    this.url = domain ? `https://${props.domainName}/mcp` : this.api.urlForPath("/mcp");
+    this.signals = this.#signals();
+  }
+
+  #api(rateLimit: number, burstLimit: number, gatewayLogRole: boolean): RestApi {
+    const logs = this.#logGroup("AccessLog");
+    const api = new RestApi(this, "Api", {
+      description: "MCP server",
+      endpointTypes: [EndpointType.REGIONAL],
+      cloudWatchRole: gatewayLogRole,
+      ...(gatewayLogRole && { cloudWatchRoleRemovalPolicy: RemovalPolicy.DESTROY }),
+      deployOptions: {
+        throttlingRateLimit: rateLimit,
+        throttlingBurstLimit: burstLimit,
+        accessLogDestination: new LogGroupLogDestination(logs),
+        accessLogFormat: AccessLogFormat.custom(ACCESS_LOG),
+      },
+    });
+    api.addGatewayResponse("Unauthorized", {
+      type: ResponseType.UNAUTHORIZED,
+      responseHeaders: { "WWW-Authenticate": `'Bearer realm="stateful-mcp"'` },
+      templates: {
+        "application/json": '{"error":"Send a valid token in the header: Authorization: Bearer <token>."}',
+      },
+    });
+    acknowledge(api, {
+      APIG2: "The server validates every request against the schema of its tool.",
+      APIG3:
+        "Every route but health and discovery needs a token, and the stage is throttled. A web ACL can be added to the API.",
+      APIG6: "Execution logs would hold what callers store. The server logs every call without it.",
+      "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]":
+        "API Gateway's account role has to be this one.",
+    });
+    return api;
+  }
+
+  #domain({ domainName, certificate }: LambdaMcpServerProps): DomainName | undefined {
+    if (domainName === undefined) return undefined;
+    if (!certificate)
+      throw new TypeError("domainName is given without certificate; give the certificate for that name");
+    return this.api.addDomainName("Domain", {
+      domainName,
+      certificate,
+      endpointType: EndpointType.REGIONAL,
+      securityPolicy: SecurityPolicy.TLS_1_2,
+    });
+  }
+
+  #routes(authorizer: IAuthorizer | undefined): void {
+    const integration = new LambdaIntegration(this.function, {
+      responseTransferMode: ResponseTransferMode.STREAM,
+      timeout: LONGEST,
+      // One permission for the API instead of one for each route.
+      scopePermissionToMethod: false,
+    });
+    const everything = this.api.root.addResource("{proxy+}");
+    // Without an authorizer the function checks every request itself.
+    const closed = authorizer
+      ? everything.addMethod("ANY", integration, { authorizer, authorizationType: AuthorizationType.CUSTOM })
+      : everything.addMethod("ANY", integration);
+    const open = [
+      this.api.root.addResource("healthz").addMethod("GET", integration),
+      this.api.root.addResource(".well-known").addResource("{proxy+}").addMethod("GET", integration),
+    ];
+    for (const method of [...open, ...(authorizer ? [] : [closed])]) {
+      acknowledge(method, {
+        APIG4: authorizer
+          ? "Health and discovery are for everybody and tell nothing about anybody."
+          : "The function checks the OAuth token of every request.",
+        COG4: "See APIG4.",
+      });
+    }
+    if (authorizer)
+      acknowledge(closed, { COG4: "Callers are programs with static tokens, not users of a Cognito pool." });
+  }
+
+  #authorizer(tokens: ISecret): RequestAuthorizer {
+    const authorizer = this.#function("Authorizer", {
+      code: authorizerCode(),
+      description: "Checks the bearer tokens of the MCP server",
+      memoryMiB: 512,
+      timeout: Duration.seconds(10),
+      environment: { MCP_AUTH_TOKEN_SECRET: tokens.secretArn },
+    });
+    Grant.addToPrincipal({
+      grantee: authorizer,
+      actions: ["secretsmanager:GetSecretValue"],
+      resourceArns: [tokens.secretArn],
+    });
+    tokens.encryptionKey?.grantDecrypt(authorizer);
+    return new RequestAuthorizer(this, "TokenAuthorizer", {
+      handler: authorizer,
+      identitySources: [IdentitySource.header("Authorization")],
+      // A token that is taken away is refused at the next request.
+      resultsCacheTtl: Duration.seconds(0),
+    });
+  }
+
+  #function(
+    id: string,
+    options: {
+      code: Code;
+      description: string;
+      memoryMiB: number;
+      timeout: Duration;
+      environment: Readonly<Record<string, string>>;
+    },
+  ): LambdaFunction {
+    const logGroup = this.#logGroup(`${id}Log`);
+    // The role that CDK would make may write to every log group of the account.
+    const role = new Role(this, `${id}Role`, { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
+    logGroup.grantWrite(role);
+    return new LambdaFunction(this, id, {
+      description: options.description,
+      code: options.code,
+      handler: "index.handler",
+      runtime: Runtime.NODEJS_24_X,
+      architecture: Architecture.ARM_64,
+      memorySize: options.memoryMiB,
+      timeout: options.timeout,
+      role,
+      logGroup,
+      environment: { ENVIRONMENT: "production", ...options.environment },
+    });
+  }
+
+  #logGroup(id: string): LogGroup {
+    return new LogGroup(this, id, { retention: this.#retention, removalPolicy: RemovalPolicy.DESTROY });
+  }
+
+  #signals(): Signal[] {
+    const period = Duration.minutes(5);
+    return [
+      {
+        id: "FunctionErrors",
+        title: "Invocations that ended with an error",
+        metric: this.function.metricErrors({ period }),
+        alarmAbove: 0,
+        advice: "Look for level error in the function's log group.",
+      },
+      {
+        id: "FunctionThrottles",
+        title: "Invocations refused because of concurrency",
+        metric: this.function.metricThrottles({ period }),
+        alarmAbove: 0,
+        advice: "Raise the account's concurrency limit, or lower the API's request rate.",
+      },
+      {
+        id: "ServerErrors",
+        title: "Answers with 5xx",
+        metric: this.api.metricServerError({ period, statistic: "Sum" }),
+        alarmAbove: 0,
+        advice: "Look for status 5xx in the access log, then for level error in the logs of the two functions.",
+      },
+      { id: "Requests", title: "Requests", metric: this.api.metricCount({ period }) },
+      {
+        id: "Concurrency",
+        title: "Environments busy at once",
+        metric: this.function.metric("ConcurrentExecutions", { period, statistic: "Maximum" }),
+      },
+    ];
+  }
+}
+
+/** What a request was and how it ended. No header is in it, and so no token. */
+const ACCESS_LOG = JSON.stringify({
+  requestId: "$context.requestId",
+  time: "$context.requestTime",
+  sourceIp: "$context.identity.sourceIp",
+  method: "$context.httpMethod",
+  path: "$context.path",
+  status: "$context.status",
+  durationMs: "$context.responseLatency",
+  responseBytes: "$context.responseLength",
+  error: "$context.error.message",
+});

@@ -1,0 +1,129 @@
+// What `-c name=value` and the context of cdk.json can say, checked. Knows no resources.
+import type { Node } from "constructs";
+
+export interface Settings {
+  readonly existingTable?: string;
+  readonly existingBucket?: string;
+  readonly removeData: boolean;
+  readonly blobs: boolean;
+  readonly allowedCidrs: readonly string[];
+  readonly certificateArn?: string;
+  readonly domainName?: string;
+  readonly oauthIssuer?: string;
+  readonly oauthAudience?: string;
+  readonly oauthClients: readonly string[];
+  readonly alarmEmail?: string;
+  readonly gatewayLogRole: boolean;
+}
+
+interface Setting {
+  /** What is allowed, as it stands in the documentation and in errors. */
+  readonly allowed: string;
+  readonly description: string;
+  readonly fits: RegExp;
+}
+
+const flag = (description: string): Setting => ({ allowed: "true or false", description, fits: /^(true|false)$/ });
+
+/** One row per setting, in the order of the documentation. */
+export const SETTINGS = {
+  removeData: flag("`cdk destroy` also deletes the table and the bucket, with everything in them"),
+  existingTable: {
+    allowed: "a table name",
+    description: "uses this table instead of making one",
+    fits: /^[A-Za-z0-9_.-]{3,255}$/,
+  },
+  existingBucket: {
+    allowed: "a bucket name",
+    description: "uses this bucket for large values; only beside `existingTable`",
+    fits: /^[a-z0-9.-]{3,63}$/,
+  },
+  blobs: flag("makes a bucket for values too large for the table"),
+  oauthIssuer: {
+    allowed: "an https:// URL",
+    description: "accepts tokens of this OAuth issuer instead of static ones",
+    fits: /^https:\/\/\S+$/,
+  },
+  oauthAudience: {
+    allowed: "text without spaces",
+    description: "what those tokens must name as their audience",
+    fits: /^\S+$/,
+  },
+  oauthClients: {
+    allowed: "client ids, separated by commas",
+    description: "the clients whose tokens are accepted; needed where tokens have no audience (Amazon Cognito)",
+    fits: /^\S+$/,
+  },
+  alarmEmail: { allowed: "an e-mail address", description: "where alarms are sent", fits: /^\S+@\S+$/ },
+  allowedCidr: {
+    allowed: "IPv4 networks such as 203.0.113.7/32, separated by commas",
+    description: "who may connect to the load balancer of FargateStack",
+    fits: /^[\d./, ]+$/,
+  },
+  certificateArn: {
+    allowed: "the ARN of a certificate",
+    description: "HTTPS for FargateStack; for LambdaStack only together with `domainName`",
+    fits: /^arn:[a-z-]+:acm:[a-z0-9-]+:\d{12}:certificate\/\S+$/,
+  },
+  domainName: {
+    allowed: "a host name that the certificate covers",
+    description: "the name under which clients reach the server; its DNS record is yours to make",
+    fits: /^[a-z0-9-]+(\.[a-z0-9-]+)+$/,
+  },
+  gatewayLogRole: flag("false where API Gateway's log role of this account and region is already set up"),
+} as const satisfies Record<string, Setting>;
+
+type Name = keyof typeof SETTINGS;
+
+/** @throws TypeError that names the setting, its value and what is allowed, or the settings there are. */
+export function readSettings(node: Node): Settings {
+  const context: Readonly<Record<string, unknown>> = node.getAllContext();
+  // What belongs to the CDK has a colon or a slash in its name.
+  const unknown = Object.keys(context).find((key) => !/[:/@]/.test(key) && !Object.hasOwn(SETTINGS, key));
+  if (unknown !== undefined) {
+    throw new TypeError(`There is no setting ${unknown}. The settings are: ${Object.keys(SETTINGS).join(", ")}.`);
+  }
+  const text = (name: Name): string | undefined => {
+    const given = context[name];
+    if (given === undefined || given === "") return undefined;
+    if (SETTINGS[name].fits.test(String(given))) return String(given);
+    throw new TypeError(`${name} is ${JSON.stringify(given)}; expected ${SETTINGS[name].allowed}`);
+  };
+  const list = (name: Name): string[] =>
+    text(name)
+      ?.split(",")
+      .map((part) => part.trim()) ?? [];
+  const single = [
+    "existingTable",
+    "existingBucket",
+    "oauthIssuer",
+    "oauthAudience",
+    "alarmEmail",
+    "certificateArn",
+    "domainName",
+  ] as const;
+  const settings: Settings = {
+    ...Object.fromEntries(single.map((name) => [name, text(name)]).filter(([, value]) => value !== undefined)),
+    removeData: text("removeData") === "true",
+    blobs: text("blobs") === "true",
+    gatewayLogRole: text("gatewayLogRole") !== "false",
+    allowedCidrs: list("allowedCidr"),
+    oauthClients: list("oauthClients"),
+  };
+  requireConsistent(settings);
+  return settings;
+}
+
+function requireConsistent(settings: Settings): void {
+  const { existingTable, existingBucket, blobs, removeData, domainName, certificateArn } = settings;
+  if (domainName !== undefined && certificateArn === undefined) {
+    throw new TypeError("domainName is given without certificateArn; give the certificate for that name as well");
+  }
+  if (existingTable === undefined) {
+    if (existingBucket !== undefined)
+      throw new TypeError("existingBucket is given without existingTable; give both, or blobs=true");
+    return;
+  }
+  if (blobs) throw new TypeError("blobs makes a bucket beside a new table; with existingTable give existingBucket");
+  if (removeData) throw new TypeError("removeData is about a table that is made here; drop it, or drop existingTable");
+}

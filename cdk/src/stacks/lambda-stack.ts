@@ -1,0 +1,18 @@
+// The server on Lambda.
+import { Stack } from "aws-cdk-lib";
+import type { Construct } from "constructs";
+import { LambdaMcpServer, type LambdaMcpServerProps } from "../lambda-server.ts";
+import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
+
+export interface LambdaStackProps extends ServerStackProps, Omit<LambdaMcpServerProps, "state" | "certificate"> {}
+
+export class LambdaStack extends Stack {
+  readonly server: LambdaMcpServer;
+
+  constructor(scope: Construct, id: string, props: LambdaStackProps) {
+    super(scope, id, { description: "MCP server on Lambda", ...props });
+    const state = stateOf(this, props);
+    this.server = new LambdaMcpServer(this, "Server", { ...props, state, certificate: certificateOf(this, props) });
+    finish(this, this.server, state, props);
+  }
+}

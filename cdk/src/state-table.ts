@@ -1,0 +1,138 @@
+// The table (and, on request, the bucket) that holds all state, and the exact rights a server needs on them.
+// Knows nothing of servers.
+import { IAM_GRANTS, type IamFeature } from "@stateful-mcp/core/iam";
+import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { AttributeType, Billing, type ITableV2, TableEncryptionV2, TableV2 } from "aws-cdk-lib/aws-dynamodb";
+import { Grant, type IGrantable } from "aws-cdk-lib/aws-iam";
+import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket } from "aws-cdk-lib/aws-s3";
+import { Construct } from "constructs";
+import { acknowledge, requireWhole } from "./checks.ts";
+
+/** Where a server keeps its state. */
+export interface IStateTable {
+  readonly table: ITableV2;
+  /** For values too large for the table. Undefined: such values are refused. */
+  readonly bucket?: IBucket;
+  /** What a server's process needs in its environment to find the state. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Allows exactly the actions that serving uses. */
+  grantServe(grantee: IGrantable): void;
+}
+
+export interface StateTableProps {
+  /**
+   * Also makes a bucket for values too large for the table.
+   * @default false
+   */
+  readonly blobs?: boolean;
+  /**
+   * How long an object stays in the bucket, in days, at least 1. Must outlast the longest session
+   * (STATEFUL_MCP_SESSION_MAX_SECONDS, 90 days unless set): nothing refers to an object after that.
+   * @default 97
+   */
+  readonly blobLifetimeDays?: number;
+  /**
+   * Lets the table and the bucket be deleted together with the stack, with everything in them.
+   * @default false: both are protected against deletion and stay behind.
+   */
+  readonly removeData?: boolean;
+}
+
+export interface StateTableNames {
+  readonly tableName: string;
+  /** @default no bucket: values too large for the table are refused */
+  readonly bucketName?: string;
+}
+
+const DEFAULT_BLOB_LIFETIME_DAYS = 97;
+
+export class StateTable extends Construct implements IStateTable {
+  /** A table that exists, for example one that an earlier stack left behind. It needs the keys `pk` and `sk` and TTL on `expiresAt`. */
+  static fromNames(scope: Construct, id: string, names: StateTableNames): IStateTable {
+    const within = new Construct(scope, id);
+    const table = TableV2.fromTableName(within, "Table", names.tableName);
+    if (names.bucketName === undefined) return toStateTable(table, undefined);
+    return toStateTable(table, Bucket.fromBucketName(within, "Bucket", names.bucketName));
+  }
+
+  readonly table: TableV2;
+  readonly bucket?: Bucket;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly #state: IStateTable;
+
+  constructor(scope: Construct, id: string, props: StateTableProps = {}) {
+    super(scope, id);
+    const { removeData = false, blobLifetimeDays = DEFAULT_BLOB_LIFETIME_DAYS } = props;
+    requireWhole("blobLifetimeDays", blobLifetimeDays, 1, 36_500);
+    const removalPolicy = removeData ? RemovalPolicy.DESTROY : RemovalPolicy.RETAIN;
+    this.table = new TableV2(this, "Table", {
+      partitionKey: { name: "pk", type: AttributeType.STRING },
+      sortKey: { name: "sk", type: AttributeType.STRING },
+      timeToLiveAttribute: "expiresAt",
+      billing: Billing.onDemand(),
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      encryption: TableEncryptionV2.awsManagedKey(),
+      deletionProtection: !removeData,
+      removalPolicy,
+    });
+    if (props.blobs) {
+      this.bucket = new Bucket(this, "LargeValues", {
+        blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+        encryption: BucketEncryption.S3_MANAGED,
+        enforceSSL: true,
+        lifecycleRules: [{ id: "NothingRefersToOlderObjects", expiration: Duration.days(blobLifetimeDays) }],
+        removalPolicy,
+        autoDeleteObjects: removeData,
+      });
+      acknowledge(this.bucket, {
+        S1: "Only the server's role reaches this bucket, and the server logs every call that makes it do so.",
+      });
+    }
+    this.#state = toStateTable(this.table, this.bucket);
+    this.environment = this.#state.environment;
+  }
+
+  grantServe(grantee: IGrantable): void {
+    this.#state.grantServe(grantee);
+  }
+}
+
+function toStateTable(table: ITableV2, bucket: IBucket | undefined): IStateTable {
+  const environment = {
+    MCP_STATE_BACKEND: "dynamodb",
+    MCP_STATE_TABLE: table.tableName,
+    ...(bucket && { STATEFUL_MCP_BLOB_BUCKET: bucket.bucketName }),
+  };
+  const grant = (grantee: IGrantable, feature: IamFeature, arns: Readonly<Record<string, string>>) => {
+    for (const { actions, on } of IAM_GRANTS[feature]) {
+      Grant.addToPrincipal({ grantee, actions: [...actions], resourceArns: [arns[on]!] });
+    }
+  };
+  return {
+    table,
+    ...(bucket && { bucket }),
+    environment,
+    grantServe: (grantee) => {
+      grant(grantee, "state", { table: table.tableArn });
+      if (!bucket) return;
+      grant(grantee, "blobs", { bucket: bucket.bucketArn, objects: bucket.arnForObjects("*") });
+      acknowledgeObjects(grantee, bucket);
+    },
+  };
+}
+
+/** The one wildcard that there is: all objects of the bucket. cdk-nag wants it named the way it spells resources. */
+function acknowledgeObjects({ grantPrincipal }: IGrantable, bucket: IBucket): void {
+  if (!Construct.isConstruct(grantPrincipal)) return;
+  const [user, owner] = [Stack.of(grantPrincipal), Stack.of(bucket)];
+  const arn = user.resolve(user === owner ? bucket.bucketArn : owner.exportValue(bucket.bucketArn));
+  acknowledge(grantPrincipal, { [`IAM5[Resource::${spelled(arn)}/*]`]: "All objects of that one bucket." });
+}
+
+function spelled(arn: Readonly<Record<string, unknown>>): string {
+  const [reference] = Object.values(arn);
+  if ("Fn::GetAtt" in arn) return `<${(reference as string[]).join(".")}>`;
+  if ("Fn::ImportValue" in arn) return String(reference);
+  const [, parts] = reference as [string, (string | { Ref: string })[]];
+  return parts.map((part) => (typeof part === "string" ? part : `<${part.Ref}>`)).join("");
+}

@@ -1,0 +1,92 @@
+import { App, Stack } from "aws-cdk-lib";
+import { describe, expect, it } from "vitest";
+import { FargateMcpServer, LambdaMcpServer, readSettings, StateTable } from "../src/index.ts";
+
+const read = (context: Record<string, unknown>) => readSettings(new App({ context }).node);
+
+describe("settings", () => {
+  it("all have defaults", () => {
+    expect(read({})).toEqual({
+      removeData: false,
+      blobs: false,
+      gatewayLogRole: true,
+      allowedCidrs: [],
+      oauthClients: [],
+    });
+  });
+
+  it("are the same from the command line, which knows only text, and from cdk.json", () => {
+    expect(read({ blobs: "true" })).toEqual(read({ blobs: true }));
+    expect(read({ gatewayLogRole: "false" })).toEqual(read({ gatewayLogRole: false }));
+  });
+
+  it("leave the settings of the CDK alone", () => {
+    expect(read({ "@aws-cdk/core:something": true, "aws:cdk:something": 1, "aws-cdk:x": "" })).toEqual(read({}));
+  });
+
+  it("with an unknown name are refused, with the names there are", () => {
+    expect(() => read({ existingtable: "x" })).toThrow(/no setting existingtable\. The settings are: .*existingTable/);
+  });
+
+  it.each([
+    ["blobs", "yes", "true or false"],
+    ["existingTable", "no spaces", "a table name"],
+    ["allowedCidr", "everybody", "203.0.113.7/32"],
+    ["certificateArn", "arn:aws:iam::123456789012:role/x", "the ARN of a certificate"],
+    ["oauthIssuer", "http://issuer.example", "https"],
+    ["alarmEmail", "nobody", "an e-mail address"],
+  ])("%s=%s is refused, with what is allowed", (name, value, allowed) => {
+    expect(() => read({ [name]: value })).toThrow(name);
+    expect(() => read({ [name]: value })).toThrow(JSON.stringify(value));
+    expect(() => read({ [name]: value })).toThrow(allowed);
+  });
+
+  it.each([
+    [{ existingBucket: "values" }, "existingTable"],
+    [{ existingTable: "table", blobs: "true" }, "existingBucket"],
+    [{ existingTable: "table", removeData: "true" }, "removeData"],
+    [{ domainName: "mcp.example.com" }, "certificateArn"],
+  ])("%j is refused, because it contradicts itself", (context, named) => {
+    expect(() => read(context)).toThrow(named);
+  });
+});
+
+describe("properties of constructs", () => {
+  const stack = () => new Stack(new App(), "Stack");
+  const state = (within: Stack) => StateTable.fromNames(within, "State", { tableName: "table" });
+  const fargate = (props: object) => {
+    const within = stack();
+    return () => new FargateMcpServer(within, "Server", { state: state(within), ...props });
+  };
+  const lambda = (props: object) => {
+    const within = stack();
+    return () => new LambdaMcpServer(within, "Server", { state: state(within), ...props });
+  };
+
+  it.each([
+    [{ allowedCidrs: ["10.0.0.0"] }, '"10.0.0.0" is not an IPv4 network; give one such as 203.0.113.7/32'],
+    [{ allowedCidrs: ["10.0.0.256/8"] }, "10.0.0.256/8"],
+    [{ minTasks: 0 }, "minTasks is 0; give a whole number from 1 to 1000"],
+    [{ minTasks: 3, maxTasks: 2 }, "maxTasks is 2; give a whole number from 3 to 1000"],
+    [{ oauthIssuer: "https://issuer.example" }, "oauthAudience or oauthClients"],
+    [{ oauthAudience: "mcp" }, "oauthIssuer"],
+  ])("of FargateMcpServer are checked at once: %j", (props, message) => {
+    expect(fargate(props)).toThrow(message);
+  });
+
+  it.each([
+    [{ memoryMiB: 64 }, "memoryMiB is 64; give a whole number from 128 to 10240"],
+    [{ requestsPerSecond: 0.5 }, "requestsPerSecond is 0.5"],
+    [{ requestsPerSecond: 100, requestBurst: 50 }, "requestBurst is 50"],
+    [{ oauthIssuer: "http://issuer.example", oauthAudience: "mcp" }, "https://"],
+    [{ domainName: "mcp.example.com" }, "certificate"],
+  ])("of LambdaMcpServer are checked at once: %j", (props, message) => {
+    expect(lambda(props)).toThrow(message);
+  });
+
+  it("of StateTable are checked at once", () => {
+    expect(() => new StateTable(stack(), "State", { blobs: true, blobLifetimeDays: 0 })).toThrow(
+      "blobLifetimeDays is 0",
+    );
+  });
+});

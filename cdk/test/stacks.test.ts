@@ -1,0 +1,456 @@
+import { namesOfSetting } from "@stateful-mcp/core/config";
+import { IAM_GRANTS } from "@stateful-mcp/core/iam";
+import { parseTokens } from "@stateful-mcp/core/tokens";
+import { Match, type Template } from "aws-cdk-lib/assertions";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type StackName, type Synthesis, stable, synthesize } from "./synthesis.ts";
+
+const CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0b8cf0c2-0000-4000-8000-000000000000";
+
+/** Every way in which the stacks differ. That they are synthesized at all means that cdk-nag has no open finding. */
+const VARIANTS = {
+  plain: {},
+  secured: {
+    allowedCidr: "203.0.113.7/32, 198.51.100.0/24",
+    certificateArn: CERTIFICATE,
+    domainName: "mcp.example.com",
+  },
+  oauth: {
+    oauthIssuer: "https://issuer.example",
+    oauthAudience: "https://mcp.example.com/mcp",
+    gatewayLogRole: "false",
+  },
+  disposable: { removeData: "true", blobs: "true", alarmEmail: "ops@example.com", allowedCidr: "0.0.0.0/0" },
+  adopted: { existingTable: "left-behind", existingBucket: "left-behind-values" },
+} satisfies Record<string, Record<string, string>>;
+
+const made = {} as Record<keyof typeof VARIANTS, Synthesis>;
+beforeAll(async () => {
+  for (const [name, context] of Object.entries(VARIANTS))
+    made[name as keyof typeof VARIANTS] = await synthesize(context);
+}, 300_000);
+
+/** All statements of all policies of a stack. */
+function statements(template: Template): { actions: string[]; resource: unknown }[] {
+  const policies = Object.values({
+    ...template.findResources("AWS::IAM::Policy"),
+    ...template.findResources("AWS::IAM::ManagedPolicy"),
+  });
+  return policies.flatMap((policy) =>
+    policy.Properties.PolicyDocument.Statement.map((statement: { Action: string | string[]; Resource: unknown }) => ({
+      actions: [statement.Action].flat(),
+      resource: statement.Resource,
+    })),
+  );
+}
+
+const actionsOn = (template: Template, service: string): string[] =>
+  statements(template)
+    .flatMap(({ actions }) => actions)
+    .filter((action) => action.startsWith(`${service}:`))
+    .sort();
+
+const environments = (template: Template): Record<string, unknown>[] => [
+  ...Object.values(template.findResources("AWS::Lambda::Function"))
+    .filter((found) => found.Properties.Handler === "index.handler" && found.Properties.Description !== undefined)
+    .map((found) => found.Properties.Environment?.Variables ?? {}),
+  ...Object.values(template.findResources("AWS::ECS::TaskDefinition")).map((found) =>
+    Object.fromEntries(
+      found.Properties.ContainerDefinitions[0].Environment.map((each: { Name: string; Value: unknown }) => [
+        each.Name,
+        each.Value,
+      ]),
+    ),
+  ),
+];
+
+describe("every stack", () => {
+  it.each(["StateStack", "LambdaStack", "FargateStack"] as const)("%s is what it was", async (stack: StackName) => {
+    await expect(stable(made.plain.template(stack))).toMatchFileSnapshot(`__snapshots__/${stack}.json.snap`);
+  });
+
+  it("stands alone beside the state's stack", () => {
+    expect(made.plain.stacks).toEqual(["StateStack", "LambdaStack", "FargateStack"]);
+    const lambda = stable(made.plain.template("LambdaStack"));
+    expect(lambda).toContain("StateStack:ExportsOutput");
+    expect(lambda).not.toContain("FargateStack");
+    expect(stable(made.plain.template("FargateStack"))).not.toContain("LambdaStack");
+  });
+
+  it("asks for no account, no region and no look-up", () => {
+    for (const { messages, folder } of Object.values(made)) {
+      expect(messages).not.toContain("missing");
+      expect(folder).toBeTruthy();
+    }
+  });
+
+  it("allows no action on everything, except where AWS knows no resource", () => {
+    for (const synthesis of Object.values(made)) {
+      for (const stack of synthesis.stacks as StackName[]) {
+        for (const { actions, resource } of statements(synthesis.template(stack))) {
+          expect(actions.filter((action) => action.includes("*"))).toEqual([]);
+          if (resource === "*") expect(actions).toEqual(["ecr:GetAuthorizationToken"]);
+        }
+      }
+    }
+  });
+
+  it.each(["LambdaStack", "FargateStack"] as const)(
+    "%s may do with the table what serving needs, and nothing else",
+    (stack) => {
+      const [{ actions }] = IAM_GRANTS.state;
+      expect(actionsOn(made.plain.template(stack), "dynamodb")).toEqual([...actions].sort());
+      expect(actionsOn(made.plain.template(stack), "s3")).toEqual([]);
+    },
+  );
+
+  it.each(["LambdaStack", "FargateStack"] as const)("%s may use the bucket only where there is one", (stack) => {
+    const expected = IAM_GRANTS.blobs.flatMap(({ actions }) => [...actions]).sort();
+    expect(actionsOn(made.disposable.template(stack), "s3")).toEqual(expected);
+    expect(actionsOn(made.adopted.template(stack), "s3")).toEqual(expected);
+  });
+
+  it("sets only variables that the server knows, and no secret among them", () => {
+    for (const synthesis of Object.values(made)) {
+      for (const stack of ["LambdaStack", "FargateStack"] as const) {
+        const found = environments(synthesis.template(stack));
+        expect(found.length).toBeGreaterThan(0);
+        for (const environment of found) {
+          const unknown = Object.keys(environment).filter((name) => namesOfSetting(name).length === 0);
+          expect(unknown).toEqual([]);
+          expect(environment).not.toHaveProperty("MCP_AUTH_TOKEN");
+        }
+      }
+    }
+  });
+
+  it.each(["LambdaStack", "FargateStack"] as const)(
+    "%s tells where to connect and how to read the token, not the token",
+    (stack) => {
+      const template = made.plain.template(stack);
+      template.hasOutput("Url", {});
+      const [output] = Object.values(template.findOutputs("TokenCommand"));
+      expect(JSON.stringify(output)).toContain("aws secretsmanager get-secret-value");
+      expect(made.oauth.template(stack).findOutputs("TokenCommand")).toEqual({});
+    },
+  );
+
+  it("makes a random token of a form that the server accepts", () => {
+    const [secret] = Object.values(made.plain.template("LambdaStack").findResources("AWS::SecretsManager::Secret"));
+    const { PasswordLength, ExcludePunctuation } = secret!.Properties.GenerateSecretString;
+    expect(PasswordLength).toBeGreaterThanOrEqual(32);
+    expect(ExcludePunctuation).toBe(true);
+    expect(() => parseTokens("a1B".repeat(20).slice(0, PasswordLength))).not.toThrow();
+  });
+
+  it.each(["LambdaStack", "FargateStack"] as const)("%s sends alarms to the address that was given", (stack) => {
+    const template = made.disposable.template(stack);
+    template.hasResourceProperties("AWS::SNS::Subscription", { Protocol: "email", Endpoint: "ops@example.com" });
+    template.allResourcesProperties("AWS::CloudWatch::Alarm", { AlarmActions: [Match.anyValue()] });
+    expect(made.plain.template(stack).findResources("AWS::SNS::Topic")).toEqual({});
+  });
+
+  it.each(["LambdaStack", "FargateStack"] as const)(
+    "%s keeps logs for a month, and no log group survives it",
+    (stack) => {
+      const groups = Object.values(made.plain.template(stack).findResources("AWS::Logs::LogGroup"));
+      expect(groups.length).toBeGreaterThan(0);
+      for (const group of groups) {
+        expect(group.Properties.RetentionInDays).toBe(30);
+        expect(group.DeletionPolicy).toBe("Delete");
+      }
+    },
+  );
+
+  it("leaves nothing behind except data and what was there before", () => {
+    for (const synthesis of Object.values(made)) {
+      for (const stack of ["LambdaStack", "FargateStack"] as const) {
+        const kept = Object.values(
+          synthesis.template(stack).toJSON().Resources as Record<string, { DeletionPolicy?: string }>,
+        );
+        expect(kept.filter(({ DeletionPolicy }) => DeletionPolicy === "Retain")).toEqual([]);
+      }
+    }
+  });
+});
+
+describe("StateStack", () => {
+  const tableOf = (synthesis: Synthesis) =>
+    Object.values(synthesis.template("StateStack").findResources("AWS::DynamoDB::GlobalTable"))[0]!;
+
+  it("keeps the table: on demand, recoverable, encrypted, protected, without a name, and retained", () => {
+    made.plain.template("StateStack").hasResource("AWS::DynamoDB::GlobalTable", {
+      DeletionPolicy: "Retain",
+      UpdateReplacePolicy: "Retain",
+      Properties: {
+        TableName: Match.absent(),
+        BillingMode: "PAY_PER_REQUEST",
+        KeySchema: [
+          { AttributeName: "pk", KeyType: "HASH" },
+          { AttributeName: "sk", KeyType: "RANGE" },
+        ],
+        AttributeDefinitions: [
+          { AttributeName: "pk", AttributeType: "S" },
+          { AttributeName: "sk", AttributeType: "S" },
+        ],
+        TimeToLiveSpecification: { AttributeName: "expiresAt", Enabled: true },
+        SSESpecification: { SSEEnabled: true, SSEType: "KMS" },
+        Replicas: [
+          {
+            DeletionProtectionEnabled: true,
+            PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+          },
+        ],
+      },
+    });
+  });
+
+  it("gives the table up when told so", () => {
+    const table = tableOf(made.disposable);
+    expect(table.DeletionPolicy).toBe("Delete");
+    expect(table.Properties.Replicas[0].DeletionProtectionEnabled).toBe(false);
+  });
+
+  it("has a bucket only on request: private, encrypted, over TLS, and cleaned up after the longest session", () => {
+    expect(made.plain.template("StateStack").findResources("AWS::S3::Bucket")).toEqual({});
+    const template = made.disposable.template("StateStack");
+    template.hasResourceProperties("AWS::S3::Bucket", {
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: "AES256" } }],
+      },
+      LifecycleConfiguration: { Rules: [Match.objectLike({ ExpirationInDays: 97, Status: "Enabled" })] },
+    });
+    template.hasResourceProperties("AWS::S3::BucketPolicy", {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({ Effect: "Deny", Condition: { Bool: { "aws:SecureTransport": "false" } } }),
+        ]),
+      },
+    });
+  });
+
+  it("is not there when a table is adopted", () => {
+    expect(made.adopted.stacks).toEqual(["LambdaStack", "FargateStack"]);
+    for (const stack of ["LambdaStack", "FargateStack"] as const) {
+      const [environment] = environments(made.adopted.template(stack)).filter((each) => "MCP_STATE_TABLE" in each);
+      expect(environment).toMatchObject({
+        MCP_STATE_TABLE: "left-behind",
+        STATEFUL_MCP_BLOB_BUCKET: "left-behind-values",
+      });
+    }
+  });
+});
+
+describe("LambdaStack", () => {
+  const template = () => made.plain.template("LambdaStack");
+  const methodsOf = (synthesis: Synthesis) =>
+    Object.values(synthesis.template("LambdaStack").findResources("AWS::ApiGateway::Method")).map(
+      (method) => method.Properties,
+    );
+
+  it("streams for up to 15 minutes through a regional REST API", () => {
+    template().hasResourceProperties("AWS::ApiGateway::RestApi", { EndpointConfiguration: { Types: ["REGIONAL"] } });
+    for (const { Integration } of methodsOf(made.plain)) {
+      expect(Integration).toMatchObject({
+        Type: "AWS_PROXY",
+        ResponseTransferMode: "STREAM",
+        TimeoutInMillis: 900_000,
+      });
+      expect(JSON.stringify(Integration.Uri)).toMatch(/2021-11-15\/functions\/.*response-streaming-invocations/);
+    }
+    template().hasResourceProperties("AWS::Lambda::Function", {
+      Description: "MCP server",
+      Timeout: 900,
+      Runtime: "nodejs24.x",
+    });
+  });
+
+  it("asks its authorizer about every route but health and discovery, at every request", () => {
+    const open = methodsOf(made.plain).filter(({ AuthorizationType }) => AuthorizationType === "NONE");
+    const closed = methodsOf(made.plain).filter(({ AuthorizationType }) => AuthorizationType === "CUSTOM");
+    expect(closed.map(({ HttpMethod }) => HttpMethod)).toEqual(["ANY"]);
+    expect(open.map(({ HttpMethod }) => HttpMethod)).toEqual(["GET", "GET"]);
+    const paths = Object.values(template().findResources("AWS::ApiGateway::Resource")).map(
+      ({ Properties }) => Properties.PathPart,
+    );
+    expect(paths.sort()).toEqual([".well-known", "healthz", "{proxy+}", "{proxy+}"]);
+    template().hasResourceProperties("AWS::ApiGateway::Authorizer", {
+      Type: "REQUEST",
+      IdentitySource: "method.request.header.Authorization",
+      AuthorizerResultTtlInSeconds: 0,
+    });
+  });
+
+  it("lets the server trust the authorizer, which alone reads the tokens", () => {
+    const [server, authorizer] = environments(template());
+    expect(server).toMatchObject({ MCP_STATE_BACKEND: "dynamodb", STATEFUL_MCP_TRUST_AUTHORIZER: "on" });
+    expect(authorizer).toHaveProperty("MCP_AUTH_TOKEN_SECRET");
+    expect(actionsOn(template(), "secretsmanager")).toEqual(["secretsmanager:GetSecretValue"]);
+  });
+
+  it("says in a 401 how to authenticate", () => {
+    template().hasResourceProperties("AWS::ApiGateway::GatewayResponse", {
+      ResponseType: "UNAUTHORIZED",
+      ResponseParameters: { "gatewayresponse.header.WWW-Authenticate": `'Bearer realm="stateful-mcp"'` },
+    });
+  });
+
+  it("logs accesses without any header, and is throttled", () => {
+    const [stage] = Object.values(template().findResources("AWS::ApiGateway::Stage"));
+    const { AccessLogSetting, MethodSettings } = stage!.Properties;
+    expect(AccessLogSetting.Format).not.toMatch(/header|authorizer|authorization/i);
+    expect(MethodSettings).toEqual([
+      expect.objectContaining({ ThrottlingRateLimit: 100, ThrottlingBurstLimit: 200, DataTraceEnabled: false }),
+    ]);
+  });
+
+  it("leaves the check to the function with OAuth", () => {
+    const oauth = made.oauth.template("LambdaStack");
+    expect(methodsOf(made.oauth).map(({ AuthorizationType }) => AuthorizationType)).toEqual(["NONE", "NONE", "NONE"]);
+    for (const type of ["AWS::ApiGateway::Authorizer", "AWS::SecretsManager::Secret", "AWS::ApiGateway::Account"]) {
+      expect(oauth.findResources(type)).toEqual({});
+    }
+    expect(environments(oauth)).toEqual([
+      expect.objectContaining({
+        STATEFUL_MCP_OAUTH_ISSUER: "https://issuer.example",
+        STATEFUL_MCP_OAUTH_AUDIENCE: "https://mcp.example.com/mcp",
+      }),
+    ]);
+    expect(environments(oauth)[0]).not.toHaveProperty("STATEFUL_MCP_TRUST_AUTHORIZER");
+  });
+
+  it("is reached under a name of one's own when there is a certificate for it", () => {
+    const secured = made.secured.template("LambdaStack");
+    secured.hasResourceProperties("AWS::ApiGateway::DomainName", {
+      DomainName: "mcp.example.com",
+      RegionalCertificateArn: CERTIFICATE,
+      SecurityPolicy: "TLS_1_2",
+    });
+    secured.hasOutput("Url", { Value: "https://mcp.example.com/mcp" });
+  });
+
+  it("raises alarms for errors, throttles, slow calls, 5xx and the table", () => {
+    const ids = Object.keys(template().findResources("AWS::CloudWatch::Alarm")).join(" ");
+    for (const signal of [
+      "FunctionErrors",
+      "FunctionThrottles",
+      "ServerErrors",
+      "SlowCalls",
+      "FailedCalls",
+      "TableThrottles",
+    ]) {
+      expect(ids).toContain(signal);
+    }
+    template().resourceCountIs("AWS::CloudWatch::Dashboard", 1);
+  });
+});
+
+describe("FargateStack", () => {
+  const template = () => made.plain.template("FargateStack");
+  const containerOf = (synthesis: Synthesis) =>
+    Object.values(synthesis.template("FargateStack").findResources("AWS::ECS::TaskDefinition"))[0]!.Properties
+      .ContainerDefinitions[0];
+  const clientsOf = (synthesis: Synthesis) =>
+    Object.values(synthesis.template("FargateStack").findResources("AWS::EC2::SecurityGroup")).flatMap(
+      ({ Properties }) => Properties.SecurityGroupIngress ?? [],
+    );
+
+  it("runs the repository's image as nobody in particular, on a file system that it cannot write", () => {
+    expect(containerOf(made.plain)).toMatchObject({
+      User: "1000",
+      ReadonlyRootFilesystem: true,
+      StopTimeout: 60,
+      PortMappings: [{ ContainerPort: 3333, Protocol: "tcp" }],
+      Image: { "Fn::Sub": expect.stringContaining("container-assets") },
+    });
+  });
+
+  it("injects the token from Secrets Manager", () => {
+    expect(containerOf(made.plain).Secrets).toEqual([{ Name: "MCP_AUTH_TOKEN", ValueFrom: expect.anything() }]);
+    expect(containerOf(made.oauth).Secrets).toBeUndefined();
+  });
+
+  it("reaches DynamoDB without leaving the network", () => {
+    template().hasResourceProperties("AWS::EC2::VPCEndpoint", {
+      ServiceName: { "Fn::Join": ["", ["com.amazonaws.", { Ref: "AWS::Region" }, ".dynamodb"]] },
+      VpcEndpointType: "Gateway",
+    });
+    expect(template().findResources("AWS::EC2::NatGateway")).toEqual({});
+  });
+
+  it("checks health, sticks to nothing, and drains before it stops a task", () => {
+    template().hasResourceProperties("AWS::ElasticLoadBalancingV2::TargetGroup", {
+      HealthCheckPath: "/healthz",
+      Port: 3333,
+      TargetGroupAttributes: Match.arrayWith([
+        { Key: "deregistration_delay.timeout_seconds", Value: "30" },
+        { Key: "stickiness.enabled", Value: "false" },
+      ]),
+    });
+  });
+
+  it("cuts idle connections after the keep-alive of streams and before the server does", () => {
+    const [balancer] = Object.values(template().findResources("AWS::ElasticLoadBalancingV2::LoadBalancer"));
+    const attributes: { Key: string; Value: string }[] = balancer!.Properties.LoadBalancerAttributes;
+    const idleSeconds = Number(attributes.find(({ Key }) => Key === "idle_timeout.timeout_seconds")!.Value);
+    expect(idleSeconds).toBeGreaterThan(15);
+    expect(idleSeconds).toBeLessThan(65);
+  });
+
+  it("rolls a failed deployment back and scales on processor and requests", () => {
+    template().hasResourceProperties("AWS::ECS::Service", {
+      DeploymentConfiguration: {
+        DeploymentCircuitBreaker: { Enable: true, Rollback: true },
+        MinimumHealthyPercent: 100,
+        MaximumPercent: 200,
+      },
+      DesiredCount: Match.absent(),
+    });
+    template().hasResourceProperties("AWS::ApplicationAutoScaling::ScalableTarget", {
+      MinCapacity: 2,
+      MaxCapacity: 10,
+    });
+    const metrics = Object.values(template().findResources("AWS::ApplicationAutoScaling::ScalingPolicy")).map(
+      ({ Properties }) =>
+        Properties.TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.PredefinedMetricType,
+    );
+    expect(metrics.sort()).toEqual(["ALBRequestCountPerTarget", "ECSServiceAverageCPUUtilization"]);
+  });
+
+  it("admits nobody unless told whom", () => {
+    expect(clientsOf(made.plain)).toEqual([]);
+    expect(clientsOf(made.secured)).toEqual([
+      expect.objectContaining({ CidrIp: "203.0.113.7/32", FromPort: 443, ToPort: 443 }),
+      expect.objectContaining({ CidrIp: "198.51.100.0/24", FromPort: 443, ToPort: 443 }),
+    ]);
+  });
+
+  it("speaks HTTPS alone with a certificate, and warns without one", () => {
+    const secured = made.secured.template("FargateStack");
+    secured.resourceCountIs("AWS::ElasticLoadBalancingV2::Listener", 1);
+    secured.hasResourceProperties("AWS::ElasticLoadBalancingV2::Listener", {
+      Port: 443,
+      Protocol: "HTTPS",
+      Certificates: [{ CertificateArn: CERTIFICATE }],
+      SslPolicy: Match.stringLikeRegexp("TLS13"),
+    });
+    secured.hasOutput("Url", { Value: "https://mcp.example.com/mcp" });
+    expect(made.secured.messages).not.toContain("in the clear");
+    template().hasResourceProperties("AWS::ElasticLoadBalancingV2::Listener", { Port: 80, Protocol: "HTTP" });
+    expect(made.plain.messages).toContain("in the clear");
+  });
+
+  it("raises alarms for unhealthy tasks, 5xx, slow calls and the table", () => {
+    const ids = Object.keys(template().findResources("AWS::CloudWatch::Alarm")).join(" ");
+    for (const signal of ["UnhealthyTasks", "ServerErrors", "SlowCalls", "FailedCalls", "TableThrottles"]) {
+      expect(ids).toContain(signal);
+    }
+    template().resourceCountIs("AWS::CloudWatch::Dashboard", 1);
+  });
+});

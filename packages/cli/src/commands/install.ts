@@ -1,0 +1,151 @@
+// `install <client>`: enters this server into a client's configuration. Shows the difference first, writes after a yes, and
+// keeps what was there beside the file, so that `--undo` can put it back.
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { homedir } from "node:os";
+import { dirname, resolve } from "node:path";
+import { createInterface } from "node:readline/promises";
+import { fileURLToPath } from "node:url";
+import { AppError } from "@stateful-mcp/core";
+import { CLIENTS, type ClientName, configEntry, configPaths, type Launch } from "../install/clients.ts";
+import { difference, withEntry } from "../install/edit.ts";
+import { EXIT, messageOf } from "../run.ts";
+import { COMMAND } from "../version.ts";
+
+export interface InstallOptions {
+  /** The configuration file, where it is not the client's usual one. */
+  readonly path?: string;
+  /** A packed file to run with npx, in place of this very program. */
+  readonly tarball?: string;
+  readonly dryRun?: true;
+  readonly undo?: true;
+  readonly yes?: true;
+}
+
+export async function install(name: string, options: InstallOptions): Promise<number> {
+  const client = CLIENTS.find((known) => known === name);
+  if (client === undefined) {
+    throw new AppError("invalid_input", `${JSON.stringify(name)} is no client known here; use ${CLIENTS.join(", ")}`);
+  }
+  const file = options.path === undefined ? usualFile(client) : follow(resolve(options.path));
+  return options.undo ? await undo(file, options) : await enter(client, file, options);
+}
+
+async function enter(client: ClientName, file: string, options: InstallOptions): Promise<number> {
+  const before = read(file);
+  const after = edited(file, before ?? "", configEntry(client, launch(options.tarball)));
+  if (after === before) return say(`${file} has this server already; nothing to change.`);
+  if (!(await agreed(file, before ?? "", after, options))) return refused(options);
+  const backup = backupOf(file);
+  mkdirSync(dirname(file), { recursive: true });
+  // An empty backup stands for a file that was not there.
+  if (before === undefined) writeFileSync(backup, "", { mode: 0o600 });
+  else copyFileSync(file, backup);
+  replace(file, after);
+  say(`Written to ${file}; what was there is in ${backup}.`);
+  say(`Restart the client. To take it back: ${COMMAND} install ${client} --undo${pathFlag(options)}`);
+  return EXIT.done;
+}
+
+async function undo(file: string, options: InstallOptions): Promise<number> {
+  const backup = backupOf(file);
+  const then = read(backup);
+  if (then === undefined) {
+    throw new AppError("invalid_input", `There is nothing to undo: ${backup} does not exist`);
+  }
+  if (!(await agreed(file, read(file) ?? "", then, options))) return refused(options);
+  if (then === "") rmSync(file, { force: true });
+  else replace(file, then);
+  rmSync(backup);
+  return say(then === "" ? `${file} is gone, as before.` : `${file} is as it was before.`);
+}
+
+/** Shows what changes, and asks. */
+async function agreed(file: string, before: string, after: string, { dryRun, yes }: InstallOptions): Promise<boolean> {
+  say(difference(file, before, after).trimEnd());
+  if (dryRun) return false;
+  if (yes) return true;
+  if (!process.stdin.isTTY) {
+    throw new AppError("invalid_input", "Nothing was written: that needs --yes, or a terminal to say yes on");
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question("Write this? [y/N] ");
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+function refused({ dryRun }: InstallOptions): number {
+  say("Nothing was written.");
+  return dryRun ? EXIT.done : EXIT.failed;
+}
+
+function usualFile(client: ClientName): string {
+  const paths = configPaths(client, { platform: process.platform, home: homedir(), env: process.env });
+  return follow(paths.find((path) => existsSync(dirname(path))) ?? paths.at(-1) ?? "");
+}
+
+/** A link is followed, so that it stays one when the file behind it is replaced. */
+const follow = (file: string): string => (existsSync(file) ? realpathSync(file) : file);
+
+const backupOf = (file: string): string => `${file}.before-stateful-mcp`;
+const pathFlag = ({ path }: InstallOptions): string => (path === undefined ? "" : ` --path ${JSON.stringify(path)}`);
+
+/** The built program, as it stands in a clone or an installed package; nothing that must first be published. */
+function launch(tarball: string | undefined): Launch {
+  if (tarball !== undefined) {
+    const file = resolve(tarball);
+    if (!existsSync(file)) throw new AppError("invalid_input", `There is no file ${file}`);
+    return { command: "npx", args: ["-y", `file:${file}`] };
+  }
+  const inSource = import.meta.url.endsWith(".ts");
+  const main = fileURLToPath(new URL(inSource ? "../../dist/main.js" : "./main.js", import.meta.url));
+  if (!existsSync(main)) {
+    throw new AppError("invalid_input", `${main} is not built yet; run \`npx -y pnpm@10 build\` and try again`);
+  }
+  // npx may clear its cache at any time, and the client would find nothing.
+  if (/[\\/]_npx[\\/]/.test(main)) {
+    throw new AppError(
+      "invalid_input",
+      "This runs from npx's cache; say with --tarball <file> what the client shall run",
+    );
+  }
+  return { command: "node", args: [main] };
+}
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new AppError("invalid_input", `${file} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function edited(file: string, text: string, entry: { path: string[]; value: object }): string {
+  try {
+    return withEntry(text, entry);
+  } catch (error) {
+    throw new AppError("invalid_input", `${file} cannot be changed. ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** In one step: a client that reads meanwhile sees the old text or the new one. */
+function replace(file: string, text: string): void {
+  const next = `${file}.${process.pid}.tmp`;
+  writeFileSync(next, text, { mode: existsSync(file) ? statSync(file).mode & 0o777 : 0o600 });
+  renameSync(next, file);
+}
+
+function say(line: string): number {
+  process.stdout.write(`${line}\n`);
+  return EXIT.done;
+}

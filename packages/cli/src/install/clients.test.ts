@@ -1,0 +1,53 @@
+import { expect, it } from "vitest";
+import { CLIENTS, configEntry, configPaths, type Machine } from "./clients.ts";
+
+const linux: Machine = { platform: "linux", home: "/home/ana", env: {} };
+const mac: Machine = { platform: "darwin", home: "/Users/ana", env: {} };
+const windows: Machine = {
+  platform: "win32",
+  home: "C:\\Users\\ana",
+  env: { APPDATA: "C:\\Users\\ana\\AppData\\Roaming", LOCALAPPDATA: "C:\\Users\\ana\\AppData\\Local" },
+};
+const MAC = "/Users/ana/Library/Application Support";
+const CLINE = "Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json";
+const ROAMING = "C:\\Users\\ana\\AppData\\Roaming";
+
+it.each([
+  ["linux", linux, "claude", ["/home/ana/.config/Claude/claude_desktop_config.json"]],
+  ["linux", linux, "cursor", ["/home/ana/.cursor/mcp.json"]],
+  ["linux", linux, "vscode", ["/home/ana/.config/Code/User/mcp.json"]],
+  ["linux", linux, "cline", [`/home/ana/.config/${CLINE}`]],
+  ["darwin", mac, "claude", [`${MAC}/Claude/claude_desktop_config.json`]],
+  ["darwin", mac, "cursor", ["/Users/ana/.cursor/mcp.json"]],
+  ["darwin", mac, "vscode", [`${MAC}/Code/User/mcp.json`]],
+  ["darwin", mac, "cline", [`${MAC}/${CLINE}`]],
+  [
+    "win32",
+    windows,
+    "claude",
+    [
+      "C:\\Users\\ana\\AppData\\Local\\Packages\\Claude_pzs8sxrjxfjjc\\LocalCache\\Roaming\\Claude\\claude_desktop_config.json",
+      `${ROAMING}\\Claude\\claude_desktop_config.json`,
+    ],
+  ],
+  ["win32", windows, "cursor", ["C:\\Users\\ana\\.cursor\\mcp.json"]],
+  ["win32", windows, "vscode", [`${ROAMING}\\Code\\User\\mcp.json`]],
+  ["win32", windows, "cline", [`${ROAMING}\\${CLINE.replaceAll("/", "\\")}`]],
+] as const)("on %s, %o, %s has its configuration at %j", (_, machine, client, paths) => {
+  expect(configPaths(client, machine)).toEqual(paths);
+});
+
+it("follows XDG_CONFIG_HOME, and without APPDATA takes its usual place", () => {
+  expect(configPaths("vscode", { ...linux, env: { XDG_CONFIG_HOME: "/data" } })).toEqual(["/data/Code/User/mcp.json"]);
+  expect(configPaths("vscode", { ...windows, env: {} })).toEqual(configPaths("vscode", windows));
+});
+
+it("uses the key and the form that each client reads", () => {
+  const launch = { command: "node", args: ["main.js"] };
+  expect(CLIENTS.map((client) => configEntry(client, launch))).toEqual([
+    { path: ["mcpServers", "memory"], value: launch },
+    { path: ["mcpServers", "memory"], value: launch },
+    { path: ["servers", "memory"], value: { type: "stdio", ...launch } },
+    { path: ["mcpServers", "memory"], value: launch },
+  ]);
+});

@@ -1,0 +1,63 @@
+// Which AWS actions each feature uses, and on what: the one table behind the roles that the CDK constructs make and the
+// policy that `stateful-mcp iam-policy` prints. A test compares it with the requests that are really sent.
+
+/** What an action is allowed on: the state table, the bucket for large values, or the objects in it. */
+export type IamResource = "table" | "bucket" | "objects";
+
+export interface IamGrant {
+  /** Names the statement in a policy. */
+  readonly sid: string;
+  readonly on: IamResource;
+  readonly actions: readonly string[];
+}
+
+export const IAM_GRANTS = {
+  /** Serving with MCP_STATE_BACKEND=dynamodb. */
+  state: [
+    {
+      sid: "State",
+      on: "table",
+      actions: ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+    },
+  ],
+  /** Serving with STATEFUL_MCP_BLOB_BUCKET. */
+  blobs: [
+    { sid: "LargeValues", on: "objects", actions: ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"] },
+    // Without it S3 answers 403 for an object that is not there, and nobody could tell that from a refusal.
+    { sid: "LargeValuesMissing", on: "bucket", actions: ["s3:ListBucket"] },
+  ],
+  /** The commands `setup`, `doctor` and `teardown`, and `serve --create-table`: for the operator, not for the server. */
+  setup: [
+    {
+      sid: "Setup",
+      on: "table",
+      actions: [
+        "dynamodb:CreateTable",
+        "dynamodb:DeleteTable",
+        "dynamodb:DescribeTable",
+        "dynamodb:DescribeTimeToLive",
+        "dynamodb:UpdateTimeToLive",
+      ],
+    },
+  ],
+} as const satisfies Record<string, readonly IamGrant[]>;
+
+export type IamFeature = keyof typeof IAM_GRANTS;
+
+export interface IamPolicy {
+  readonly Version: "2012-10-17";
+  readonly Statement: readonly {
+    readonly Sid: string;
+    readonly Effect: "Allow";
+    readonly Action: readonly string[];
+    readonly Resource: string;
+  }[];
+}
+
+/** The least policy for these features. `arns` names what each kind of resource is here. */
+export const iamPolicy = (features: readonly IamFeature[], arns: Readonly<Record<IamResource, string>>): IamPolicy => ({
+  Version: "2012-10-17",
+  Statement: features
+    .flatMap((feature): readonly IamGrant[] => IAM_GRANTS[feature])
+    .map(({ sid, on, actions }) => ({ Sid: sid, Effect: "Allow", Action: actions, Resource: arns[on] })),
+});

@@ -1,0 +1,108 @@
+// What the item tools need of a user's own tables: one request to the table per method. Knows nothing of how this product keeps
+// its own state. Items are JSON in which numbers, bytes and sets that JSON lacks are tagged: {"$number"}, {"$binary"}, {"$set"};
+// a name that begins with $ is written with two. What callers send is `unknown`, because it is checked here.
+
+export type ItemMode = "read-only" | "read-write";
+
+/** The tables that may be reached, and how far. */
+export interface ItemTables {
+  readonly store: ItemStore;
+  /** In the order in which they are shown. At least one. */
+  readonly tables: readonly { readonly name: string; readonly mode: ItemMode }[];
+  /** Whether whole tables may be read, page by page. Default true. */
+  readonly scan?: boolean;
+}
+
+/** An item as JSON. */
+export type Item = Readonly<Record<string, unknown>>;
+
+export interface KeyAttribute {
+  readonly name: string;
+  readonly type: "string" | "number" | "binary";
+}
+
+export interface KeySchema {
+  readonly partition: KeyAttribute;
+  readonly sort?: KeyAttribute;
+}
+
+export interface TableIndex extends KeySchema {
+  readonly name: string;
+  readonly kind: "global" | "local";
+  /** What its items hold besides keys: everything, nothing, or these attributes. */
+  readonly holds: "all" | "keys" | readonly string[];
+}
+
+export interface TableShape extends KeySchema {
+  readonly name: string;
+  readonly indexes: readonly TableIndex[];
+  /** As DynamoDB knows them: up to six hours old. */
+  readonly itemCount: number;
+  readonly sizeBytes: number;
+}
+
+/** Values by `:name` and attribute names by `#name`, for the expressions beside them. Each must be used. */
+export interface Placeholders {
+  readonly expressionValues?: unknown;
+  readonly expressionNames?: unknown;
+}
+
+export interface Conditional extends Placeholders {
+  readonly condition?: string | undefined;
+}
+
+export interface PageRequest extends Placeholders {
+  readonly filterExpression?: string | undefined;
+  /** Paths such as `name`, `address.city`, `lines[0]`. */
+  readonly projection?: readonly string[] | undefined;
+  readonly indexName?: string | undefined;
+  /** Items to examine at most; a filter comes after. */
+  readonly limit: number;
+  readonly consistent: boolean;
+  readonly lastEvaluatedKey?: unknown;
+}
+
+export interface QueryRequest extends PageRequest {
+  readonly keyCondition: string;
+  readonly scanForward: boolean;
+}
+
+/** `consumed`: read or write units. */
+export interface Charged {
+  readonly consumed: number;
+}
+
+export interface ItemPage extends Charged {
+  readonly items: readonly Item[];
+  /** Items examined for this page, before the filter. */
+  readonly scanned: number;
+  /** Where the next page begins; undefined on the last. */
+  readonly lastEvaluatedKey: Item | undefined;
+}
+
+/**
+ * Every method throws AppError: `invalid_input` with `details.field` for what cannot be sent or what the engine refuses,
+ * `too_large`, `not_found` for a table that is missing, `conflict` with `details.item` when a condition does not hold,
+ * `unavailable`.
+ */
+export interface ItemStore {
+  /** `fresh`: as the table is now, and not as it was when it was first used. */
+  describe(table: string, fresh?: boolean): Promise<TableShape>;
+  put(table: string, item: unknown, options: Conditional): Promise<Charged & { key: Item; replaced: boolean }>;
+  get(
+    table: string,
+    key: unknown,
+    options: { projection?: readonly string[] | undefined; consistent: boolean },
+  ): Promise<Charged & { item: Item | undefined }>;
+  /** `updates`: new values by attribute; `{"$remove": true}` removes one. */
+  update(
+    table: string,
+    key: unknown,
+    updates: unknown,
+    options: Conditional & { mustExist: boolean },
+  ): Promise<Charged & { item: Item }>;
+  /** Resolves to the item as it was. */
+  delete(table: string, key: unknown, options: Conditional): Promise<Charged & { item: Item | undefined }>;
+  query(table: string, request: QueryRequest): Promise<ItemPage>;
+  scan(table: string, request: PageRequest): Promise<ItemPage>;
+}
