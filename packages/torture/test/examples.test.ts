@@ -57,7 +57,15 @@ const call = async (client: Client, name: string, args: Record<string, unknown> 
   return isError ? { error: (content[0] as { text: string }).text } : structuredContent;
 };
 
-const covered = ["hello-world", "session-counter", "search-website", "count-s3-buckets", "long-report", "file-store"];
+const covered = [
+  "hello-world",
+  "session-counter",
+  "search-website",
+  "count-s3-buckets",
+  "long-report",
+  "file-store",
+  "own-app-on-aws",
+];
 
 test("every example is tried here or beside its source", () => {
   const all = globSync("*/package.json", { cwd: EXAMPLES }).map((path) => path.replace(/[\\/].*/, ""));
