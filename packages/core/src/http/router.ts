@@ -58,6 +58,8 @@ type RequestContext = Context<Bindings>;
 
 export interface Router {
   fetch(request: Request, carried?: Carried): Promise<Response>;
+  /** Ends the streams that clients take up again elsewhere. Calls go on. */
+  endStreams(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -144,11 +146,15 @@ export function createRouter(options: RouterOptions): Router {
   });
   app.onError((thrown, c) => problem(c, asAppError(thrown, options), options));
 
+  const endStreams = async () => {
+    legacy.close();
+    await listens.close();
+  };
   return {
     fetch: async (request, carried = {}) => app.fetch(request, carried),
+    endStreams,
     close: async () => {
-      legacy.close();
-      await Promise.all([handler.close(), listens.close()]);
+      await Promise.all([handler.close(), endStreams()]);
     },
   };
 }
