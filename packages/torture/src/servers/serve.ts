@@ -2,7 +2,7 @@
 // each run of a tool over HTTP when it likes, so that it counts the runs and decides how long they take.
 
 import { serveNode } from "@stateful-mcp/adapters/node";
-import { createApp, silentLogger, type Tool } from "@stateful-mcp/core";
+import { type AppOptions, createApp, silentLogger, type Tool } from "@stateful-mcp/core";
 import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
 
 function setting(name: string): string {
@@ -17,13 +17,18 @@ export async function countRun(id: string): Promise<string> {
   return response.text();
 }
 
-export async function serveTools(tools: readonly Tool[]): Promise<void> {
+export async function serveTools(
+  tools: readonly Tool[],
+  options: Omit<AppOptions, "tools" | "store"> = {},
+): Promise<void> {
   const credentials = { accessKeyId: "test", secretAccessKey: "test" };
   const client = createDynamoDBClient({ endpoint: setting("DYNAMODB_ENDPOINT_URL"), region: "local", credentials });
   const store = new DynamoDBStore({ client, table: setting("MCP_STATE_TABLE") });
-  await serveNode(createApp({ tools, store }), {
-    host: "127.0.0.1",
-    port: Number(process.argv[2]),
-    logger: silentLogger,
+  const app = createApp({ ...options, tools, store });
+  const server = await serveNode(app, { host: "127.0.0.1", port: Number(process.argv[2]), logger: silentLogger });
+  process.once("SIGTERM", async () => {
+    await server.close();
+    await app.close();
+    process.exit();
   });
 }
