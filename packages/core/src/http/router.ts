@@ -22,6 +22,7 @@ import { createListens, isListen } from "./listen.ts";
 import { wireTools } from "./mcp.ts";
 import { tellChanges } from "./mcp-context.ts";
 import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "./origin.ts";
+import { answerInTime } from "./sse.ts";
 
 export interface RouterOptions {
   runtime: CallRuntime;
@@ -135,7 +136,7 @@ export function createRouter(options: RouterOptions): Router {
     for (const tool of calledTools(parsedBody, runtime)) authorize(principal, tool.scope);
     if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
     if (options.subscriptions && isListen(parsedBody)) return listens.fetch(request, parsedBody, principal, authInfo);
-    return handler.fetch(request, { authInfo, parsedBody });
+    return answerInTime(handler.fetch(request, { authInfo, parsedBody }));
   });
 
   if (access.mode === "oauth") serveMetadata(app, access, knownScopes);

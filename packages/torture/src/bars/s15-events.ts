@@ -6,8 +6,8 @@ import { loopbackClient } from "@stateful-mcp/core/testing/engines";
 import { defineBar } from "../bars.ts";
 import { WRITES } from "../fault-proxy.ts";
 import { Fleet } from "../fleet.ts";
-import { LegacySession, type Opened, type WireEvent } from "../legacy-wire.ts";
 import type { Random } from "../random.ts";
+import { LegacySession, streamOf, type WireEvent } from "../streams.ts";
 import { Cluster, inParallel, TABLE, Tally } from "./support-b.ts";
 import { talkingServer } from "./support-serving.ts";
 
@@ -47,11 +47,6 @@ const talk = (label: string, pauseMs = 0) => ({
   largeEvery: LARGE_EVERY,
   largeCharacters: LARGE_CHARACTERS,
 });
-
-const streamOf = (opened: Opened, what: string) => {
-  if ("refused" in opened) throw new Error(`${what} was refused: ${opened.refused.status} ${opened.refused.body}`);
-  return opened;
-};
 
 const idOf = (event: WireEvent | undefined): string => event?.id ?? "";
 const sequenceOf = (id: string): number => Number(id.split(".")[1]);

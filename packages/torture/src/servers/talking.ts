@@ -10,14 +10,17 @@ const talk = defineTool({
   input: z.object({
     label: z.string(),
     lines: z.int(),
-    pauseMs: z.int(),
+    /** After each line. */
+    pauseMs: z.int().default(0),
+    /** Before the answer. */
+    silenceMs: z.int().default(0),
     /** Every so many lines a large one; 0: none. */
-    largeEvery: z.int(),
-    largeCharacters: z.int(),
+    largeEvery: z.int().default(0),
+    largeCharacters: z.int().default(0),
   }),
   output: z.object({ label: z.string(), said: z.int() }),
   session: "none",
-  run: async ({ label, lines, pauseMs, largeEvery, largeCharacters }, { logToClient }) => {
+  run: async ({ label, lines, pauseMs, silenceMs, largeEvery, largeCharacters }, { logToClient }) => {
     for (let line = 0; line < lines; line++) {
       const large = largeEvery > 0 && line % largeEvery === largeEvery - 1;
       // Two units per character, from an odd offset on: parts of it begin inside one.
@@ -25,6 +28,7 @@ const talk = defineTool({
       logToClient("info", { label, line, text });
       if (pauseMs > 0) await sleep(pauseMs);
     }
+    await sleep(silenceMs);
     return { label, said: lines };
   },
 });

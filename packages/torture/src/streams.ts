@@ -1,8 +1,10 @@
-// The 2025-era wire by hand: sessions and their streams, opened on any instance and cut at any event. Official clients hide where
-// a stream was cut and what came twice.
+// Streams of both eras by hand, opened on any instance and cut at any event: official clients hide where a stream was cut and what
+// came twice.
 import { EventSourceParserStream } from "eventsource-parser/stream";
 
 const REVISION = "2025-11-25";
+const MODERN = "2026-07-28";
+const CLIENT_INFO = { name: "torture", version: "0.1.0" };
 
 export interface WireMessage {
   readonly id?: unknown;
@@ -53,6 +55,23 @@ export async function openStream(address: string, init: RequestInit): Promise<Op
 const isBreak = (error: unknown): boolean =>
   error instanceof Error && (error.name === "AbortError" || error.message === "terminated");
 
+/** A request of revision 2026-07-28 that is answered with a stream. */
+export function openModern(
+  address: string,
+  method: string,
+  params: { readonly name?: string; readonly [key: string]: unknown },
+): Promise<Opened> {
+  const _meta = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": CLIENT_INFO,
+  };
+  const named = params.name === undefined ? {} : { "mcp-name": params.name };
+  const headers = { ...ACCEPT, "mcp-protocol-version": MODERN, "mcp-method": method, ...named };
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { ...params, _meta } });
+  return openStream(address, { method: "POST", headers, body });
+}
+
 /** A 2025-era session, whose requests go wherever they are sent. */
 export class LegacySession {
   readonly #headers: Record<string, string>;
@@ -62,8 +81,7 @@ export class LegacySession {
   }
 
   static async begin(address: string): Promise<LegacySession> {
-    const clientInfo = { name: "torture", version: "0.1.0" };
-    const params = { protocolVersion: REVISION, capabilities: {}, clientInfo };
+    const params = { protocolVersion: REVISION, capabilities: {}, clientInfo: CLIENT_INFO };
     const body = JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params });
     const response = await fetch(new URL("/mcp", address), { method: "POST", headers: ACCEPT, body });
     await response.body?.cancel();
@@ -93,4 +111,10 @@ export class LegacySession {
     const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
     return { method: "POST", headers: this.#headers, body };
   }
+}
+
+/** The stream. Throws when it was refused. */
+export function streamOf(opened: Opened, what: string): WireStream {
+  if ("refused" in opened) throw new Error(`${what} was refused: ${opened.refused.status} ${opened.refused.body}`);
+  return opened;
 }
