@@ -1,6 +1,7 @@
 // Streams of both eras by hand, opened on any instance and cut at any event: official clients hide where a stream was cut and what
 // came twice.
 import { EventSourceParserStream } from "eventsource-parser/stream";
+import { messageOf } from "./client.ts";
 
 const REVISION = "2025-11-25";
 const MODERN = "2026-07-28";
@@ -90,10 +91,11 @@ export class LegacySession {
     return new LegacySession(id);
   }
 
-  /** A request that is answered with JSON. */
-  async ask(address: string, method: string, params: object): Promise<WireMessage> {
+  /** A request whose result does not matter. Throws when it has none. */
+  async ask(address: string, method: string, params: object): Promise<void> {
     const response = await fetch(new URL("/mcp", address), this.#post(method, params));
-    return (await response.json()) as WireMessage;
+    const text = await response.text();
+    if (!messageOf(text).result) throw new Error(`${method} was answered with ${response.status} ${text}`);
   }
 
   /** A call that is answered with a stream. */

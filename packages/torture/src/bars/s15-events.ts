@@ -217,8 +217,11 @@ export default defineBar<Scale>({
       { fault: { kind: "throttle" }, chance: 0.01 },
     ]);
     const proxy = await cluster.proxy();
+    await using closing = new AsyncDisposableStack();
+    closing.defer(() => proxy.close());
     await using fleet = await Fleet.start({ size: PROCESSES, ...talkingServer(proxy.endpoint) });
     const table = loopbackClient(cluster.engine.port);
+    closing.defer(() => table.destroy());
     const streams = Math.ceil(scale.events / LINES);
     const tally = new Tally(progress, (streams + scale.kills) * (LINES + 2));
     const rig: Rig = { fleet, tally, random, table };
@@ -238,9 +241,7 @@ export default defineBar<Scale>({
     for (let round = 0; round < scale.kills; round++) await killed(rig, round);
     const stranger = await LegacySession.begin(fleet.live[0]?.address ?? "");
     for (const one of followed) await refusals(rig, one, stranger);
-    table.destroy();
     const faults = { ...proxy.faults, cut: scale.cuts + UPDATES, kill: scale.kills };
-    await proxy.close();
     return tally.outcome(faults);
   },
 });

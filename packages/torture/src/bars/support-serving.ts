@@ -6,7 +6,7 @@ import { TABLE } from "./support-b.ts";
 const TALKING = fileURLToPath(new URL("../servers/talking.ts", import.meta.url));
 
 /** Servers with the ready tools and `talk`, on the table behind this endpoint. */
-export const talkingServer = (endpoint: string): Omit<FleetOptions, "size"> => ({
+export const talkingServer = (endpoint: string, nodeOptions: readonly string[] = []): Omit<FleetOptions, "size"> => ({
   env: { DYNAMODB_ENDPOINT_URL: endpoint, MCP_STATE_TABLE: TABLE },
-  serve: (port) => ({ command: process.execPath, args: ["--import", "tsx", TALKING, String(port)] }),
+  serve: (port) => ({ command: process.execPath, args: [...nodeOptions, "--import", "tsx", TALKING, String(port)] }),
 });

@@ -73,22 +73,23 @@ async function restart({ fleet, leaving, tally }: Rig, member: Member): Promise<
   tally.expect(next.process.running, () => "A restarted process is not running.");
 }
 
-async function rollingRestart(rig: Rig, restarts: number): Promise<number> {
+async function rollingRestart(rig: Rig, restarts: number): Promise<void> {
   let over = false;
   let slowestMs = 0;
-  const workers = Array.from({ length: WORKERS }, (_, worker) => work(rig, worker, () => over));
-  const all = Promise.all(workers);
-  for (let at = 0; at < restarts; at++) {
-    const member = rig.fleet.live[0];
-    if (!member) break;
-    const started = performance.now();
-    await Promise.race([restart(rig, member), all]);
-    slowestMs = Math.max(slowestMs, performance.now() - started);
+  const workers = Promise.all(Array.from({ length: WORKERS }, (_, worker) => work(rig, worker, () => over)));
+  try {
+    for (let at = 0; at < restarts; at++) {
+      const member = rig.fleet.live[0];
+      if (!member) throw new Error("No process is running.");
+      const started = performance.now();
+      await restart(rig, member);
+      slowestMs = Math.max(slowestMs, performance.now() - started);
+    }
+  } finally {
+    over = true;
+    await workers;
   }
-  over = true;
-  await all;
   rig.tally.expect(slowestMs < DRAIN_MS, () => `A restart took ${Math.round(slowestMs)} ms.`);
-  return slowestMs;
 }
 
 /** Sends a call with an idempotency key until it is answered for good. */

@@ -1,8 +1,10 @@
-// A server with the ready tools and resources and one tool that says many things before its answer.
+// A server with the ready tools and resources and one tool that says many things before its answer. Started with --expose-gc, it
+// also tells at /measured what it holds.
+import { createHook } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { builtinResources, builtinTools, DEFAULT_SESSION_TTL_SECONDS, defineTool } from "@stateful-mcp/core";
 import * as z from "zod";
-import { serveTools } from "./serve.ts";
+import { appOf, serve } from "./serve.ts";
 
 const talk = defineTool({
   name: "talk",
@@ -35,8 +37,37 @@ const talk = defineTool({
 
 const anonymous = false;
 const tools = builtinTools({ backend: "dynamodb", anonymous, ttlSeconds: DEFAULT_SESSION_TTL_SECONDS });
-await serveTools([...tools, talk], {
+const app = appOf({
+  tools: [...tools, talk],
   resources: builtinResources({ anonymous }),
   // A call may be as long as a bar wants its stream to be.
   limits: { callTimeoutMs: 900_000 },
+});
+
+/** Timers, also those that would not keep the process from ending, and connections. */
+const live = new Map<number, string>();
+if (globalThis.gc) {
+  const counted = new Set(["Timeout", "TCPWRAP"]);
+  createHook({
+    init: (id, type) => {
+      if (counted.has(type)) live.set(id, type);
+    },
+    destroy: (id) => live.delete(id),
+  }).enable();
+}
+
+function measured(): Response {
+  globalThis.gc?.();
+  globalThis.gc?.();
+  const count = (kind: string) => [...live.values()].filter((one) => one === kind).length;
+  return Response.json({
+    heapBytes: process.memoryUsage().heapUsed,
+    timers: count("Timeout"),
+    connections: count("TCPWRAP"),
+  });
+}
+
+await serve({
+  ...app,
+  fetch: async (request) => (new URL(request.url).pathname === "/measured" ? measured() : app.fetch(request)),
 });
