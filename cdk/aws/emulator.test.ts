@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { REPOSITORY } from "../test/synthesis.ts";
 import { missing } from "./programs.ts";
 
@@ -44,7 +44,7 @@ describe.skipIf(reason !== undefined)(`LambdaStack${reason === undefined ? "" : 
       },
       body: JSON.stringify(body),
     });
-    return { status: answer.status, body: await answer.json() };
+    return { status: answer.status, body: (await answer.json()) as { Table?: object; SecretString?: string } };
   };
   const describeTable = (TableName: string) => ask("dynamodb", "DynamoDB_20120810.DescribeTable", { TableName });
 
@@ -54,8 +54,7 @@ describe.skipIf(reason !== undefined)(`LambdaStack${reason === undefined ? "" : 
     emulator = spawn("python3", [fileURLToPath(new URL("emulator.py", import.meta.url)), String(port)], {
       stdio: "ignore",
     });
-    const up = () => fetch(`${endpoint}/moto-api/data.json`).then(({ status }) => status, String);
-    await expect.poll(up, { timeout: 60_000 }).toBe(200);
+    await vi.waitFor(() => fetch(`${endpoint}/moto-api/data.json`), { timeout: 60_000 });
     await cdk("bootstrap", "aws://123456789012/eu-central-1");
   }, 180_000);
   afterAll(() => void emulator?.kill());

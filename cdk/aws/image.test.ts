@@ -1,7 +1,7 @@
 // The Dockerfile, built without Docker, and the server in the image, used by clients over HTTP.
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -52,9 +52,15 @@ describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` 
     buildah(["build", "--pull=never", "--format", "docker", "--file", DOCKERFILE, "--tag", IMAGE, REPOSITORY]);
     container = buildah(["from", "--pull=never", IMAGE]).trim();
     root = buildah(["mount", container]).trim();
+    // What any container engine gives its containers.
+    for (const folder of ["proc", "dev"]) {
+      mkdirSync(join(root, folder), { recursive: true });
+      execFileSync("mount", ["--bind", `/${folder}`, join(root, folder)]);
+    }
     image = JSON.parse(buildah(["inspect", "--type", "image", IMAGE])).Docker;
   }, 900_000);
   afterAll(() => {
+    for (const folder of ["proc", "dev"]) if (root) execFileSync("umount", [join(root, folder)]);
     if (container) buildah(["rm", container]);
   });
 
