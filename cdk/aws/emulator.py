@@ -1,10 +1,13 @@
 # Starts moto's server with stand-ins for the resource types that it cannot create, so that our stacks deploy against it.
 # A stand-in keeps nothing but a name; the table becomes a real one of moto's.
 import sys
+from secrets import token_hex
+from urllib.parse import urlparse
 
 from moto.core.common_models import CloudFormationModel
+from moto.cloudformation import parsing, responses
 from moto.dynamodb.models.table import Table
-from moto.cloudformation import parsing
+from moto.secretsmanager.models import secretsmanager_backends
 
 UNKNOWN = [
     "AWS::ApiGateway::Account",
@@ -13,11 +16,12 @@ UNKNOWN = [
     "AWS::ApiGateway::Stage",
     "AWS::CloudWatch::Dashboard",
     "AWS::Logs::MetricFilter",
-    "AWS::SecretsManager::Secret",
 ]
 
 
 class StandIn(CloudFormationModel):
+    __module__ = "moto.cloudformation.stand_in"  # moto reads the service's name from it
+
     def __init__(self, name):
         self.name = name
 
@@ -59,6 +63,8 @@ class StandIn(CloudFormationModel):
 class GlobalTable(Table):
     """A global table of one region is a table."""
 
+    __module__ = "moto.dynamodb.global_table"
+
     @classmethod
     def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
         properties = cloudformation_json["Properties"]
@@ -68,16 +74,43 @@ class GlobalTable(Table):
         )
 
 
+class Secret(StandIn):
+    """A secret with a random value, as the template asks for."""
+
+    __module__ = "moto.secretsmanager.secret"
+
+    @classmethod
+    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+        length = cloudformation_json["Properties"]["GenerateSecretString"]["PasswordLength"]
+        backend = secretsmanager_backends[account_id][region_name]
+        secret = backend.create_managed_secret(
+            service_name="cloudformation", secret_id=resource_name, secret_string=token_hex(length)[:length]
+        )
+        return cls(secret.arn)
+
+
 known = parsing.resource_class_from_type
 
 
 def resource_class(resource_type):
     if resource_type == "AWS::DynamoDB::GlobalTable":
         return GlobalTable
+    if resource_type == "AWS::SecretsManager::Secret":
+        return Secret
     return StandIn if resource_type in UNKNOWN else known(resource_type)
 
 
 parsing.resource_class_from_type = resource_class
+
+read_template = responses.get_stack_from_s3_url
+
+
+def read_template_from_here(url, **where):
+    """The CLI names the template's place with the server's own address, which moto does not take for S3's."""
+    return read_template("https://s3.amazonaws.com" + urlparse(url).path, **where)
+
+
+responses.get_stack_from_s3_url = read_template_from_here
 
 if __name__ == "__main__":
     from moto.server import main

@@ -1,10 +1,22 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { App, Stack } from "aws-cdk-lib";
 import { describe, expect, it } from "vitest";
 import { FargateMcpServer, LambdaMcpServer, readSettings, StateTable } from "../src/index.ts";
+import { SETTINGS } from "../src/settings.ts";
+import { REPOSITORY } from "./synthesis.ts";
 
 const read = (context: Record<string, unknown>) => readSettings(new App({ context }).node);
 
 describe("settings", () => {
+  it("are in the documentation as they are in the code", () => {
+    const [, shown = ""] = readFileSync(join(REPOSITORY, "docs/deploy.md"), "utf8").split(/<!-- \/?settings -->/);
+    const rows = Object.entries(SETTINGS).map(
+      ([name, { allowed, description }]) => `| \`${name}\` | ${allowed} | ${description} |`,
+    );
+    expect(shown.trim().split("\n")).toEqual(["| name | allowed | meaning |", "|---|---|---|", ...rows]);
+  });
+
   it("all have defaults", () => {
     expect(read({})).toEqual({
       removeData: false,

@@ -1,5 +1,5 @@
 // The server on Fargate.
-import { Stack } from "aws-cdk-lib";
+import { CfnOutput, Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { FargateMcpServer, type FargateMcpServerProps } from "../fargate-server.ts";
 import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
@@ -14,5 +14,10 @@ export class FargateStack extends Stack {
     const state = stateOf(this, props);
     this.server = new FargateMcpServer(this, "Server", { ...props, state, certificate: certificateOf(this, props) });
     finish(this, this.server, state, props);
+    const { cluster, serviceName } = this.server.service;
+    new CfnOutput(this, "RestartCommand", {
+      description: "Replaces the tasks one by one, so that they read the token again",
+      value: `aws ecs update-service --region ${this.region} --cluster ${cluster.clusterName} --service ${serviceName} --force-new-deployment`,
+    });
   }
 }

@@ -104,8 +104,9 @@ export class Conversation {
       }
     } catch (error) {
       if (!signal.aborted) throw error;
-      observer.text(` ${STOPPED}`);
-      return { role: "assistant", text: `${text} ${STOPPED}`.trimStart(), calls: [] };
+      const mark = text === "" ? STOPPED : ` ${STOPPED}`;
+      observer.text(mark);
+      return { role: "assistant", text: text + mark, calls: [] };
     }
     // Neither words nor calls: a provider refuses an empty message when the conversation goes on.
     return { role: "assistant", text: text || (calls.length === 0 ? "(no answer)" : ""), calls };

@@ -35,7 +35,6 @@ export async function startServer(): Promise<URL> {
 }
 
 export interface Agent {
-  readonly pid: number;
   /** Enters a line. */
   say(text: string): void;
   /** Ends the input, as Ctrl-D does. */
@@ -63,7 +62,6 @@ export function startAgent(commandLine: readonly string[], env: Record<string, s
   child.stdin.on("error", () => {});
   const ended = once(child, "close").then(([code]) => ({ code: code as number | null, ...seen }));
   return {
-    pid: child.pid ?? 0,
     say: (text) => void child.stdin.write(`${text}\n`),
     end: () => void child.stdin.end(),
     kill: (signal) => void child.kill(signal),

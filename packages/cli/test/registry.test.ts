@@ -13,7 +13,6 @@ it("names the package, at its version, under the name that the package claims", 
   expect(server.packages).toMatchObject([
     {
       registryType: "npm",
-      registryBaseUrl: "https://registry.npmjs.org",
       identifier: manifest.name,
       version: manifest.version,
       transport: { type: "stdio" },

@@ -91,7 +91,7 @@ export interface App {
   ready(): Promise<void>;
   /** Resolves when no call runs and background work has ended: a platform may then freeze the process. */
   settle(): Promise<void>;
-  /** From now on health routes answer 503, so that a load balancer looks elsewhere. Calls are still answered. */
+  /** From now on health routes answer 503, so that a load balancer looks elsewhere, and streams of changes end. Calls are still answered. */
   drain(): void;
   /** Ends streams and waits for background work. The store is closed by whoever opened it. */
   close(): Promise<void>;
@@ -185,6 +185,8 @@ export function createApp(options: AppOptions = {}): App {
     settle: () => state.settle(),
     drain: () => {
       draining = true;
+      // A stream without an end would hold the process until it is cut, and its client as long.
+      router.endStreams().catch((error: unknown) => logger.warn({ err: error }, "a stream did not end"));
     },
     close: async () => {
       await router.close();

@@ -1,8 +1,8 @@
 // Which AWS actions each feature uses, and on what: the one table behind the roles that the CDK constructs make and the
 // policy that `stateful-mcp iam-policy` prints. A test compares it with the requests that are really sent.
 
-/** What an action is allowed on: the state table, the bucket for large values, or the objects in it. */
-export type IamResource = "table" | "bucket" | "objects";
+/** What an action is allowed on: the state table, the bucket for large values, the objects in it, or the user's own tables. */
+export type IamResource = "table" | "bucket" | "objects" | "itemTables" | "writableItemTables";
 
 export interface IamGrant {
   /** Names the statement in a policy. */
@@ -25,6 +25,22 @@ export const IAM_GRANTS = {
     { sid: "LargeValues", on: "objects", actions: ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"] },
     // Without it S3 answers 403 for an object that is not there, and nobody could tell that from a refusal.
     { sid: "LargeValuesMissing", on: "bucket", actions: ["s3:ListBucket"] },
+  ],
+  /** Serving with DYNAMODB_TABLE_NAME: those tables and their indexes. */
+  items: [
+    {
+      sid: "Items",
+      on: "itemTables",
+      actions: ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"],
+    },
+  ],
+  /** Serving with a table whose mode in STATEFUL_MCP_ITEM_MODES is `rw`. */
+  itemWrites: [
+    {
+      sid: "ItemWrites",
+      on: "writableItemTables",
+      actions: ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+    },
   ],
   /** The commands `setup`, `doctor` and `teardown`, and `serve --create-table`: for the operator, not for the server. */
   setup: [
@@ -50,12 +66,15 @@ export interface IamPolicy {
     readonly Sid: string;
     readonly Effect: "Allow";
     readonly Action: readonly string[];
-    readonly Resource: string;
+    readonly Resource: string | readonly string[];
   }[];
 }
 
 /** The least policy for these features. `arns` names what each kind of resource is here. */
-export const iamPolicy = (features: readonly IamFeature[], arns: Readonly<Record<IamResource, string>>): IamPolicy => ({
+export const iamPolicy = (
+  features: readonly IamFeature[],
+  arns: Readonly<Record<IamResource, string | readonly string[]>>,
+): IamPolicy => ({
   Version: "2012-10-17",
   Statement: features
     .flatMap((feature): readonly IamGrant[] => IAM_GRANTS[feature])

@@ -21,6 +21,8 @@ export interface Outcome {
   readonly successRatio: number;
   /** Faults injected, by kind. */
   readonly faults: Readonly<Record<string, number>>;
+  /** What was measured besides, one sentence each. */
+  readonly figures?: readonly string[];
   /** One sentence each; none means that the bar holds. */
   readonly violations: readonly string[];
 }

@@ -9,6 +9,7 @@ export interface BarReport {
   readonly operations: number;
   readonly successRatio: number;
   readonly faults: Readonly<Record<string, number>>;
+  readonly figures?: readonly string[];
   readonly violations: readonly string[];
   readonly seed: number;
   readonly seconds: number;
@@ -40,7 +41,7 @@ function cells(report: BarReport): string[] {
   ];
 }
 
-/** Columns padded with spaces, then every violation in full. */
+/** Columns padded with spaces, then every figure and violation in full. */
 export function terminalTable(reports: readonly BarReport[]): string {
   const rows = [HEADINGS, ...reports.map(cells)];
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
@@ -50,7 +51,7 @@ export function terminalTable(reports: readonly BarReport[]): string {
       .join("  ")
       .trimEnd(),
   );
-  return [...lines, ...violationLines(reports)].join("\n");
+  return [...lines, ...sentences(reports)].join("\n");
 }
 
 /** A page with date, seed, machine and figures. */
@@ -67,12 +68,14 @@ export function markdownPage(reports: readonly BarReport[], date: Date): string 
     row(HEADINGS),
     row(HEADINGS.map(() => "---")),
     ...reports.map((report) => row(cells(report))),
-    ...violationLines(reports).map((line) => (line === "" ? line : `- ${line}`)),
+    ...sentences(reports).map((line) => (line === "" ? line : `- ${line}`)),
     "",
   ].join("\n");
 }
 
-function violationLines(reports: readonly BarReport[]): string[] {
-  const lines = reports.flatMap((report) => report.violations.map((violation) => `${report.bar}: ${violation}`));
+function sentences(reports: readonly BarReport[]): string[] {
+  const lines = reports.flatMap((report) =>
+    [...(report.figures ?? []), ...report.violations].map((sentence) => `${report.bar}: ${sentence}`),
+  );
   return lines.length === 0 ? [] : ["", ...lines];
 }

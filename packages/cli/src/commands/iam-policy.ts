@@ -10,12 +10,18 @@ export interface IamPolicyOptions {
 }
 
 export async function printIamPolicy({ tableArn, setup }: IamPolicyOptions): Promise<number> {
-  const { table, region, blobBucket } = loadConfig();
+  const { table, region, blobBucket, itemTables, itemModes } = loadConfig();
+  const tableArns = `arn:aws:dynamodb:${region ?? "<region>"}:<account>:table`;
+  const writable = itemTables.filter((name) => itemModes.get(name) === "read-write");
   const features: IamFeature[] = ["state"];
   if (blobBucket !== undefined) features.push("blobs");
+  if (itemTables.length > 0) features.push("items");
+  if (writable.length > 0) features.push("itemWrites");
   if (setup) features.push("setup");
   const policy = iamPolicy(features, {
-    table: tableArn ?? `arn:aws:dynamodb:${region ?? "<region>"}:<account>:table/${table}`,
+    table: tableArn ?? `${tableArns}/${table}`,
+    itemTables: itemTables.flatMap((name) => [`${tableArns}/${name}`, `${tableArns}/${name}/index/*`]),
+    writableItemTables: writable.map((name) => `${tableArns}/${name}`),
     bucket: `arn:aws:s3:::${blobBucket}`,
     objects: `arn:aws:s3:::${blobBucket}/*`,
   });

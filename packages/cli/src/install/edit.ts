@@ -56,7 +56,7 @@ function laidOut(edit: Edit, body: string, depth: number): Edit {
 
 /** What changes between two texts of a file, for a person. */
 export const difference = (file: string, before: string, after: string): string =>
-  createTwoFilesPatch(file, file, before, after, "now", "then", { context: 2 }).split("\n").slice(1).join("\n");
+  createTwoFilesPatch(file, file, before, after, "now", "then", { context: 2 }).split("\n").slice(2).join("\n");
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

@@ -208,3 +208,40 @@ describe("a call that takes a while", () => {
     expect(aborted).toBe(true);
   });
 });
+
+describe("the stream of a session", () => {
+  const begin = async (app: App) => {
+    const begun = await post(app, { jsonrpc: "2.0", id: 0, method: "initialize", params: initialize });
+    return { "mcp-session-id": String(begun.headers.get("mcp-session-id")) };
+  };
+  const open = (app: App, headers: Record<string, string>) =>
+    app.fetch(new Request(`${ORIGIN}/mcp`, { headers: { host: "localhost", accept: ACCEPT, ...headers } }));
+
+  it("begins with a place to go on from, though nothing has happened yet", async () => {
+    const { apps } = fleet(2);
+    const [a, b] = apps as [App, App];
+    const headers = await begin(a);
+    const first = await events(await open(a, headers)).next();
+    expect(first.value).toEqual({ id: "get.0", data: "" });
+    expect((await open(b, { ...headers, "last-event-id": "get.0" })).status).toBe(200);
+  });
+
+  it("says that it cannot be resumed after an event that is no longer kept", async () => {
+    const { apps } = fleet(1);
+    const [app] = apps as [App];
+    const headers = await begin(app);
+    const response = await open(app, { ...headers, "last-event-id": "gone.7" });
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ error: { message: expect.stringContaining("cannot be resumed") } });
+  });
+
+  it("ends when its instance drains, and none begins there any more", async () => {
+    const { apps } = fleet(1);
+    const [app] = apps as [App];
+    const headers = await begin(app);
+    const stream = await open(app, headers);
+    app.drain();
+    await stream.text();
+    await (await open(app, headers)).text();
+  });
+});

@@ -215,11 +215,14 @@ export class LegacyHttp {
       stream,
       ...(stream === STANDALONE && { expiresAt: session.hardEnd }),
     };
-    const after = from?.sequence ?? (await this.#options.events.tail(place));
+    const { events: log } = this.#options;
+    const after = from?.sequence ?? (await log.tail(place));
     // The first read decides whether the stream can be resumed at all; later ones only go on from there.
-    const first = await this.#options.events.read(place, after);
+    const first = from ? await log.resume(place, after) : [];
     const abort = new AbortController();
     const sse = openSse({ headers: { [SESSION_HEADER]: session.id }, onClose: () => abort.abort() });
+    // Also a stream that is cut before its first event has a place to go on from.
+    if (!from && session.protocolVersion >= PRIMING_SINCE) sse.send({ id: eventId(stream, after), data: "" });
     const end = () => sse.close();
     this.#streams.add(end);
     if (this.#closed) end();

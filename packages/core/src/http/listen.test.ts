@@ -104,6 +104,16 @@ describe("a stream of changes", () => {
     expect(await last).toMatchObject({ result: { resultType: "complete" } });
   });
 
+  it("ends with an answer when the server drains, which then refuses another", async () => {
+    const app = instance({});
+    const { next } = await listen(app, { resourceSubscriptions: [NOTES] });
+    const ended = next();
+    app.drain();
+    expect(await ended).toMatchObject({ result: {} });
+    const refused = await modern(app, "subscriptions/listen", { notifications: { resourceSubscriptions: [NOTES] } });
+    expect(refused.error.message).toContain("about to end");
+  });
+
   it("acknowledges only what can be watched", async () => {
     const app = instance({});
     const stream = await listen(app, {

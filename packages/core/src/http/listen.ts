@@ -20,7 +20,7 @@ export interface Listens {
   /** Answers a subscriptions/listen request with its stream, or with an error of the protocol. */
   fetch(request: Request, body: ListenBody, principal: Principal, authInfo: AuthInfo): Promise<Response>;
   readonly open: number;
-  /** Ends every stream as the protocol has it, so that clients listen again elsewhere. */
+  /** Ends every stream as the protocol has it, so that clients listen again elsewhere, and refuses new ones. */
   close(): Promise<void>;
 }
 
@@ -57,9 +57,11 @@ export interface ListensOptions {
 export function createListens({ runtime, mcp }: ListensOptions): Listens {
   const open = new Set<{ principal: Principal; close(): Promise<void> }>();
   const { listensPerProcess, listensPerPrincipal } = runtime.state.limits;
+  let closed = false;
 
   /** Why one more cannot be held; undefined when it can. Anonymous callers have no identity to count by. */
   function refusal(principal: Principal, watched: number): string | undefined {
+    if (closed) return "This server is about to end. Listen again: another one will answer.";
     if (watched > WATCHED_MAX)
       return `A stream can watch ${WATCHED_MAX} resources; this one names ${watched}. Use several.`;
     if (open.size >= listensPerProcess)
@@ -105,6 +107,7 @@ export function createListens({ runtime, mcp }: ListensOptions): Listens {
       return open.size;
     },
     close: async () => {
+      closed = true;
       await Promise.all([...open].map((one) => one.close()));
     },
   };

@@ -20,7 +20,10 @@ import { LegacyHttp } from "./legacy.ts";
 import { createListens, isListen } from "./listen.ts";
 import { tellChanges } from "./mcp-context.ts";
 import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "./origin.ts";
+
 import { serveRest } from "./rest.ts";
+
+import { answerInTime } from "./sse.ts";
 
 export interface RouterOptions {
   runtime: CallRuntime;
@@ -58,6 +61,8 @@ type RequestContext = Context<Bindings>;
 
 export interface Router {
   fetch(request: Request, carried?: Carried): Promise<Response>;
+  /** Ends the streams that clients take up again elsewhere. Calls go on. */
+  endStreams(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -124,7 +129,7 @@ export function createRouter(options: RouterOptions): Router {
     for (const tool of calledTools(parsedBody, runtime)) authorize(principal, tool.scope);
     if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
     if (options.subscriptions && isListen(parsedBody)) return listens.fetch(request, parsedBody, principal, authInfo);
-    return handler.fetch(request, { authInfo, parsedBody });
+    return answerInTime(handler.fetch(request, { authInfo, parsedBody }));
   });
 
   if (access.mode === "oauth") serveMetadata(app, access, knownScopes);
@@ -136,11 +141,15 @@ export function createRouter(options: RouterOptions): Router {
   });
   app.onError((thrown, c) => problem(c, asAppError(thrown, options), options));
 
+  const endStreams = async () => {
+    legacy.close();
+    await listens.close();
+  };
   return {
     fetch: async (request, carried = {}) => app.fetch(request, carried),
+    endStreams,
     close: async () => {
-      legacy.close();
-      await Promise.all([handler.close(), listens.close()]);
+      await Promise.all([handler.close(), endStreams()]);
     },
   };
 }

@@ -10,13 +10,18 @@ export interface SseStream {
   readonly closed: boolean;
   /** Writes an event; does nothing on a closed stream. */
   send(event: { id?: string | undefined; retryMs?: number | undefined; data: string }): void;
+  /** Says nothing, so that the connection is not silent. */
+  comment(): void;
+  /** Passes on what another stream of events says, to its end. */
+  pipe(events: ReadableStream<Uint8Array>): Promise<void>;
   close(): void;
 }
 
 export function openSse(options: { headers?: Record<string, string>; onClose?: () => void } = {}): SseStream {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   const write = (text: string) => controller?.enqueue(encoder.encode(text));
-  const timer = setInterval(() => write(": keep-alive\n\n"), KEEP_ALIVE_MS);
+  const comment = () => write(": keep-alive\n\n");
+  const timer = setInterval(comment, KEEP_ALIVE_MS);
   timer.unref();
   const end = () => {
     if (!controller) return false;
@@ -54,9 +59,43 @@ export function openSse(options: { headers?: Record<string, string>; onClose?: (
       ];
       write(`${lines.join("\n")}\n\n`);
     },
+    comment,
+    pipe: async (events) => {
+      for await (const chunk of events) {
+        if (!controller) return;
+        controller.enqueue(chunk);
+      }
+    },
     close: () => {
       const open = controller;
       if (end()) open?.close();
     },
   };
+}
+
+/**
+ * The answer as it is when it comes soon; otherwise a stream that is kept alive until the answer comes and then says it. An
+ * answer that comes late and could not be had is the stream's end.
+ */
+export async function answerInTime(answer: Promise<Response>): Promise<Response> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), KEEP_ALIVE_MS);
+    timer.unref();
+  });
+  const soon = await Promise.race([answer, late]).finally(() => clearTimeout(timer));
+  if (soon) return soon;
+  const sse = openSse();
+  sse.comment();
+  const say = async () => {
+    const response = await answer;
+    if (response.body && response.headers.get("content-type")?.startsWith("text/event-stream"))
+      await sse.pipe(response.body);
+    else sse.send({ data: await response.text() });
+  };
+  // Whoever answers has logged why it could not.
+  void say()
+    .catch(() => {})
+    .finally(() => sse.close());
+  return sse.response;
 }

@@ -64,12 +64,24 @@ export class EventLog {
   }
 
   /**
+   * The first read of a client that comes back after an event it has seen.
+   * @throws AppError `not_found` also when that event is gone and nothing came after it: whether something did is not known.
+   */
+  async resume(stream: StreamPlace, after: number): Promise<StreamEvent[]> {
+    const events = await this.read(stream, after);
+    if (after > 0 && events.length === 0 && (await this.tail(stream)) < after) throw cannotResume();
+    return events;
+  }
+
+  /**
    * Up to 50 events after a sequence, in order.
    * @throws AppError `not_found` when events after it have been removed: to go on would hide a gap.
    */
   async read(stream: StreamPlace, after: number): Promise<StreamEvent[]> {
     const place = placeOf(stream);
     const page = await this.#log.read(place, { after, limit: PAGE });
+    // A page of nothing but expired events.
+    if (page.entries.length === 0 && page.more) throw cannotResume();
     const events: StreamEvent[] = [];
     for (const entry of page.entries) {
       const sequence = sequenceOf(place, entry);

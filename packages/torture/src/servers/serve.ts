@@ -2,7 +2,7 @@
 // each run of a tool over HTTP when it likes, so that it counts the runs and decides how long they take.
 
 import { serveNode } from "@stateful-mcp/adapters/node";
-import { createApp, silentLogger, type Tool } from "@stateful-mcp/core";
+import { type App, type AppOptions, createApp, silentLogger, type Tool } from "@stateful-mcp/core";
 import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
 
 function setting(name: string): string {
@@ -17,13 +17,21 @@ export async function countRun(id: string): Promise<string> {
   return response.text();
 }
 
-export async function serveTools(tools: readonly Tool[]): Promise<void> {
+/** An app with these tools on the table that the environment names. */
+export function appOf(options: Omit<AppOptions, "store">): App {
   const credentials = { accessKeyId: "test", secretAccessKey: "test" };
   const client = createDynamoDBClient({ endpoint: setting("DYNAMODB_ENDPOINT_URL"), region: "local", credentials });
-  const store = new DynamoDBStore({ client, table: setting("MCP_STATE_TABLE") });
-  await serveNode(createApp({ tools, store }), {
-    host: "127.0.0.1",
-    port: Number(process.argv[2]),
-    logger: silentLogger,
+  return createApp({ ...options, store: new DynamoDBStore({ client, table: setting("MCP_STATE_TABLE") }) });
+}
+
+/** Serves until SIGTERM, and then drains. */
+export async function serve(app: Pick<App, "fetch" | "drain" | "close">): Promise<void> {
+  const server = await serveNode(app, { host: "127.0.0.1", port: Number(process.argv[2]), logger: silentLogger });
+  process.once("SIGTERM", async () => {
+    await server.close();
+    await app.close();
+    process.exit();
   });
 }
+
+export const serveTools = (tools: readonly Tool[]): Promise<void> => serve(appOf({ tools }));

@@ -1,0 +1,50 @@
+import { globSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { App, Stack } from "aws-cdk-lib";
+import { Match, Template } from "aws-cdk-lib/assertions";
+import { Vpc } from "aws-cdk-lib/aws-ec2";
+import { ContainerImage } from "aws-cdk-lib/aws-ecs";
+import { Bucket } from "aws-cdk-lib/aws-s3";
+import { expect, it } from "vitest";
+import { FargateMcpServer, LambdaMcpServer, ServerMonitoring, StateTable } from "../src/index.ts";
+
+const OWN_APP = fileURLToPath(new URL("own-app.mjs", import.meta.url));
+
+it("LambdaMcpServer serves the app that an entry of one's own exports, with more rights where they are granted", () => {
+  const app = new App();
+  const stack = new Stack(app, "Own");
+  const state = new StateTable(stack, "State");
+  const server = new LambdaMcpServer(stack, "Server", { state, entry: OWN_APP, environment: { LOG_LEVEL: "debug" } });
+  const pictures = new Bucket(stack, "Pictures");
+  pictures.grantRead(server);
+  new ServerMonitoring(stack, "Monitoring", { server, state });
+
+  const { directory } = app.synth();
+  const bundles = globSync("asset.*/index.mjs", { cwd: directory }).map((file) =>
+    readFileSync(`${directory}/${file}`, "utf8"),
+  );
+  expect(bundles.filter((code) => code.includes("greetings-of-my-own"))).toHaveLength(1);
+  const template = Template.fromStack(stack);
+  template.hasResourceProperties("AWS::Lambda::Function", {
+    Description: "MCP server",
+    Environment: { Variables: Match.objectLike({ LOG_LEVEL: "debug", MCP_STATE_BACKEND: "dynamodb" }) },
+  });
+  expect(JSON.stringify(template.findResources("AWS::IAM::Policy"))).toContain("s3:GetObject*");
+});
+
+it("FargateMcpServer runs an image of one's own in a network of one's own, in its private subnets", () => {
+  const stack = new Stack(new App(), "Own");
+  new FargateMcpServer(stack, "Server", {
+    state: StateTable.fromNames(stack, "State", { tableName: "table" }),
+    image: ContainerImage.fromRegistry("example.com/tools:1"),
+    vpc: new Vpc(stack, "Vpc", { maxAzs: 2, natGateways: 1 }),
+    minTasks: 1,
+  });
+  const template = Template.fromStack(stack);
+  template.hasResourceProperties("AWS::ECS::TaskDefinition", {
+    ContainerDefinitions: [Match.objectLike({ Image: "example.com/tools:1", User: "1000" })],
+  });
+  template.hasResourceProperties("AWS::ECS::Service", {
+    NetworkConfiguration: { AwsvpcConfiguration: Match.objectLike({ AssignPublicIp: "DISABLED" }) },
+  });
+});
