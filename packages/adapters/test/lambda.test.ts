@@ -231,7 +231,7 @@ describe("the function's time", () => {
   });
 
   it("is not outlived by background work that never ends", async () => {
-    const context = contextOf(600);
+    const context = contextOf(4_000);
     await streamed(
       serving(
         async () => new Response("ok"),
