@@ -1,5 +1,6 @@
 // The guides against the product: every block of TypeScript compiles under the strictest settings and runs, with the assertions in
-// it; every link leads somewhere. docs/first-tool.md is replayed where its command line is.
+// it; every link leads somewhere. docs/first-tool.md is replayed where its command line is,
+// and docs/deploy.md speaks of constructs, which this package does not depend on.
 import { execFile } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
@@ -13,6 +14,9 @@ const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 // Beside this file, because that is where the imports of the blocks are found.
 const FOLDER = fileURLToPath(new URL("./docs.tmp/", import.meta.url));
 
+/** Pages whose blocks are not modules of this package. */
+const ELSEWHERE = ["first-tool", "deploy"];
+
 const pages = globSync("docs/*.md", { cwd: ROOT }).map((path) => {
   const text = readFileSync(join(ROOT, path), "utf8");
   const name = path.replace(/^.*[\\/]|\.md$/g, "");
@@ -20,7 +24,7 @@ const pages = globSync("docs/*.md", { cwd: ROOT }).map((path) => {
   return { path, name, text, blocks };
 });
 const examples = pages
-  .filter(({ name }) => name !== "first-tool")
+  .filter(({ name }) => !ELSEWHERE.includes(name))
   .flatMap(({ name, blocks }) => blocks.map((code, index) => ({ file: `${name}-${index + 1}.ts`, code })));
 
 beforeAll(async () => {
