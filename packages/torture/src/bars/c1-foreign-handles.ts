@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { defineBar } from "../bars.ts";
 import { type CallOptions, messageOf } from "../client.ts";
 import type { Random } from "../random.ts";
-import { inParallel, type Rig, Run, startRig } from "./support.ts";
+import { inParallel, type Rig, Run, startRig } from "./rig.ts";
 
 interface Scale {
   /** Calls of each tool with a foreign handle. */

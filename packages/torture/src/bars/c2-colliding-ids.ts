@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { defineBar } from "../bars.ts";
 import { type CallOptions, messageOf, type RawReply, read } from "../client.ts";
-import { inParallel, Run, startRig } from "./support.ts";
+import { inParallel, Run, startRig } from "./rig.ts";
 
 interface Scale {
   readonly calls: number;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { defineBar } from "../bars.ts";
 import { type Client, isFinal, type Reply } from "../client.ts";
 import type { Random } from "../random.ts";
-import { Run, startRig } from "./support.ts";
+import { Run, startRig } from "./rig.ts";
 
 interface Scale {
   readonly kills: number;

@@ -6,7 +6,7 @@ import { WRITES } from "../fault-proxy.ts";
 import { Fleet, type Member } from "../fleet.ts";
 import type { Random } from "../random.ts";
 import { type Run, RunCounter } from "../run-counter.ts";
-import { Cluster, callServer, inParallel, LEASE_MS, type Reply, TABLE, Tally } from "./support-b.ts";
+import { Cluster, callServer, inParallel, LEASE_MS, type Reply, TABLE, Tally } from "./instances.ts";
 
 const PROCESSES = 4;
 const COMPUTE_MS = 40;

@@ -7,7 +7,7 @@ import { WRITES } from "../fault-proxy.ts";
 import { Fleet, type Member } from "../fleet.ts";
 import type { Random } from "../random.ts";
 import { RunCounter } from "../run-counter.ts";
-import { Cluster, callServer, inParallel, isOpen, type Reply, type Result, resend, TABLE, Tally } from "./support-b.ts";
+import { Cluster, callServer, inParallel, isOpen, type Reply, type Result, resend, TABLE, Tally } from "./instances.ts";
 
 const PROCESSES = 4;
 const AT_ONCE = 12;

@@ -3,7 +3,7 @@
 import { defineBar } from "../bars.ts";
 import type { CallOptions, Client } from "../client.ts";
 import { WRITES } from "../fault-proxy.ts";
-import { inParallel, type Rig, Run, startRig } from "./support.ts";
+import { inParallel, type Rig, Run, startRig } from "./rig.ts";
 
 interface Scale {
   readonly rounds: number;

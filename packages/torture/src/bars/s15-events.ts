@@ -8,7 +8,7 @@ import { WRITES } from "../fault-proxy.ts";
 import { Fleet } from "../fleet.ts";
 import type { Random } from "../random.ts";
 import { LegacySession, streamOf, type WireEvent } from "../streams.ts";
-import { Cluster, inParallel, TABLE, Tally } from "./support-b.ts";
+import { Cluster, inParallel, TABLE, Tally } from "./instances.ts";
 import { talkingServer } from "./support-serving.ts";
 
 const PROCESSES = 3;

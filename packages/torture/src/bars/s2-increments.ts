@@ -4,7 +4,7 @@ import { defineBar } from "../bars.ts";
 import type { Client } from "../client.ts";
 import { WRITES } from "../fault-proxy.ts";
 import type { Random } from "../random.ts";
-import { inParallel, Run, startRig } from "./support.ts";
+import { inParallel, Run, startRig } from "./rig.ts";
 
 interface Scale {
   /** Of each of the three kinds. */

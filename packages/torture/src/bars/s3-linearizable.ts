@@ -20,7 +20,7 @@ import {
   ROUGH,
   resend,
   Tally,
-} from "./support-b.ts";
+} from "./instances.ts";
 
 const INSTANCES = 4;
 const CLIENTS = 4;

@@ -3,7 +3,7 @@
 import { defineBar } from "../bars.ts";
 import type { Client } from "../client.ts";
 import { type Rule, WRITES } from "../fault-proxy.ts";
-import { inParallel, type Rig, Run, startRig } from "./support.ts";
+import { inParallel, type Rig, Run, startRig } from "./rig.ts";
 
 interface Scale {
   readonly notes: number;

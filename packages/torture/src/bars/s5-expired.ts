@@ -3,7 +3,7 @@
 import { type Clock, systemClock } from "@stateful-mcp/core";
 import { defineBar } from "../bars.ts";
 import type { Random } from "../random.ts";
-import { Cluster, callApp, inParallel, type Reply, type Result, Tally } from "./support-b.ts";
+import { Cluster, callApp, inParallel, type Reply, type Result, Tally } from "./instances.ts";
 
 const TTL_SECONDS = 60;
 /** Of cached results, after `TTL_SECONDS`: the window in which an old one is served while a new one is computed. */

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { defineBar } from "../bars.ts";
 import type { Random } from "../random.ts";
-import { inParallel, type Rig, Run, type StoredItem, startRig } from "./support.ts";
+import { inParallel, type Rig, Run, type StoredItem, startRig } from "./rig.ts";
 
 interface Scale {
   readonly races: number;

@@ -4,7 +4,7 @@ import { GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { loopbackClient } from "@stateful-mcp/core/testing/engines";
 import { defineBar } from "../bars.ts";
 import type { Random } from "../random.ts";
-import { Cluster, callApp, type Instance, inParallel, type Reply, type Result, TABLE, Tally } from "./support-b.ts";
+import { Cluster, callApp, type Instance, inParallel, type Reply, type Result, TABLE, Tally } from "./instances.ts";
 
 const INSTANCES = 3;
 const AT_ONCE = 8;

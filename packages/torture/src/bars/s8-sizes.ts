@@ -2,7 +2,7 @@
 // size and cost do not depend on how many there are.
 import { setTimeout as sleep } from "node:timers/promises";
 import { defineBar } from "../bars.ts";
-import { inParallel, type Rig, Run, type StoredItem, startRig } from "./support.ts";
+import { inParallel, type Rig, Run, type StoredItem, startRig } from "./rig.ts";
 
 interface Scale {
   readonly notes: number;

@@ -3,7 +3,7 @@
 import { type App, AppError, LOCAL_PRINCIPAL, type Principal } from "@stateful-mcp/core";
 import fc from "fast-check";
 import { defineBar } from "../bars.ts";
-import { Cluster, type Result, Tally } from "./support-b.ts";
+import { Cluster, type Result, Tally } from "./instances.ts";
 
 /** Each case has a principal of its own: whatever else it is shown belongs to somebody else. */
 interface World {

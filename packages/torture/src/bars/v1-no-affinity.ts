@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { defineBar } from "../bars.ts";
 import { ERAS, OfficialClient } from "../official-clients.ts";
-import { inParallel, Run, startRig } from "./support.ts";
+import { inParallel, Run, startRig } from "./rig.ts";
 
 const PROCESSES = 4;
 const AT_ONCE = 10;

@@ -6,7 +6,7 @@ import { Fleet, type Member } from "../fleet.ts";
 import { type CallSettings, ERAS, OfficialClient, ToolError } from "../official-clients.ts";
 import { RoundRobin } from "../round-robin.ts";
 import { openModern, streamOf } from "../streams.ts";
-import { Cluster, Tally } from "./support-b.ts";
+import { Cluster, Tally } from "./instances.ts";
 import { talkingServer } from "./support-serving.ts";
 
 const PROCESSES = 3;

@@ -7,7 +7,7 @@ import { defineBar } from "../bars.ts";
 import { Fleet } from "../fleet.ts";
 import { IdleCutter } from "../idle-cutter.ts";
 import { LegacySession, type Opened, openModern, streamOf, type WireEvent } from "../streams.ts";
-import { Cluster, callServer, Tally } from "./support-b.ts";
+import { Cluster, callServer, Tally } from "./instances.ts";
 import { talkingServer } from "./support-serving.ts";
 
 const NOTES = "session://watched/notes";

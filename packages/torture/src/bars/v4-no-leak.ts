@@ -5,7 +5,7 @@ import { defineBar } from "../bars.ts";
 import { type FaultProxy, WRITES } from "../fault-proxy.ts";
 import { Fleet } from "../fleet.ts";
 import { LegacySession, streamOf } from "../streams.ts";
-import { Cluster, inParallel, Tally } from "./support-b.ts";
+import { Cluster, inParallel, Tally } from "./instances.ts";
 import { talkingServer } from "./support-serving.ts";
 
 const AT_ONCE = 16;
