@@ -57,7 +57,7 @@ describe.skipIf(reason !== undefined)(`LambdaStack${reason === undefined ? "" : 
     await vi.waitFor(() => fetch(`${endpoint}/moto-api/data.json`), { timeout: 60_000 });
     await cdk("bootstrap", "aws://123456789012/eu-central-1");
   }, 180_000);
-  afterAll(() => void emulator?.kill());
+  afterAll(() => void emulator?.kill("SIGKILL"));
 
   it("is deployed with the state's stack, says where it is, and both are destroyed", { timeout: 600_000 }, async () => {
     const context = ["--context", "removeData=true"];

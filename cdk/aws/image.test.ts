@@ -1,7 +1,7 @@
 // The Dockerfile, built without Docker, and the server in the image, used by clients over HTTP.
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -131,7 +131,9 @@ describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` 
 
 /** The embedded engine outlives its servers for a while. */
 function endEngine(record: string): void {
-  if (existsSync(record)) process.kill(JSON.parse(readFileSync(record, "utf8")).pid, "SIGTERM");
+  if (!existsSync(record)) return;
+  process.kill(JSON.parse(readFileSync(record, "utf8")).pid, "SIGTERM");
+  rmSync(record);
 }
 
 async function ended(child: ChildProcess): Promise<number | null> {
