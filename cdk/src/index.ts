@@ -1,6 +1,7 @@
 // The public surface of @stateful-mcp/cdk.
 export type { Access, AccessProps } from "./access.ts";
 export { FargateMcpServer, type FargateMcpServerProps } from "./fargate-server.ts";
+export { grantItemTables, type ItemTable, itemTablesEnvironment } from "./item-tables.ts";
 export { LambdaMcpServer, type LambdaMcpServerProps } from "./lambda-server.ts";
 export { type MonitoredServer, ServerMonitoring, type ServerMonitoringProps, type Signal } from "./monitoring.ts";
 export { readSettings, type Settings } from "./settings.ts";

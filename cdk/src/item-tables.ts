@@ -1,0 +1,41 @@
+// Tables of the user's own that the item tools of a server may reach: what its role is allowed, and what its process is told.
+import { IAM_GRANTS, type IamFeature } from "@stateful-mcp/core/iam";
+import type { ITable, ITableV2 } from "aws-cdk-lib/aws-dynamodb";
+import { Grant, type IGrantable } from "aws-cdk-lib/aws-iam";
+
+export interface ItemTable {
+  readonly table: ITable | ITableV2;
+  /**
+   * Whether agents may change items.
+   * @default false: they may only read
+   */
+  readonly write?: boolean;
+}
+
+/** The environment that offers the item tools on these tables, for the `environment` of a server's properties. */
+export function itemTablesEnvironment(tables: readonly ItemTable[]): Record<string, string> {
+  const writable = tables.filter(({ write }) => write);
+  return {
+    DYNAMODB_TABLE_NAME: tables.map(({ table }) => table.tableName).join(","),
+    ...(writable.length > 0 && {
+      STATEFUL_MCP_ITEM_MODES: writable.map(({ table }) => `${table.tableName}:rw`).join(","),
+    }),
+  };
+}
+
+/** Allows exactly what the item tools use on these tables and their indexes. */
+export function grantItemTables(grantee: IGrantable, tables: readonly ItemTable[]): void {
+  const allow = (feature: IamFeature, { table }: ItemTable) => {
+    for (const { actions } of IAM_GRANTS[feature]) {
+      Grant.addToPrincipal({
+        grantee,
+        actions: [...actions],
+        resourceArns: [table.tableArn, `${table.tableArn}/index/*`],
+      });
+    }
+  };
+  for (const one of tables) {
+    allow("items", one);
+    if (one.write) allow("itemWrites", one);
+  }
+}
