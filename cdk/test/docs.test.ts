@@ -24,7 +24,10 @@ beforeAll(() => {
   for (const { file, code } of blocks) writeFileSync(join(FOLDER, file), code.join("\n"));
   cpSync(join(REPOSITORY, "packages/cli/template/deploy/app.ts"), join(FOLDER, "template.ts"));
   copyFileSync(fileURLToPath(new URL("own-app.mjs", import.meta.url)), join(FOLDER, "src/app.ts"));
-  writeFileSync(join(FOLDER, "tsconfig.json"), JSON.stringify({ extends: "../../tsconfig.json", include: ["**/*.ts"] }));
+  writeFileSync(
+    join(FOLDER, "tsconfig.json"),
+    JSON.stringify({ extends: "../../tsconfig.json", include: ["**/*.ts"] }),
+  );
 });
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
 

@@ -4,8 +4,10 @@ import type { Construct } from "constructs";
 import type { Settings } from "../settings.ts";
 import { type IStateTable, StateTable, type StateTableNames, type StateTableProps } from "../state-table.ts";
 
+/** The properties of `StateTable`, and of the stack around it. */
 export interface StateStackProps extends StackProps, StateTableProps {}
 
+/** The state table, in a stack of its own. Outputs `TableName`, and `BucketName` where there is a bucket. */
 export class StateStack extends Stack {
   readonly state: StateTable;
 
