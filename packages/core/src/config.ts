@@ -92,7 +92,7 @@ export const VARIABLES = {
     description: "On Lambda: the Secrets Manager secret that holds, for the authorizer, what `MCP_AUTH_TOKEN` would",
   }),
   tokenCacheSeconds: or(
-    "60",
+    "5",
     integer("STATEFUL_MCP_TOKEN_CACHE_SECONDS", 0, 3_600, {
       unit: "seconds",
       description:
