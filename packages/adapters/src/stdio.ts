@@ -4,6 +4,7 @@ import { Writable } from "node:stream";
 import { StdioServerTransport, serveStdio as serve } from "@modelcontextprotocol/server/stdio";
 import type { App, Logger } from "@stateful-mcp/core";
 
+/** How a conversation over stdio is carried. */
 export interface StdioOptions {
   logger: Logger;
   /** From `takeStdout()`; give it when stdout had to be protected earlier. */

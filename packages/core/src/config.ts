@@ -28,6 +28,7 @@ const limit = (name: string, key: keyof Limits, min: number, max: number, facts:
 
 const TEN_YEARS = 315_360_000;
 
+/** Every setting: its variable, its default, what is allowed and what it means. */
 export const VARIABLES = {
   backend: or(
     "local",
@@ -355,6 +356,7 @@ function editDistance(from: string, to: string): number {
   return row[to.length]!;
 }
 
+/** One setting as documentation shows it, in Markdown. */
 export interface ConfigRow {
   readonly variable: string;
   readonly default: string;

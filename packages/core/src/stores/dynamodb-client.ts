@@ -50,6 +50,7 @@ const MAX_ATTEMPTS = 4;
 const FIRST_BACKOFF_MS = 50;
 const MAX_SOCKETS = 256;
 
+/** Which DynamoDB, and as whom. Without options: AWS, as its own configuration says. */
 export interface ClientOptions {
   /** Any DynamoDB-compatible engine, for example `http://127.0.0.1:8000`. Default: AWS. */
   endpoint?: string;
