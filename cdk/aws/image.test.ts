@@ -68,12 +68,15 @@ describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` 
       ["/proc", "proc"],
       ["/dev", "dev"],
       [join(layers, "data"), "data"],
+      // What tests hand in from outside, under the same path.
+      [tmpdir(), "tmp"],
     ] as const)
       mount("--bind", from, join(root, to));
     image = JSON.parse(buildah(["inspect", "--type", "image", IMAGE])).Docker;
   }, 900_000);
   afterAll(() => {
-    if (root) execFileSync("umount", ["--recursive", root]);
+    // Lazily, because a process that was just killed may still hold a device open.
+    if (root) execFileSync("umount", ["--recursive", "--lazy", root]);
     if (container) buildah(["rm", container]);
   });
 
@@ -146,6 +149,20 @@ describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` 
     },
     180_000,
   );
+
+  it("passes the end-to-end suite: every official client, over HTTP and stdio, through kills", {
+    timeout: 600_000,
+  }, async () => {
+    const { User, Entrypoint } = image.config;
+    const command = JSON.stringify([CHROOT, `--userspec=${User}`, root, ...Entrypoint]);
+    const vitest = join(REPOSITORY, "node_modules/vitest/vitest.mjs");
+    const args = [vitest, "run", "--config", ".config/vitest.config.ts", "test/end-to-end"];
+    const { stdout } = await promisify(execFile)(process.execPath, args, {
+      cwd: REPOSITORY,
+      env: { ...process.env, END_TO_END_COMMAND: command },
+    });
+    expect(stdout).toMatch(/8 passed/);
+  });
 });
 
 /** An engine outside the container, with the table, and what a task on Fargate is told about the real one. */
