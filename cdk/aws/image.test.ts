@@ -23,11 +23,6 @@ const MAX_ADDED_BYTES = 20_000_000;
 /** By its path, because it is looked for with the image's own PATH. */
 const CHROOT = "/usr/sbin/chroot";
 
-const reason =
-  missing("buildah", ["from", "--name", "stateful-mcp-probe", "scratch"]) ??
-  missing("buildah", ["rm", "stateful-mcp-probe"]) ??
-  missing("unshare", ["--mount", "mount", "--bind", "/proc", "/mnt"]);
-
 const mount = (...args: string[]) => execFileSync("mount", args);
 
 const env = { ...process.env, BUILDAH_ISOLATION: "chroot" };
@@ -39,6 +34,24 @@ const buildah = (args: string[]): string =>
     maxBuffer: 64 * 1_048_576,
   });
 
+const BASE = baseImageOf(DOCKERFILE);
+const PROBE = `stateful-mcp-probe-${process.pid}`;
+
+/** Makes the base image, and finds out whether anything can be built on it here. */
+function whyNot(): string | undefined {
+  const mounts = missing("unshare", ["--mount", "mount", "--bind", "/proc", "/mnt"]);
+  const reason = mounts ?? missing("buildah", ["from", "--name", PROBE, "scratch"]);
+  if (reason !== undefined) return reason;
+  buildah(["rm", PROBE]);
+  makeBaseImage(buildah, BASE, process.execPath);
+  buildah(["from", "--pull=never", "--name", PROBE, BASE]);
+  // The build installs packages.
+  const offline = missing("buildah", ["run", "--isolation", "chroot", PROBE, "npm", "view", "pnpm@10", "name"]);
+  buildah(["rm", PROBE]);
+  return offline;
+}
+const reason = whyNot();
+
 interface ImageConfig {
   readonly User: string;
   readonly Env: readonly string[];
@@ -49,13 +62,11 @@ interface ImageConfig {
 }
 
 describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` (SKIPPED: ${reason})`}`, () => {
-  const base = baseImageOf(DOCKERFILE);
   let container: string;
   let root: string;
   let image: { readonly config: ImageConfig };
 
   beforeAll(() => {
-    makeBaseImage(buildah, base, process.execPath);
     buildah(["build", "--pull=never", "--format", "docker", "--file", DOCKERFILE, "--tag", IMAGE, REPOSITORY]);
     container = buildah(["from", "--pull=never", IMAGE]).trim();
     // Read-only but for the volume, as the task on Fargate and the compose file have it, and with what any engine adds.
