@@ -21,6 +21,7 @@ const OPERATIONS = ["state/operations.test.ts", "state/idempotency.test.ts"];
 const SESSIONS = ["state/session.test.ts"];
 const CACHE = ["state/cache.test.ts"];
 const LEASE = ["state/lease.test.ts"];
+const EVENTS = ["state/events.test.ts"];
 const LOG = ["state/log.test.ts", "state/idempotency-crashes.test.ts"];
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -226,6 +227,34 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "    return written;\n",
     to: "    return written || true;\n",
     tests: LOG,
+  },
+  {
+    name: "a gap in a stream is not passed over",
+    file: "state/events.ts",
+    from: "if (sequence !== after + events.length + 1) throw cannotResume();",
+    to: "",
+    tests: EVENTS,
+  },
+  {
+    name: "an event that landed where others were trimmed is appended again",
+    file: "state/events.ts",
+    from: "if ((await this.tail(stream)) - sequence < KEPT) return sequence;",
+    to: "return sequence;",
+    tests: EVENTS,
+  },
+  {
+    name: "nothing is read where events are trimmed",
+    file: "state/events.ts",
+    from: " && (await this.tail(stream)) - after > KEPT) throw",
+    to: " && after < 0) throw",
+    tests: EVENTS,
+  },
+  {
+    name: "a stream is not said to be over while its call may still run",
+    file: "http/legacy.ts",
+    from: "> callTimeoutMs + CALL_MARGIN_MS",
+    to: "> callTimeoutMs - CALL_MARGIN_MS",
+    tests: ["http/legacy.test.ts"],
   },
   {
     name: "one claim per key",

@@ -2,7 +2,7 @@
 // that nothing is missing and nothing comes twice. Knows no HTTP.
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import type { Attributes, Entry, StateStore } from "../stores/state-store.ts";
+import type { Attributes, Entry, Key, StateStore } from "../stores/state-store.ts";
 import { eventPartsPartition, eventsPartition, sequenceText } from "./keys.ts";
 import { DenseLog, type LogPlace, sequenceOf } from "./log.ts";
 import { mintGeneration } from "./session.ts";
@@ -13,6 +13,13 @@ const EVENTS_PER_STREAM = 1_000_000_000;
 /** A client that has been away for longer makes its call again. */
 const CALL_STREAM_SECONDS = 3600;
 const PAGE = 50;
+/**
+ * How much of a session's own stream stays to go on from: at one change a second a quarter of an hour, which is longer than
+ * clients try to come back. What a resource says now is read from the resource, so older news is worth nothing.
+ */
+const KEPT = 1000;
+/** Seldom, so that an event costs one removal and no search for what to remove. */
+const TRIM_EVERY = 100;
 
 export interface StreamEvent {
   readonly sequence: number;
@@ -27,7 +34,8 @@ export interface StreamPlace {
   readonly stream: string;
   /**
    * Epoch seconds: the session's hard end for a stream that is appended to as long as the session lives, so that its numbering
-   * cannot begin again. Undefined for a stream that ends with its call: an hour after each event.
+   * cannot begin again; its last 1,000 events are kept. Undefined for a stream that ends with its call: all of it is kept, each
+   * event for an hour.
    */
   readonly expiresAt?: number | undefined;
 }
@@ -36,26 +44,36 @@ export class EventLog {
   readonly #store: StateStore;
   readonly #log: DenseLog;
   readonly #clock: Clock;
+  readonly #inBackground: (work: Promise<unknown>) => void;
 
-  constructor(store: StateStore, clock: Clock) {
+  constructor(store: StateStore, clock: Clock, inBackground: (work: Promise<unknown>) => void) {
     this.#store = store;
     this.#log = new DenseLog(store);
     this.#clock = clock;
+    this.#inBackground = inBackground;
   }
 
-  /** Appends a message; resolves to its sequence. A large one is laid down in parts first, then becomes visible as one event. */
+  /**
+   * Appends a message; resolves to its sequence. A large one is laid down in parts first, then becomes visible as one event.
+   * An append that stalls while 1,000 others are made to a lasting stream may come twice.
+   */
   async append(stream: StreamPlace, message: string): Promise<number> {
     const id = mintGeneration();
     const expiresAt = stream.expiresAt ?? epochSeconds(this.#clock) + CALL_STREAM_SECONDS;
     const parts = message.length <= PART_UNITS ? 0 : Math.ceil(message.length / PART_UNITS);
-    for (let part = 0; part < parts; part++) {
-      const key = { pk: partsPartition(stream), sk: `${id}#${sequenceText(part)}` };
+    const attributes: Attributes = parts === 0 ? { message } : { parts, id };
+    for (const [part, key] of partKeys(stream, attributes).entries()) {
       // Parts are kept as JSON strings: one may end inside a surrogate pair, which alone is no valid text.
       const text = JSON.stringify(message.slice(part * PART_UNITS, (part + 1) * PART_UNITS));
       await this.#store.put(key, { text }, { if: "absent", id: `${id}.${part}`, expiresAt });
     }
-    const attributes: Attributes = parts === 0 ? { message } : { parts, id };
-    return this.#log.append(placeOf(stream), attributes, { id, expiresAt, maxEntries: EVENTS_PER_STREAM });
+    const options = { id, expiresAt, maxEntries: EVENTS_PER_STREAM };
+    const sequence = await this.#log.append(placeOf(stream), attributes, options);
+    if (stream.expiresAt === undefined) return sequence;
+    if (sequence > KEPT && sequence % TRIM_EVERY === 0) this.#inBackground(this.#trim(stream, sequence - KEPT));
+    if ((await this.tail(stream)) - sequence < KEPT) return sequence;
+    // A position that has been trimmed looks free to a process that remembers an old tail, and nobody reads there any more.
+    return this.append(stream, message);
   }
 
   /** The last sequence in the stream. */
@@ -82,6 +100,8 @@ export class EventLog {
     const page = await this.#log.read(place, { after, limit: PAGE });
     // A page of nothing but expired events.
     if (page.entries.length === 0 && page.more) throw cannotResume();
+    // So far behind, what stands at a position need not be what stood there first.
+    if (stream.expiresAt !== undefined && page.more && (await this.tail(stream)) - after > KEPT) throw cannotResume();
     const events: StreamEvent[] = [];
     for (const entry of page.entries) {
       const sequence = sequenceOf(place, entry);
@@ -91,23 +111,27 @@ export class EventLog {
     return events;
   }
 
-  /** Removes events up to a sequence, in the background of whoever keeps the stream short. The newest must stay. */
-  async trim(stream: StreamPlace, upTo: number): Promise<void> {
+  /** Removes events up to a sequence, also those that an earlier trimming should have removed. Never the newest. */
+  async #trim(stream: StreamPlace, upTo: number): Promise<void> {
     const place = placeOf(stream);
     for (;;) {
       const page = await this.#log.read(place, { limit: PAGE });
       const old = page.entries.filter((entry) => sequenceOf(place, entry) <= upTo);
-      for (const entry of old) await this.#store.delete(entry.key);
+      for (const entry of old) {
+        // Before the event that leads to them.
+        for (const key of partKeys(stream, entry.attributes)) await this.#store.delete(key);
+        await this.#store.delete(entry.key);
+      }
       if (old.length < PAGE) return;
     }
   }
 
   async #messageOf(stream: StreamPlace, entry: Entry): Promise<string> {
-    const { message, id, parts } = entry.attributes;
+    const { message } = entry.attributes;
     if (message !== undefined) return String(message);
     const texts: string[] = [];
-    for (let part = 0; part < Number(parts); part++) {
-      const found = await this.#store.get({ pk: partsPartition(stream), sk: `${id}#${sequenceText(part)}` });
+    for (const key of partKeys(stream, entry.attributes)) {
+      const found = await this.#store.get(key);
       if (!found) throw cannotResume();
       texts.push(JSON.parse(String(found.attributes.text)) as string);
     }
@@ -125,5 +149,8 @@ const placeOf = ({ principal, session, stream }: StreamPlace): LogPlace => ({
   pk: eventsPartition(principal, session, stream),
   prefix: "",
 });
-const partsPartition = ({ principal, session, stream }: StreamPlace): string =>
-  eventPartsPartition(principal, session, stream);
+/** Where the parts of an event's message stand; none for one that is whole. */
+function partKeys({ principal, session, stream }: StreamPlace, { id, parts }: Attributes): Key[] {
+  const pk = eventPartsPartition(principal, session, stream);
+  return Array.from({ length: Number(parts ?? 0) }, (_, part) => ({ pk, sk: `${id}#${sequenceText(part)}` }));
+}

@@ -93,11 +93,11 @@ export class State {
     });
     this.notes = new Notes(this.log, clock, limits);
     this.legacySessions = new LegacySessions(store, clock);
-    this.events = new EventLog(store, clock);
     this.subscriptions = new Subscriptions(store);
     this.rateLimits = new RateLimits(store, clock);
     this.requestStates = new RequestStates({ store, clock, limits });
     const inBackground = this.inBackground.bind(this);
+    this.events = new EventLog(store, clock, inBackground);
     this.blobs = new Blobs({ store, blobStore: options.blobStore, limits, inBackground });
     this.values = new Values({ store, blobs: this.blobs, writer: this.writer, clock });
     this.cache = new ResultCache({ store, blobs: this.blobs, clock, inBackground });

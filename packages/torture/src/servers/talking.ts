@@ -1,6 +1,8 @@
 // A server with the ready tools and resources and one tool that says many things before its answer. Started with --expose-gc, it
 // also tells at /measured what it holds.
 import { createHook } from "node:async_hooks";
+import { subscribe } from "node:diagnostics_channel";
+import type { Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { builtinResources, builtinTools, DEFAULT_SESSION_TTL_SECONDS, defineTool } from "@stateful-mcp/core";
 import * as z from "zod";
@@ -46,17 +48,27 @@ const app = appOf({
 
 /** Timers, also those that would not keep the process from ending, and connections. */
 const live = new Map<number, string>();
+let server: Server | undefined;
 if (globalThis.gc) {
+  subscribe("http.server.request.start", (message) => {
+    server = (message as { server: Server }).server;
+  });
   const counted = new Set(["Timeout", "TCPWRAP"]);
   createHook({
     init: (id, type) => {
       if (counted.has(type)) live.set(id, type);
     },
     destroy: (id) => live.delete(id),
+    // There are so many of them that counting would be most of the work.
+    trackPromises: false,
   }).enable();
 }
 
-function measured(): Response {
+/** What is held while nobody is served. Connections that clients keep open for their next request are closed first. */
+async function measured(): Promise<Response> {
+  server?.closeIdleConnections();
+  // What has ended is reported to the hook on a later turn.
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
   globalThis.gc?.();
   globalThis.gc?.();
   const count = (kind: string) => [...live.values()].filter((one) => one === kind).length;
