@@ -20,7 +20,8 @@ export default defineBar<Scale>({
   test: { sessions: 100, calls: 10 },
   full: { sessions: 1_000, calls: 50 },
   async run({ scale, random, progress }) {
-    await using rig = await startRig({ random, size: PROCESSES, env: { MCP_AUTH_TOKEN: `user=${TOKEN}` } });
+    const env = { MCP_AUTH_TOKEN: `user=${TOKEN}`, STATEFUL_MCP_SESSIONS_PER_PRINCIPAL: String(2 * scale.sessions) };
+    await using rig = await startRig({ random, size: PROCESSES, env });
     const addresses = rig.fleet.live.map(({ address }) => address);
     const run = new Run(rig, progress, scale.sessions * scale.calls);
     let answered = 0;
