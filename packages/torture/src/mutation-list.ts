@@ -250,6 +250,13 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: EVENTS,
   },
   {
+    name: "a stream is not said to be over while its call may still run",
+    file: "http/legacy.ts",
+    from: "> callTimeoutMs + CALL_MARGIN_MS",
+    to: "> callTimeoutMs - CALL_MARGIN_MS",
+    tests: ["http/legacy.test.ts"],
+  },
+  {
     name: "one claim per key",
     file: "state/idempotency.ts",
     from: "if (!put.written) throw new ClaimLost();",

@@ -22,6 +22,8 @@ const ROUNDS_PER_CANCELLATION_LOOK = 4;
 
 export interface ExchangeOptions {
   readonly sessionId: string;
+  /** The name of its stream, should it become one. */
+  readonly stream: string;
   /** Headers of the response besides its type. */
   readonly headers: Record<string, string>;
   /** Whether the client reads a first event without data (from 2025-11-25 on), which makes even a silent stream resumable. */
@@ -34,6 +36,12 @@ export interface ExchangeOptions {
 
 export const responseAddress = (id: RequestId): string => `response:${id}`;
 export const cancelAddress = (id: RequestId): string => `cancel:${typeof id}:${id}`;
+
+/** A call's stream is named after when its call began: whoever is asked for it then knows whether something can still come. */
+export const newStreamName = (nowMs: number): string => `${nowMs.toString(36)}-${randomBytes(9).toString("base64url")}`;
+/** Milliseconds since the epoch; 0 for a name that was never given. */
+export const streamBeganAt = (name: string): number => Number.parseInt(/^([0-9a-z]{8})-/.exec(name)?.[1] ?? "0", 36);
+
 /** Milliseconds after which a client should come back to a stream that was closed on purpose. */
 const RETRY_MS = 1000;
 
@@ -43,7 +51,6 @@ export class Exchange implements Transport {
   onerror?: ((error: Error) => void) | undefined;
   readonly sessionId: string;
   readonly #options: ExchangeOptions;
-  readonly #stream = randomBytes(9).toString("base64url");
   /** Requests of the client that are not answered yet. */
   readonly #open = new Set<RequestId>();
   /** Ids our requests bear on the wire, and the ids the server knows them by: its own count from 0 in every instance. */
@@ -152,7 +159,7 @@ export class Exchange implements Transport {
     clearTimeout(this.#timer);
     this.#sse = openSse({ headers: this.#options.headers });
     this.#settle?.(this.#sse.response);
-    if (this.#options.priming) this.#sse.send({ id: `${this.#stream}.0`, retryMs: RETRY_MS, data: "" });
+    if (this.#options.priming) this.#sse.send({ id: `${this.#options.stream}.0`, retryMs: RETRY_MS, data: "" });
     // What had been answered while this was not yet a stream.
     for (const answer of this.#answers) void this.#write(answer);
     void this.#poll();
@@ -162,7 +169,7 @@ export class Exchange implements Transport {
   #write(message: JSONRPCMessage): Promise<void> {
     const text = JSON.stringify(message);
     this.#sending = this.#sending.then(async () => {
-      const id = await this.#options.keep(this.#stream, text).catch((error: Error) => {
+      const id = await this.#options.keep(this.#options.stream, text).catch((error: Error) => {
         // Without its event the message still goes out; a client that loses it cannot resume, which is said then.
         this.onerror?.(error);
         return undefined;

@@ -4,7 +4,9 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import { afterEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { type App, type AppOptions, createApp } from "../app.ts";
+import { systemClock } from "../clock.ts";
 import { MemoryStore } from "../stores/memory.ts";
+import { movableClock } from "../testing/store-harness.ts";
 import { defineTool } from "../tool.ts";
 import { parseTokens } from "./tokens.ts";
 
@@ -18,7 +20,7 @@ afterEach(async () => {
 
 /** Instances over one store; each request goes to the next one. */
 function fleet(size: number, options: AppOptions = {}): { apps: App[]; fetch: typeof fetch } {
-  const store = new MemoryStore();
+  const store = new MemoryStore({ clock: options.clock ?? systemClock });
   const apps = Array.from({ length: size }, () => createApp({ store, ...options }));
   opened.push(...apps);
   let turn = 0;
@@ -175,6 +177,46 @@ describe("a call that takes a while", () => {
     for await (const event of events(resumed)) received.push(event.data);
     expect(received).toHaveLength(1);
     expect(JSON.parse(received[0] as string)).toMatchObject({ id: 7, result: { structuredContent: { done: true } } });
+  });
+
+  it("is waited for by a resumption before its first word, and is said to be over once the longest call would be", async () => {
+    const answer = Promise.withResolvers<{ done: boolean }>();
+    const held = defineTool({
+      name: "held",
+      description: "Answers when the test says so.",
+      input: z.object({}),
+      output: z.object({ done: z.boolean() }),
+      session: "none",
+      run: () => answer.promise,
+    });
+    const clock = movableClock();
+    const { apps } = fleet(2, { tools: [held], clock, limits: { callTimeoutMs: 50_000 } });
+    const [a, b] = apps as [App, App];
+    const begun = await post(a, { jsonrpc: "2.0", id: 0, method: "initialize", params: initialize });
+    const headers = { "mcp-session-id": String(begun.headers.get("mcp-session-id")) };
+    const call = { jsonrpc: "2.0", id: 7, method: "tools/call", params: { name: "held", arguments: {} } };
+    const { value } = await events(await post(a, call, headers)).next();
+    const resume = (id: string) =>
+      b.fetch(
+        new Request(`${ORIGIN}/mcp`, {
+          headers: { host: "localhost", accept: ACCEPT, ...headers, "last-event-id": id },
+        }),
+      );
+    clock.advance(109);
+    const waiting = await resume(String(value?.id));
+    expect(waiting.status).toBe(200);
+    clock.advance(2);
+    for (const id of [String(value?.id), "made-up.0"]) {
+      const over = await resume(id);
+      expect(over.status).toBe(404);
+      expect(await over.json()).toMatchObject({ error: { message: expect.stringContaining("cannot be resumed") } });
+    }
+    answer.resolve({ done: true });
+    expect(await waiting.text()).toContain('"done":true');
+    // What has been said can be had for as long as it is kept.
+    expect(await (await resume(String(value?.id))).text()).toContain('"done":true');
+    clock.advance(7200);
+    expect((await resume(String(value?.id))).status).toBe(404);
   });
 
   it("is cancelled also when the cancellation reaches another instance", async () => {

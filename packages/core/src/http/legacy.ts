@@ -12,12 +12,13 @@ import {
   parseJSONRPCMessage,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/server";
+import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Principal } from "../principal.ts";
-import type { EventLog, StreamPlace } from "../state/events.ts";
+import { cannotResume, type EventLog, type StreamPlace } from "../state/events.ts";
 import type { LegacySession, LegacySessions } from "../state/legacy-sessions.ts";
-import { cancelAddress, Exchange, responseAddress } from "./exchange.ts";
+import { cancelAddress, Exchange, newStreamName, responseAddress, streamBeganAt } from "./exchange.ts";
 import { openSse } from "./sse.ts";
 
 export interface LegacyOptions {
@@ -25,6 +26,9 @@ export interface LegacyOptions {
   events: EventLog;
   factory: McpServerFactory;
   logger: Logger;
+  clock: Clock;
+  /** The longest that a call takes before it answers or asks its client something. */
+  callTimeoutMs: number;
   /** False: a stream is served only to resume a call. */
   standingStreams: boolean;
   inBackground: (work: Promise<unknown>) => void;
@@ -52,6 +56,8 @@ const POLL_MAX_MS = 2_000;
 const ALIVE_CHECK_MS = 5_000;
 /** A resumed call that says nothing for so long has lost its instance. */
 const SILENCE_MS = 120_000;
+/** On top of the longest that a call takes: retries under way and clocks that differ. */
+const CALL_MARGIN_MS = 60_000;
 
 export class LegacyHttp {
   readonly #options: LegacyOptions;
@@ -164,6 +170,7 @@ export class LegacyHttp {
     const id = session?.id ?? "";
     const exchange = new Exchange({
       sessionId: id,
+      stream: newStreamName(this.#options.clock.now()),
       headers: session ? { [SESSION_HEADER]: id } : {},
       priming: protocolVersion >= PRIMING_SINCE,
       keep: async (stream, message) =>
@@ -219,6 +226,7 @@ export class LegacyHttp {
     const after = from?.sequence ?? (await log.tail(place));
     // The first read decides whether the stream can be resumed at all; later ones only go on from there.
     const first = from ? await log.resume(place, after) : [];
+    if (stream !== STANDALONE && after === 0 && first.length === 0 && this.#isOver(stream)) throw cannotResume();
     const abort = new AbortController();
     const sse = openSse({ headers: { [SESSION_HEADER]: session.id }, onClose: () => abort.abort() });
     // Also a stream that is cut before its first event has a place to go on from.
@@ -264,6 +272,12 @@ export class LegacyHttp {
         end();
       });
     return sse.response;
+  }
+
+  /** Whether a call, on whichever instance, can no longer say its first word: it has, and that has expired, or it was lost. */
+  #isOver(stream: string): boolean {
+    const { clock, callTimeoutMs } = this.#options;
+    return clock.now() - streamBeganAt(stream) > callTimeoutMs + CALL_MARGIN_MS;
   }
 
   /** The session a request belongs to, or the response that refuses it. */

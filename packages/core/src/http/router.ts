@@ -79,6 +79,8 @@ export function createRouter(options: RouterOptions): Router {
     events: state.events,
     factory: options.mcp,
     logger,
+    clock: state.clock,
+    callTimeoutMs: state.limits.callTimeoutMs,
     standingStreams: options.subscriptions,
     inBackground: (work) => state.inBackground(work),
     tellChanges: (of, tell) => tellChanges(runtime, of, tell),
