@@ -2,17 +2,14 @@
 
 import { App, Validations } from "aws-cdk-lib";
 import { AwsSolutionsChecks } from "cdk-nag";
-import { FargateStack, LambdaStack, readSettings, StateStack } from "../cdk/src/index.ts";
+import { FargateStack, LambdaStack, readSettings, stateFor } from "../cdk/src/index.ts";
 
 const app = new App();
 // A finding that nobody has answered fails the synthesis.
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
 
-const { existingTable, existingBucket, removeData, blobs, ...settings } = readSettings(app.node);
-const state =
-  existingTable === undefined
-    ? new StateStack(app, "StateStack", { removeData, blobs }).state
-    : { tableName: existingTable, ...(existingBucket !== undefined && { bucketName: existingBucket }) };
+const settings = readSettings(app.node);
+const state = stateFor(app, "StateStack", settings);
 new LambdaStack(app, "LambdaStack", { ...settings, state });
 new FargateStack(app, "FargateStack", { ...settings, state });
 app.synth();

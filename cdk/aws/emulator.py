@@ -9,21 +9,27 @@ from moto.cloudformation import parsing, responses
 from moto.dynamodb.models.table import Table
 from moto.secretsmanager.models import secretsmanager_backends
 
-UNKNOWN = [
+UNKNOWN = (
     "AWS::ApiGateway::Account",
     "AWS::ApiGateway::Authorizer",
     "AWS::ApiGateway::GatewayResponse",
     "AWS::ApiGateway::Stage",
+    "AWS::ApplicationAutoScaling::",
     "AWS::CloudWatch::Dashboard",
+    # What moto has of these neither tells a template its attributes nor goes away in the right order.
+    "AWS::EC2::",
+    "AWS::ECS::Service",
+    "AWS::ElasticLoadBalancingV2::",
     "AWS::Logs::MetricFilter",
-]
+)
 
 
 class StandIn(CloudFormationModel):
     __module__ = "moto.cloudformation.stand_in"  # moto reads the service's name from it
 
     def __init__(self, name):
-        self.name = name
+        # Templates take ARNs apart at their slashes.
+        self.name = name if name.startswith("arn:") else f"{name}/a/b/c"
 
     @property
     def physical_resource_id(self):
@@ -97,7 +103,7 @@ def resource_class(resource_type):
         return GlobalTable
     if resource_type == "AWS::SecretsManager::Secret":
         return Secret
-    return StandIn if resource_type in UNKNOWN else known(resource_type)
+    return StandIn if resource_type.startswith(UNKNOWN) else known(resource_type)
 
 
 parsing.resource_class_from_type = resource_class

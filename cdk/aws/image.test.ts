@@ -1,11 +1,14 @@
 // The Dockerfile, built without Docker, and the server in the image, used by clients over HTTP.
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { setupTable } from "@stateful-mcp/core/dynamodb";
+import { startDynalite } from "@stateful-mcp/core/testing/engines";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { REPOSITORY } from "../test/synthesis.ts";
 import { baseImageOf, makeBaseImage } from "./base-image.ts";
@@ -20,8 +23,7 @@ const MAX_ADDED_BYTES = 20_000_000;
 /** By its path, because it is looked for with the image's own PATH. */
 const CHROOT = "/usr/sbin/chroot";
 
-const reason =
-  missing("buildah") ?? (process.getuid?.() === 0 ? undefined : "buildah needs root here, for its chroot isolation");
+const mount = (...args: string[]) => execFileSync("mount", args);
 
 const env = { ...process.env, BUILDAH_ISOLATION: "chroot" };
 const buildah = (args: string[]): string =>
@@ -31,6 +33,24 @@ const buildah = (args: string[]): string =>
     stdio: ["ignore", "pipe", "pipe"],
     maxBuffer: 64 * 1_048_576,
   });
+
+const BASE = baseImageOf(DOCKERFILE);
+const PROBE = `stateful-mcp-probe-${process.pid}`;
+
+/** Makes the base image, and finds out whether anything can be built on it here. */
+function whyNot(): string | undefined {
+  const mounts = missing("unshare", ["--mount", "mount", "--bind", "/proc", "/mnt"]);
+  const reason = mounts ?? missing("buildah", ["from", "--name", PROBE, "scratch"]);
+  if (reason !== undefined) return reason;
+  buildah(["rm", PROBE]);
+  makeBaseImage(buildah, BASE, process.execPath);
+  buildah(["from", "--pull=never", "--name", PROBE, BASE]);
+  // The build installs packages.
+  const offline = missing("buildah", ["run", "--isolation", "chroot", PROBE, "npm", "view", "pnpm@10", "name"]);
+  buildah(["rm", PROBE]);
+  return offline;
+}
+const reason = whyNot();
 
 interface ImageConfig {
   readonly User: string;
@@ -42,25 +62,32 @@ interface ImageConfig {
 }
 
 describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` (SKIPPED: ${reason})`}`, () => {
-  const base = baseImageOf(DOCKERFILE);
   let container: string;
   let root: string;
   let image: { readonly config: ImageConfig };
 
   beforeAll(() => {
-    makeBaseImage(buildah, base, process.execPath);
     buildah(["build", "--pull=never", "--format", "docker", "--file", DOCKERFILE, "--tag", IMAGE, REPOSITORY]);
     container = buildah(["from", "--pull=never", IMAGE]).trim();
-    root = buildah(["mount", container]).trim();
-    // What any container engine gives its containers.
-    for (const folder of ["proc", "dev"]) {
-      mkdirSync(join(root, folder), { recursive: true });
-      execFileSync("mount", ["--bind", `/${folder}`, join(root, folder)]);
-    }
+    // Read-only but for the volume, as the task on Fargate and the compose file have it, and with what any engine adds.
+    const layers = buildah(["mount", container]).trim();
+    for (const folder of ["proc", "dev"]) mkdirSync(join(layers, folder), { recursive: true });
+    root = mkdtempSync(join(tmpdir(), "image-"));
+    mount("--bind", layers, root);
+    mount("--options", "remount,bind,ro", root);
+    for (const [from, to] of [
+      ["/proc", "proc"],
+      ["/dev", "dev"],
+      [join(layers, "data"), "data"],
+      // What tests hand in from outside, under the same path.
+      [tmpdir(), "tmp"],
+    ] as const)
+      mount("--bind", from, join(root, to));
     image = JSON.parse(buildah(["inspect", "--type", "image", IMAGE])).Docker;
   }, 900_000);
   afterAll(() => {
-    for (const folder of ["proc", "dev"]) if (root) execFileSync("umount", [join(root, folder)]);
+    // Lazily, because a process that was just killed may still hold a device open.
+    if (root) execFileSync("umount", ["--recursive", "--lazy", root]);
     if (container) buildah(["rm", container]);
   });
 
@@ -96,17 +123,23 @@ describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` 
     expect(files).toContain("dist/main.js");
     expect(files.filter((file) => /(^|\/)(typescript|esbuild|vitest|aws-cdk|tsx|src)\/?$/.test(file))).toEqual([]);
     expect(readdirSync(root)).not.toContain("source");
+    expect(() => writeFileSync(join(root, "app/new"), "")).toThrow(/EROFS/);
   });
 
   it("refuses to listen without a token", async () => {
     expect(await ended(start({ MCP_STATE_BACKEND: "memory" }))).toBe(2);
   });
 
-  it.each(["local", "memory"])(
+  it.each(["local", "memory", "dynamodb"])(
     "serves clients of both eras on the %s backend, and ends on SIGTERM",
     async (backend) => {
       const port = await freePort();
-      const server = start({ MCP_STATE_BACKEND: backend, MCP_AUTH_TOKEN: TOKEN, PORT: String(port) });
+      const server = start({
+        MCP_STATE_BACKEND: backend,
+        MCP_AUTH_TOKEN: TOKEN,
+        PORT: String(port),
+        ...(backend === "dynamodb" && (await tableElsewhere())),
+      });
       const url = `http://127.0.0.1:${port}`;
       const ready = () => fetch(`${url}/readyz`).then(({ status }) => status, String);
       await expect.poll(ready, { timeout: 60_000 }).toBe(200);
@@ -127,7 +160,35 @@ describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` 
     },
     180_000,
   );
+
+  it("passes the end-to-end suite: every official client, over HTTP and stdio, through kills", {
+    timeout: 600_000,
+  }, async () => {
+    const { User, Entrypoint } = image.config;
+    const command = JSON.stringify([CHROOT, `--userspec=${User}`, root, ...Entrypoint]);
+    const vitest = join(REPOSITORY, "node_modules/vitest/vitest.mjs");
+    const args = [vitest, "run", "--config", ".config/vitest.config.ts", "test/end-to-end"];
+    const { stdout } = await promisify(execFile)(process.execPath, args, {
+      cwd: REPOSITORY,
+      env: { ...process.env, END_TO_END_COMMAND: command },
+    });
+    expect(stdout).toMatch(/8 passed/);
+  });
 });
+
+/** An engine outside the container, with the table, and what a task on Fargate is told about the real one. */
+async function tableElsewhere(): Promise<Record<string, string>> {
+  const engine = await startDynalite();
+  onTestFinished(() => engine.stop());
+  await setupTable(engine.client(), "state", () => {});
+  return {
+    MCP_STATE_TABLE: "state",
+    DYNAMODB_ENDPOINT_URL: `http://127.0.0.1:${engine.port}`,
+    AWS_REGION: "eu-west-1",
+    AWS_ACCESS_KEY_ID: "test",
+    AWS_SECRET_ACCESS_KEY: "test",
+  };
+}
 
 /** The embedded engine outlives its servers for a while. */
 function endEngine(record: string): void {

@@ -3,6 +3,7 @@ import { type ISecret, Secret } from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct } from "constructs";
 import { acknowledge } from "./checks.ts";
 
+/** Who may call a server. */
 export interface AccessProps {
   /**
    * Holds the bearer tokens in the form of MCP_AUTH_TOKEN: one token, or `name=<token>` pairs separated by commas.
@@ -27,6 +28,7 @@ export interface AccessProps {
   readonly oauthClients?: readonly string[];
 }
 
+/** How a server finds out who calls. */
 export interface Access {
   /** Undefined: OAuth. */
   readonly tokens?: ISecret;

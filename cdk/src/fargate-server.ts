@@ -42,6 +42,7 @@ import { acknowledge, requireWhole } from "./checks.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
 import type { IStateTable } from "./state-table.ts";
 
+/** What `FargateMcpServer` runs, where, and for whom. */
 export interface FargateMcpServerProps extends AccessProps {
   readonly state: IStateTable;
   /**
@@ -121,6 +122,10 @@ const DEREGISTRATION_DELAY = Duration.seconds(30);
 const TARGET_CPU_PERCENT = 60;
 const IPV4_NETWORK = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/;
 
+/**
+ * An MCP server as tasks on Fargate behind a load balancer, with exactly the permissions that serving needs.
+ * @throws TypeError when a property is out of bounds or does not fit another.
+ */
 export class FargateMcpServer extends Construct implements IGrantable, MonitoredServer {
   readonly vpc: IVpc;
   readonly service: FargateService;

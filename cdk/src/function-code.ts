@@ -1,13 +1,29 @@
 // Turns a TypeScript entry into the code of a Lambda function: one minified file, without Docker. Knows no resources.
+import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { APP_MODULE, BLOBS_MODULE, LAMBDA_BUNDLE } from "@stateful-mcp/adapters/bundle";
 import { AssetHashType, DockerImage } from "aws-cdk-lib";
 import { AssetCode } from "aws-cdk-lib/aws-lambda";
 import { buildSync } from "esbuild";
 
-const adapterFile = (name: "server" | "authorizer" | "s3-blobs"): string =>
-  fileURLToPath(import.meta.resolve(`@stateful-mcp/adapters/functions/${name}`));
+type Resolve = (specifier: string) => string;
+
+const own: Resolve = createRequire(import.meta.url).resolve;
+
+/** The adapters of the entry's project, where it has them: then one core is in the bundle, the one that the project was tested with. */
+function besides(entry: string): Resolve {
+  const { resolve } = createRequire(entry);
+  return (specifier) => {
+    try {
+      return resolve(specifier);
+    } catch {
+      return own(specifier);
+    }
+  };
+}
+
+const adapterFile = (resolve: Resolve, name: "server" | "authorizer" | "s3-blobs"): string =>
+  resolve(`@stateful-mcp/adapters/functions/${name}`);
 
 export interface ServerCodeOptions {
   /** File that exports `app`. Undefined: the ready server. */
@@ -16,13 +32,16 @@ export interface ServerCodeOptions {
   readonly blobs: boolean;
 }
 
-export const serverCode = ({ entry, blobs }: ServerCodeOptions): AssetCode =>
-  functionCode(adapterFile("server"), {
-    ...(entry !== undefined && { [APP_MODULE]: resolve(entry) }),
-    ...(blobs && { [BLOBS_MODULE]: adapterFile("s3-blobs") }),
+export function serverCode({ entry, blobs }: ServerCodeOptions): AssetCode {
+  const app = entry === undefined ? undefined : resolve(entry);
+  const from = app === undefined ? own : besides(app);
+  return functionCode(adapterFile(from, "server"), {
+    ...(app !== undefined && { [APP_MODULE]: app }),
+    ...(blobs && { [BLOBS_MODULE]: adapterFile(from, "s3-blobs") }),
   });
+}
 
-export const authorizerCode = (): AssetCode => functionCode(adapterFile("authorizer"), {});
+export const authorizerCode = (): AssetCode => functionCode(adapterFile(own, "authorizer"), {});
 
 /** The file has to export `handler`; the function's handler is then `index.handler`. */
 const functionCode = (file: string, alias: Readonly<Record<string, string>>): AssetCode =>

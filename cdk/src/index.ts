@@ -7,5 +7,5 @@ export { type MonitoredServer, ServerMonitoring, type ServerMonitoringProps, typ
 export { readSettings, type Settings } from "./settings.ts";
 export { FargateStack, type FargateStackProps } from "./stacks/fargate-stack.ts";
 export { LambdaStack, type LambdaStackProps } from "./stacks/lambda-stack.ts";
-export { StateStack, type StateStackProps } from "./stacks/state-stack.ts";
+export { StateStack, type StateStackProps, stateFor } from "./stacks/state-stack.ts";
 export { type IStateTable, StateTable, type StateTableNames, type StateTableProps } from "./state-table.ts";

@@ -3,6 +3,7 @@ import { IAM_GRANTS, type IamFeature } from "@stateful-mcp/core/iam";
 import type { ITable, ITableV2 } from "aws-cdk-lib/aws-dynamodb";
 import { Grant, type IGrantable } from "aws-cdk-lib/aws-iam";
 
+/** A table of the user's own, and how far the item tools may go there. */
 export interface ItemTable {
   readonly table: ITable | ITableV2;
   /**

@@ -27,6 +27,7 @@ import { authorizerCode, serverCode } from "./function-code.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
 import type { IStateTable } from "./state-table.ts";
 
+/** What `LambdaMcpServer` runs, and for whom. */
 export interface LambdaMcpServerProps extends AccessProps {
   readonly state: IStateTable;
   /**
@@ -81,6 +82,10 @@ export interface LambdaMcpServerProps extends AccessProps {
 /** The longest that a streaming integration may take, and so the function. */
 const LONGEST = Duration.minutes(15);
 
+/**
+ * An MCP server as a Lambda function behind a REST API that streams, with exactly the permissions that serving needs.
+ * @throws TypeError when a property is out of bounds or does not fit another.
+ */
 export class LambdaMcpServer extends Construct implements IGrantable, MonitoredServer {
   readonly api: RestApi;
   readonly function: LambdaFunction;

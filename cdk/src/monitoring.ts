@@ -40,6 +40,7 @@ export interface MonitoredServer {
   readonly signals: readonly Signal[];
 }
 
+/** What is watched, and who hears of alarms. */
 export interface ServerMonitoringProps {
   readonly server: MonitoredServer;
   readonly state: IStateTable;
@@ -59,6 +60,7 @@ const PERIOD = Duration.minutes(5);
 /** So that one bad request wakes nobody, and a lasting fault does after a quarter of an hour. */
 const PERIODS = 3;
 
+/** A dashboard and alarms for one server and its table. */
 export class ServerMonitoring extends Construct {
   readonly dashboard: Dashboard;
   readonly alarms: readonly Alarm[];

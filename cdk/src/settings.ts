@@ -1,6 +1,7 @@
 // What `-c name=value` and the context of cdk.json can say, checked. Knows no resources.
 import type { Node } from "constructs";
 
+/** What a CDK app's context says, under the names and with the meanings of the table of settings in docs/deploy.md. */
 export interface Settings {
   readonly existingTable?: string;
   readonly existingBucket?: string;
@@ -75,7 +76,10 @@ export const SETTINGS = {
 
 type Name = keyof typeof SETTINGS;
 
-/** @throws TypeError that names the setting, its value and what is allowed, or the settings there are. */
+/**
+ * Reads the settings from a CDK app's context.
+ * @throws TypeError that names the setting, its value and what is allowed, or the settings there are.
+ */
 export function readSettings(node: Node): Settings {
   const context: Readonly<Record<string, unknown>> = node.getAllContext();
   // What belongs to the CDK has a colon or a slash in its name.

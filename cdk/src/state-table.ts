@@ -19,6 +19,7 @@ export interface IStateTable {
   grantServe(grantee: IGrantable): void;
 }
 
+/** What a `StateTable` makes, and what becomes of it. */
 export interface StateTableProps {
   /**
    * Also makes a bucket for values too large for the table.
@@ -38,6 +39,7 @@ export interface StateTableProps {
   readonly removeData?: boolean;
 }
 
+/** A table, and perhaps a bucket, that exist. */
 export interface StateTableNames {
   readonly tableName: string;
   /** @default no bucket: values too large for the table are refused */
@@ -46,6 +48,7 @@ export interface StateTableNames {
 
 const DEFAULT_BLOB_LIFETIME_DAYS = 97;
 
+/** The table of all state, on demand, encrypted, with recovery to any second of the last 35 days. */
 export class StateTable extends Construct implements IStateTable {
   /** A table that exists, for example one that an earlier stack left behind. It needs the keys `pk` and `sk` and TTL on `expiresAt`. */
   static fromNames(scope: Construct, id: string, names: StateTableNames): IStateTable {

@@ -4,8 +4,10 @@ import type { Construct } from "constructs";
 import { FargateMcpServer, type FargateMcpServerProps } from "../fargate-server.ts";
 import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
 
+/** The properties of `FargateMcpServer`, and of the stack around it. */
 export interface FargateStackProps extends ServerStackProps, Omit<FargateMcpServerProps, "state" | "certificate"> {}
 
+/** The server on Fargate with its dashboard and alarms. Outputs `Url`, `TokenCommand`, `RestartCommand` and what operating needs. */
 export class FargateStack extends Stack {
   readonly server: FargateMcpServer;
 

@@ -4,8 +4,10 @@ import type { Construct } from "constructs";
 import { LambdaMcpServer, type LambdaMcpServerProps } from "../lambda-server.ts";
 import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
 
+/** The properties of `LambdaMcpServer`, and of the stack around it. */
 export interface LambdaStackProps extends ServerStackProps, Omit<LambdaMcpServerProps, "state" | "certificate"> {}
 
+/** The server on Lambda with its dashboard and alarms. Outputs `Url`, `TokenCommand` and what operating needs. */
 export class LambdaStack extends Stack {
   readonly server: LambdaMcpServer;
 

@@ -9,6 +9,7 @@ export interface AuthorizerEvent {
   readonly headers?: Readonly<Record<string, string | undefined>> | null;
 }
 
+/** What a REST API takes as permission for the caller. */
 export interface AuthorizerResult {
   readonly principalId: string;
   readonly policyDocument: {
@@ -21,6 +22,7 @@ export interface AuthorizerResult {
   readonly context: { readonly name: string; readonly scopes?: string };
 }
 
+/** Where the tokens are, and how long they are kept. */
 export interface AuthorizerOptions {
   /** The tokens as `MCP_AUTH_TOKEN` would have them. */
   readonly readSecret: () => Promise<string>;

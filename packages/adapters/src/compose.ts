@@ -21,6 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Connects to the bucket for large values. Given from outside, because its client weighs as much as the table's. */
 export type OpenBlobs = (config: Config, environment: Environment) => BlobStore;
 
+/** What an app is bound to. */
 export interface BindOptions {
   /** Default: this process's. */
   environment?: Environment;

@@ -40,6 +40,7 @@ export interface HttpEvent {
   };
 }
 
+/** An HTTP request as API Gateway or a function URL hands it to a function. */
 export type LambdaEvent = RestEvent | HttpEvent;
 
 /** What a buffered function returns. REST APIs read `multiValueHeaders`, the others `headers` and `cookies`. */

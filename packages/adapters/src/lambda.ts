@@ -19,7 +19,9 @@ export interface LambdaContext {
   getRemainingTimeInMillis(): number;
 }
 
+/** A Lambda function whose answer is streamed. */
 export type StreamingHandler = (event: LambdaEvent, output: Writable, context: LambdaContext) => Promise<void>;
+/** A Lambda function whose answer is returned whole. */
 export type BufferedHandler = (event: LambdaEvent, context: LambdaContext) => Promise<LambdaResult>;
 
 type Carrier = Pick<App, "fetch" | "settle" | "options">;

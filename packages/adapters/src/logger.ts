@@ -3,6 +3,7 @@
 import type { Logger } from "@stateful-mcp/core";
 import pino, { type DestinationStream } from "pino";
 
+/** What a logger writes, and where. */
 export interface LoggerOptions {
   level: "debug" | "info" | "warn" | "error" | "silent";
   /** Name of the deployment, repeated in every line. */

@@ -5,6 +5,7 @@ import { type AddressInfo, isIPv6 } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { type App, AppError, type Logger } from "@stateful-mcp/core";
 
+/** Where an HTTP server listens, and how it ends. */
 export interface NodeServerOptions {
   /** Name or address of an interface of this machine. */
   host: string;
@@ -15,6 +16,7 @@ export interface NodeServerOptions {
   drainSeconds?: number;
 }
 
+/** An HTTP server that accepts requests. */
 export interface NodeServer {
   /** With the real port, and a loopback address in place of a wildcard one. */
   readonly url: string;

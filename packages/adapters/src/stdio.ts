@@ -5,6 +5,7 @@ import { StdioServerTransport, serveStdio as serve } from "@modelcontextprotocol
 import type { App, Logger } from "@stateful-mcp/core";
 import { type ListeningApp, StdioListens } from "./stdio-listens.ts";
 
+/** How a conversation over stdio is carried. */
 export interface StdioOptions {
   logger: Logger;
   /** From `takeStdout()`; give it when stdout had to be protected earlier. */

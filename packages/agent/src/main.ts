@@ -28,6 +28,12 @@ const program = new Command("agent")
   .option("--script <file>", "what the scripted model says: a JSON array of {text, calls: [{name, input}]}")
   .option("--resume <session_id>", "continue the conversation kept in this session")
   .option("--max-rounds <n>", "rounds of tool calls in one turn", parseRounds, DEFAULT_MAX_ROUNDS)
+  .addHelpText(
+    "after",
+    `
+A tool may have a question of its own, such as whether to delete what it was told to. It is put to you: yes and its fields,
+no, or cancel. Without a terminal the answer is no.`,
+  )
   .exitOverride();
 
 try {
@@ -46,13 +52,16 @@ process.exit();
 
 async function converse({ url, token, model: id, script, resume, maxRounds }: Options): Promise<number> {
   const model = id === "scripted" ? scriptedModel(script) : bedrockModel(id);
-  const server = await Server.connect(url, token ?? firstToken(process.env.MCP_AUTH_TOKEN)).catch((error: unknown) => {
+  const terminal = new Terminal();
+  const server = await Server.connect(url, {
+    token: token ?? firstToken(process.env.MCP_AUTH_TOKEN),
+    ask: (question) => terminal.ask(question),
+  }).catch((error: unknown) => {
     const hint = "start it with `npx -y pnpm@10 start`, or give --url, and --token if it wants one";
     throw new Error(`No MCP server answers at ${url} (${messageOf(error)}); ${hint}`, { cause: error });
   });
   const transcript = resume === undefined ? await Transcript.create(server) : await Transcript.resume(server, resume);
   const conversation = new Conversation({ server, model, transcript, maxRounds });
-  const terminal = new Terminal();
   terminal.say(`${model.name} with ${server.tools.length} tools of ${url}`);
   terminal.say(`Continue later with --resume ${transcript.id}`);
   let failures = 0;

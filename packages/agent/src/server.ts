@@ -1,6 +1,7 @@
 // The MCP server as the agent uses it: connect with a bearer token, list tools, call one so that a repeat does no harm.
 // Knows the wire only; nothing of models.
 import { Client, type Progress, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import type { Answer as FormAnswer, Question } from "./form.ts";
 import type { JsonObject, ToolSpec } from "./model.ts";
 
 /** How often one call is sent at most, where the connection broke and sending it again is safe. */
@@ -10,6 +11,14 @@ export interface Answer {
   readonly text: string;
   readonly failed: boolean;
   readonly structured: JsonObject;
+}
+
+export interface ConnectOptions {
+  readonly token: string | undefined;
+  /** Puts a question of the server, asked in the middle of a call, to the person. */
+  readonly ask: (question: Question) => Promise<FormAnswer>;
+  /** Default: the runtime's own. */
+  readonly fetch?: typeof globalThis.fetch;
 }
 
 export interface CallOptions {
@@ -35,10 +44,14 @@ export class Server {
     this.#tools = new Map(tools.map((tool) => [tool.name, tool]));
   }
 
-  static async connect(url: URL, token: string | undefined, fetch?: typeof globalThis.fetch): Promise<Server> {
+  static async connect(url: URL, { token, ask, fetch }: ConnectOptions): Promise<Server> {
     const client = new Client(
       { name: "stateful-mcp-agent", version: "0.1.0" },
-      { versionNegotiation: { mode: "auto" } },
+      { versionNegotiation: { mode: "auto" }, capabilities: { elicitation: { form: {} } } },
+    );
+    // Other kinds of questions are never asked: only forms have been announced.
+    client.setRequestHandler("elicitation/create", async ({ params }) =>
+      "requestedSchema" in params ? ask(params) : { action: "decline" },
     );
     const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
     await client.connect(new StreamableHTTPClientTransport(url, { requestInit: { headers }, ...(fetch && { fetch }) }));

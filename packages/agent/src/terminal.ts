@@ -3,6 +3,7 @@
 import { createInterface } from "node:readline";
 import { styleText } from "node:util";
 import type { Observer } from "./conversation.ts";
+import { type Answer, fillIn, type Question } from "./form.ts";
 import type { ToolCall, ToolResult } from "./model.ts";
 
 const SHOWN_MAX_CHARACTERS = 160;
@@ -17,6 +18,7 @@ export class Terminal implements Observer {
   readonly #lines = createInterface({ input: process.stdin, output: this.#live ? process.stdout : undefined });
   // Begun at once: lines that come in while nobody asks for them would be lost.
   readonly #entered = this.#lines[Symbol.asyncIterator]();
+  readonly #closed = new AbortController();
   #turn: AbortController | undefined;
   #spinner: NodeJS.Timeout | undefined;
   #atLineStart = true;
@@ -32,6 +34,7 @@ export class Terminal implements Observer {
     };
     // On a terminal readline takes the key; a signal from elsewhere means the same.
     this.#lines.on("SIGINT", interrupt);
+    this.#lines.on("close", () => this.#closed.abort());
     process.on("SIGINT", interrupt);
   }
 
@@ -83,6 +86,39 @@ export class Terminal implements Observer {
 
   result(_: ToolCall, { text, failed }: ToolResult): void {
     this.say(`  ${failed ? "✗" : "✓"} ${short(text)}`, failed ? "red" : "green");
+  }
+
+  /** Puts a server's question to the person. Where there is no terminal there is nobody to ask, and the answer is no. */
+  async ask({ message, requestedSchema }: Question): Promise<Answer> {
+    this.say(`  ? ${message}`, "magenta");
+    if (!this.#live) {
+      this.say("    declined: without a terminal nobody can be asked");
+      return { action: "decline" };
+    }
+    try {
+      for (;;) {
+        const reply = await this.#read("    Answer? yes, no, or cancel: ");
+        if (/^(n|no)$/i.test(reply)) return { action: "decline" };
+        if (/^(c|cancel)$/i.test(reply)) return { action: "cancel" };
+        if (!/^(y|yes)$/i.test(reply)) continue;
+        return { action: "accept", content: await fillIn(requestedSchema, (prompt) => this.#read(`    ${prompt}`)) };
+      }
+    } catch (error) {
+      // Ctrl-C ends the turn and Ctrl-D the program; both leave the question without an answer.
+      if (error instanceof Error && error.name === "AbortError") return { action: "cancel" };
+      throw error;
+    }
+  }
+
+  /** What is typed from now on: a line that was entered before the question is no answer to it. */
+  #read(prompt: string): Promise<string> {
+    this.#endLine();
+    const signal = AbortSignal.any([this.#closed.signal, ...(this.#turn ? [this.#turn.signal] : [])]);
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      this.#lines.question(printable(prompt), { signal }, (text) => resolve(text.trim()));
+    });
   }
 
   close(): void {

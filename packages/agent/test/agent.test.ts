@@ -6,10 +6,12 @@ import {
   callTool,
   converse,
   startAgent,
+  startAgentOnTerminal,
   startServer,
   startWire,
   TOKEN,
   temporaryDirectory,
+  terminalMissing,
 } from "./processes.ts";
 
 function writeScript(replies: readonly object[]): string[] {
@@ -141,6 +143,75 @@ describe("a conversation", () => {
     expect(stdout).toContain(
       `Another agent has continued this conversation. Take it up again with --resume ${session}`,
     );
+  });
+});
+
+describe("a tool that asks before it acts", () => {
+  const CONFIRMING = { STATEFUL_MCP_CONFIRM: "reset_session" };
+  const script = () =>
+    writeScript([
+      { calls: [{ name: "add_note", input: { note: "keep me" } }] },
+      { calls: [{ name: "reset_session", input: { confirm: true } }] },
+      { text: "The tool said: {result}" },
+    ]);
+  const notesIn = async (server: URL, stdout: string) =>
+    (await callTool(server, "get_notes", { session_id: await workspaceOf(server, sessionOf(stdout)) })).notes;
+
+  it("is declined where there is no terminal, whatever the model says", async () => {
+    const server = await startServer(CONFIRMING);
+    const { code, stdout } = await converse(["--url", server.href, ...script()], ["forget everything"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/\? .*This cannot be undone/);
+    expect(stdout).toContain("declined: without a terminal nobody can be asked");
+    expect(stdout).toMatch(/The tool said: .*was not confirmed, so nothing was done/);
+    expect(await notesIn(server, stdout)).toEqual(["keep me"]);
+  });
+
+  const missing = terminalMissing();
+  describe.skipIf(missing)(`on a terminal${missing === undefined ? "" : ` (SKIPPED: ${missing})`}`, () => {
+    /** Up to the question. */
+    const asked = async (server: URL) => {
+      const agent = startAgentOnTerminal(["--url", server.href, ...script()]);
+      await agent.shown(/--resume ses_\w+/);
+      agent.say("forget everything");
+      await agent.shown(/Answer\? yes, no, or cancel/);
+      return agent;
+    };
+
+    it("is put to the person with its fields, and acts when they agree", async () => {
+      const server = await startServer(CONFIRMING);
+      const agent = await asked(server);
+      agent.say("perhaps");
+      await agent.shown(/perhaps\s[\s\S]*Answer\?/);
+      agent.say("yes");
+      await agent.shown(/Yes, do it\. \(yes or no\): /);
+      agent.say("maybe");
+      await agent.shown(/must be boolean/);
+      agent.say("yes");
+      await agent.shown(/The tool said: .*"cleared":1/);
+      agent.end();
+      const { code, stdout } = await agent.ended;
+      expect(code).toBe(0);
+      expect(await notesIn(server, stdout)).toEqual([]);
+    });
+
+    it.each(["no", "cancel"])("does nothing when they answer %s", async (answer) => {
+      const server = await startServer(CONFIRMING);
+      const agent = await asked(server);
+      agent.say(answer);
+      const [shown] = await agent.shown(/[\s\S]*The tool said: .*was not confirmed, so nothing was done/);
+      expect(await notesIn(server, shown)).toEqual(["keep me"]);
+    });
+
+    it("does nothing when Ctrl-C ends the turn, and takes the next", async () => {
+      const server = await startServer(CONFIRMING);
+      const agent = await asked(server);
+      agent.say("\u0003");
+      const [shown] = await agent.shown(/[\s\S]*\(stopped by the user\)/);
+      agent.say("are you there?");
+      await agent.shown(/My script ends here|The tool said/);
+      expect(await notesIn(server, shown)).toEqual(["keep me"]);
+    });
   });
 });
 

@@ -1,5 +1,5 @@
 // A real server and real agents for the tests, each a process of its own, and a wire between them that can break.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
@@ -21,13 +21,13 @@ export function temporaryDirectory(): string {
 }
 
 /** Starts a server that asks for `TOKEN`. Resolves with its MCP endpoint. */
-export async function startServer(): Promise<URL> {
+export async function startServer(env: Record<string, string> = {}): Promise<URL> {
   const cwd = temporaryDirectory();
   const server = await ServerProcess.start({
     command: process.execPath,
     args: [...TSX, path("../../cli/src/main.ts"), "serve", "--port", "0"],
     cwd,
-    env: { HOME: cwd, MCP_STATE_BACKEND: "memory", MCP_AUTH_TOKEN: `alice=${TOKEN}`, LOG_LEVEL: "info" },
+    env: { HOME: cwd, MCP_STATE_BACKEND: "memory", MCP_AUTH_TOKEN: `alice=${TOKEN}`, LOG_LEVEL: "info", ...env },
     ready: /"url":"http:/,
   });
   onTestFinished(() => server.kill());
@@ -45,9 +45,26 @@ export interface Agent {
   readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
 }
 
+/** Why there can be no agent on a terminal here; undefined where there can. */
+export const terminalMissing = (): string | undefined =>
+  spawnSync("script", ["--version"], { encoding: "utf8" }).stdout?.includes("util-linux")
+    ? undefined
+    : "util-linux's `script` is not installed";
+
+const AGENT = [process.execPath, ...TSX, path("../src/main.ts")] as const;
+
 export function startAgent(commandLine: readonly string[], env: Record<string, string> = {}): Agent {
+  const [command, ...args] = AGENT;
+  return follow(command, [...args, ...commandLine], env);
+}
+
+/** On a terminal of its own, which `script` makes and ends with itself. */
+export const startAgentOnTerminal = (commandLine: readonly string[]): Agent =>
+  follow("script", ["-qefc", [...AGENT, ...commandLine].join(" "), "/dev/null"], {});
+
+function follow(command: string, args: readonly string[], env: Record<string, string>): Agent {
   const cwd = temporaryDirectory();
-  const child = spawn(process.execPath, [...TSX, path("../src/main.ts"), ...commandLine], {
+  const child = spawn(command, args, {
     cwd,
     env: { PATH: process.env.PATH, HOME: cwd, MCP_AUTH_TOKEN: `alice=${TOKEN}`, ...env },
   });

@@ -1,8 +1,8 @@
 // docs/first-tool.md, replayed: what it tells a reader to type is typed, what it tells them to write is written, and what it shows
 // is what comes.
 import { execFile, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, globSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Client } from "@modelcontextprotocol/client";
@@ -20,7 +20,9 @@ const blocks = [...page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, langua
 }));
 const ofLanguage = (language: string) => blocks.filter((block) => block.language === language).map(({ text }) => text);
 
-it("leads from an empty folder to a tool of one's own that answers in a client", { timeout: 300_000 }, async () => {
+it("leads from an empty folder to a tool of one's own that answers in a client and can go to AWS", {
+  timeout: 600_000,
+}, async () => {
   const folder = temporaryDirectory();
   const project = join(folder, "my-server");
   const port = await freePort();
@@ -40,13 +42,16 @@ it("leads from an empty folder to a tool of one's own that answers in a client",
       .replaceAll(":3333", `:${port}`);
   let cwd = ROOT;
   const type = async (line: string): Promise<string> => {
-    if (line.startsWith("cd ")) cwd = line.slice(3);
+    if (line.startsWith("cd ")) {
+      cwd = resolve(cwd, line.slice(3));
+      return "";
+    }
     // Packed elsewhere than into the reader's clone, which other tests may be using.
     const typed = line.endsWith("toolkit") ? `${packing()} --pack-destination ${folder}` : line;
     return (await execute("sh", ["-c", typed], { cwd, env: environment })).stdout;
   };
 
-  const [create = "", tryIt = "", start = "", ask = ""] = ofLanguage("sh").map(here);
+  const [create = "", tryIt = "", start = "", ask = "", deploy = ""] = ofLanguage("sh").map(here);
   const [app = "", appTest = ""] = ofLanguage("ts");
   const [overHttp = "", inClient = ""] = ofLanguage("json");
   for (const line of create.trim().split("\n")) await type(line);
@@ -82,6 +87,26 @@ it("leads from an empty folder to a tool of one's own that answers in a client",
   await client.connect(new StdioClientTransport(transport));
   const { structuredContent } = await client.callTool({ name: "buy", arguments: { item: "lemons" } });
   expect(structuredContent).toEqual(JSON.parse(inClient));
+
+  for (const line of deploy.trim().split("\n")) await type(line);
+  const made = join(project, "deploy", "cdk.out");
+  const resources = (stack: string): { Type: string }[] =>
+    Object.values(JSON.parse(readFileSync(join(made, `my-server-${stack}.template.json`), "utf8")).Resources);
+  for (const [stack, type] of [
+    ["state", "AWS::DynamoDB::GlobalTable"],
+    ["lambda", "AWS::Lambda::Function"],
+    ["fargate", "AWS::ECS::Service"],
+  ] as const)
+    expect(resources(stack).map(({ Type }) => Type)).toContain(type);
+  const bundles = globSync("asset.*/index.mjs", { cwd: made }).map((path) => readFileSync(join(made, path), "utf8"));
+  const [bundle = "", ...others] = bundles.filter((code) => code.includes("shopping list"));
+  expect(others).toEqual([]);
+  // The deployment has packages of its own; the function consists of the project's alone.
+  expect(bundle.split("There is no such session")).toHaveLength(2);
+  const images = globSync("asset.*/src/server.ts", { cwd: made }).map((path) => join(made, dirname(dirname(path))));
+  expect(images.map((folder) => readdirSync(folder).sort())).toEqual([
+    [".gitignore", "README.md", "deploy", "package-lock.json", "package.json", "src", "tsconfig.json", "vendor"],
+  ]);
 });
 
 /** The script behind the page's first line, without its folder. */
@@ -110,8 +135,15 @@ it("the template asks for the versions that the workspace uses", () => {
     const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, path), "utf8"));
     return { ...dependencies, ...devDependencies };
   };
-  const workspace = { ...versions("package.json"), ...versions("packages/core/package.json") };
-  for (const [name, version] of Object.entries(versions("packages/cli/template/package.json")))
-    if (!name.startsWith("@stateful-mcp/")) expect([name, version]).toEqual([name, workspace[name]]);
+  const packages = ["package.json", "packages/core/package.json", "cdk/package.json"];
+  const workspace: Record<string, string> = Object.assign({}, ...packages.map(versions));
+  for (const manifest of ["package.json", "deploy/package.json"])
+    for (const [name, version] of Object.entries(versions(`packages/cli/template/${manifest}`)))
+      if (!name.startsWith("@stateful-mcp/")) expect([name, version]).toEqual([name, workspace[name]]);
   expect(existsSync(join(ROOT, "packages/cli/template/gitignore"))).toBe(true);
+});
+
+it("the template's stacks are made under the flags that the repository's are tested with", () => {
+  const context = (path: string) => JSON.parse(readFileSync(join(ROOT, path), "utf8")).context;
+  expect(context("packages/cli/template/deploy/cdk.json")).toEqual(context("cdk.json"));
 });

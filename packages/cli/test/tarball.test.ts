@@ -57,13 +57,16 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
     client.callTool({ name: "add_note", arguments: { note: "from the tarball" } }),
   );
   expect(added.structuredContent).toMatchObject({ count: 1 });
-  const project = join(folder, "my-server");
+  const project = join(folder, "2nd.server");
   await execute(join(folder, "node_modules", ".bin", "stateful-mcp"), ["create", project], { cwd: folder });
   expect(JSON.parse(readFileSync(join(project, "package.json"), "utf8"))).toMatchObject({
-    name: "my-server",
+    name: "2nd.server",
     dependencies: { "@stateful-mcp/core": `^${JSON.parse(manifest).version}` },
   });
   expect(readFileSync(join(project, ".gitignore"), "utf8")).toContain("node_modules");
+  // Names of stacks have to begin with a letter, and have no dots.
+  expect(readFileSync(join(project, "deploy", "app.ts"), "utf8")).toContain('"mcp-2nd-server-lambda"');
+  expect(readFileSync(join(project, "README.md"), "utf8")).toContain("npx cdk deploy mcp-2nd-server-lambda");
   const read = await withServer("legacy", (client) => client.callTool({ name: "get_notes", arguments: {} }));
   expect(read.structuredContent).toMatchObject({ notes: ["from the tarball"] });
 });

@@ -20,6 +20,7 @@ import { ownerOf } from "./state/session-handle.ts";
 import type { Caller } from "./state/state.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 
+/** One call of a tool, however it arrived. */
 export interface ToolCall extends CallOrigin {
   readonly name: string;
   /** As the client sent them: anything. */
@@ -28,6 +29,7 @@ export interface ToolCall extends CallOrigin {
   readonly idempotencyKey?: string | undefined;
 }
 
+/** What a call that succeeded resolves to. */
 export interface ToolResult {
   /** The output; for a tool without one, its `content` blocks. */
   readonly structured: Record<string, unknown>;

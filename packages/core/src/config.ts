@@ -28,6 +28,7 @@ const limit = (name: string, key: keyof Limits, min: number, max: number, facts:
 
 const TEN_YEARS = 315_360_000;
 
+/** Every setting: its variable, its default, what is allowed and what it means. */
 export const VARIABLES = {
   backend: or(
     "local",
@@ -91,7 +92,7 @@ export const VARIABLES = {
     description: "On Lambda: the Secrets Manager secret that holds, for the authorizer, what `MCP_AUTH_TOKEN` would",
   }),
   tokenCacheSeconds: or(
-    "60",
+    "5",
     integer("STATEFUL_MCP_TOKEN_CACHE_SECONDS", 0, 3_600, {
       unit: "seconds",
       description:
@@ -355,6 +356,7 @@ function editDistance(from: string, to: string): number {
   return row[to.length]!;
 }
 
+/** One setting as documentation shows it, in Markdown. */
 export interface ConfigRow {
   readonly variable: string;
   readonly default: string;

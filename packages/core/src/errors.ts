@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   internal: { status: 500, retryable: false, title: "An internal error" },
 } as const;
 
+/** A code of `ERROR_CODES`. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 export interface AppErrorOptions {

@@ -4,6 +4,7 @@
 /** What an action is allowed on: the state table, the bucket for large values, the objects in it, or the user's own tables. */
 export type IamResource = "table" | "bucket" | "objects" | "itemTables" | "writableItemTables";
 
+/** Actions on one kind of resource. */
 export interface IamGrant {
   /** Names the statement in a policy. */
   readonly sid: string;
@@ -11,6 +12,7 @@ export interface IamGrant {
   readonly actions: readonly string[];
 }
 
+/** The actions that each feature uses, and no others. */
 export const IAM_GRANTS = {
   /** Serving with MCP_STATE_BACKEND=dynamodb. */
   state: [
@@ -58,8 +60,10 @@ export const IAM_GRANTS = {
   ],
 } as const satisfies Record<string, readonly IamGrant[]>;
 
+/** A feature of `IAM_GRANTS`. */
 export type IamFeature = keyof typeof IAM_GRANTS;
 
+/** A policy document as IAM takes it, in JSON. */
 export interface IamPolicy {
   readonly Version: "2012-10-17";
   readonly Statement: readonly {

@@ -1,5 +1,6 @@
 // Every bound in one table: unit in the name, a reason beside the number. A caller who meets one is told the limit and what to do.
 
+/** What an app bounds. A caller who meets a limit is told it and what to do. */
 export interface Limits {
   /** UTF-8 bytes of one note. */
   noteMaxBytes: number;
@@ -23,6 +24,7 @@ export interface Limits {
   listensPerProcess: number;
 }
 
+/** The limits of an app that gives none. */
 export const DEFAULT_LIMITS: Limits = {
   noteMaxBytes: 32_768,
   // With key, slots and names an item stays under 64 KiB, so that a page of them stays readable and cheap.

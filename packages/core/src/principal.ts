@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { AppError } from "./errors.ts";
 
+/** Whoever calls: every entry belongs to one principal. */
 export interface Principal {
   /** 24 characters, part of every key: entries of another principal are keys that do not exist for this one. */
   readonly id: string;
@@ -24,6 +25,7 @@ export function makePrincipal(
   return { id: hash, subject, kind, ...(scopes && { scopes }) };
 }
 
+/** Everybody on this machine, where nothing is asked for: stdio, and HTTP on loopback without tokens. */
 export const LOCAL_PRINCIPAL: Principal = makePrincipal("local", "stateful-mcp", "local");
 export const ANONYMOUS_PRINCIPAL: Principal = makePrincipal("anonymous", "stateful-mcp", "anonymous");
 

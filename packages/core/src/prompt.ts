@@ -45,7 +45,10 @@ export interface Prompt {
 
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 
-/** @throws TypeError with one sentence when the definition cannot work. */
+/**
+ * Checks a prompt's definition.
+ * @throws TypeError with one sentence when the definition cannot work.
+ */
 export function definePrompt<const A extends Record<string, PromptArgument> = Record<never, PromptArgument>>(
   definition: PromptDefinition<A>,
 ): Prompt {

@@ -78,7 +78,10 @@ export const URI_MAX_CHARACTERS = 2048;
 const EXPRESSION = /\{([^}]*)\}/g;
 const VARIABLE = /^\+?([A-Za-z_][A-Za-z0-9_]*)$/;
 
-/** @throws TypeError with one sentence when the definition cannot work, so that it fails at start and not at the first read. */
+/**
+ * Checks a resource's definition and prepares its URI template.
+ * @throws TypeError with one sentence when the definition cannot work, so that it fails at start and not at the first read.
+ */
 export function defineResource<const U extends string>(definition: ResourceDefinition<U>): Resource {
   const { uri, name, description } = definition;
   const wrong = (why: string) => new TypeError(`The resource ${JSON.stringify(uri)} cannot be defined: ${why}`);

@@ -2,6 +2,7 @@
 // of whatever a tool calls.
 import { BAGGAGE_META_KEY, TRACEPARENT_META_KEY, TRACESTATE_META_KEY } from "@modelcontextprotocol/server";
 
+/** The caller's trace, from the W3C trace context that came with the call. */
 export interface TraceContext {
   /** 32 hexadecimal digits. */
   readonly traceId: string;

@@ -19,6 +19,7 @@ const SUPPOSE_DEAD_MS = 2_000;
 /** More would not be faster with one engine, and all break when it dies: the AWS SDK has a budget of about 35 retries. */
 const MAX_SOCKETS = 16;
 
+/** Which engine is wanted, and how it is started if it does not run. Times are in seconds. */
 export interface ConnectOptions {
   /** Created when absent. Everything is kept in its subdirectory `engine`. */
   readonly dataDir: string;
@@ -32,6 +33,7 @@ export interface ConnectOptions {
   readonly entry?: EngineEntry;
 }
 
+/** A connection to the engine of a data directory. */
 export interface LocalEngine {
   /** The data directory's real path. */
   readonly dataDir: string;

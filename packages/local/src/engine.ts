@@ -15,6 +15,7 @@ const SOCKET_CHECK_MS = 2_000;
 /** How long a request in progress may delay the end. */
 const CLOSE_MS = 2_000;
 
+/** What an engine process is started with. Times are in seconds. */
 export interface EngineOptions {
   readonly dataDir: string;
   /** How long nobody must have been connected before the engine exits. */

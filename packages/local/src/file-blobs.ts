@@ -11,6 +11,7 @@ export const blobDirectory = (dataDir: string): string => join(dataDir, "engine"
 /** Keys are hashed, so that none can leave the directory and no file system's rules on names matter. */
 export const blobFileName = (key: string): string => createHash("sha256").update(key).digest("hex");
 
+/** Values too large for an item, each in a file of the data directory. */
 export class FileBlobs {
   readonly #directory: string;
 

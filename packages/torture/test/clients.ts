@@ -10,6 +10,10 @@ import type { Transport as Transport1 } from "@modelcontextprotocol/sdk/shared/t
 import { freePort, ServerProcess } from "../src/processes.ts";
 
 const CLI = ["--import", import.meta.resolve("tsx"), fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url))];
+/** The server under test: the checkout's, or another one, as a JSON array of its command and arguments. */
+const [COMMAND, ...ARGUMENTS]: [string, ...string[]] = process.env.END_TO_END_COMMAND
+  ? JSON.parse(process.env.END_TO_END_COMMAND)
+  : [process.execPath, ...CLI];
 const INFO = { name: "end-to-end", version: "1" };
 
 export type Structured = Record<string, unknown>;
@@ -108,8 +112,8 @@ const overHttp =
   async (setting) => {
     const port = await freePort();
     const server = await ServerProcess.start({
-      command: process.execPath,
-      args: [...CLI, "serve", "--port", String(port)],
+      command: COMMAND,
+      args: [...ARGUMENTS, "serve", "--port", String(port)],
       cwd: setting.cwd,
       env: variables(setting),
       ready: new URL(`http://127.0.0.1:${port}/readyz`),
@@ -120,7 +124,7 @@ const overHttp =
 const overStdio =
   (open: Open): Connect =>
   async (setting) => {
-    const opened = await open({ command: process.execPath, args: CLI, setting });
+    const opened = await open({ command: COMMAND, args: ARGUMENTS, setting });
     return connection(opened, async () => {
       const pid = opened.pid();
       if (pid !== null) killProcess(pid);

@@ -1,6 +1,6 @@
-// The guides against the product: every block of TypeScript compiles under the strictest settings and runs, with the assertions in
-// it; every link leads somewhere. docs/first-tool.md is replayed where its command line is,
-// and docs/deploy.md speaks of constructs, which this package does not depend on.
+// The guides and the packages' own pages against the product: every block of TypeScript compiles under the strictest settings and
+// runs, with the assertions in it; every link leads somewhere. docs/first-tool.md is replayed where its command line is, and what
+// speaks of constructs is compiled where those are.
 import { execFile } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
@@ -15,17 +15,21 @@ const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const FOLDER = fileURLToPath(new URL("./docs.tmp/", import.meta.url));
 
 /** Pages whose blocks are not modules of this package. */
-const ELSEWHERE = ["first-tool", "deploy"];
+const ELSEWHERE = ["first-tool", "deploy", "cdk"];
+/** Packages whose example starts a process of its own: it compiles, and what it starts is tested in the package. */
+const NOT_RUN = ["adapters", "cli", "local"];
 
-const pages = globSync("docs/*.md", { cwd: ROOT }).map((path) => {
+/** Guides go by the name of their file, packages by that of their folder. */
+const pages = globSync(["docs/*.md", "packages/*/README.md", "cdk/README.md"], { cwd: ROOT }).map((found) => {
+  const path = found.replaceAll("\\", "/");
   const text = readFileSync(join(ROOT, path), "utf8");
-  const name = path.replace(/^.*[\\/]|\.md$/g, "");
+  const name = /([\w-]+)(?:\/README)?\.md$/.exec(path)?.[1] ?? path;
   const blocks = [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = ""]) => code);
   return { path, name, text, blocks };
 });
 const examples = pages
   .filter(({ name }) => !ELSEWHERE.includes(name))
-  .flatMap(({ name, blocks }) => blocks.map((code, index) => ({ file: `${name}-${index + 1}.ts`, code })));
+  .flatMap(({ name, blocks }) => blocks.map((code, index) => ({ name, file: `${name}-${index + 1}.ts`, code })));
 
 beforeAll(async () => {
   await mkdir(FOLDER, { recursive: true });
@@ -36,7 +40,8 @@ beforeAll(async () => {
 afterAll(() => rm(FOLDER, { recursive: true, force: true }));
 
 test("the guides are here, with something to try in each", () => {
-  const names = ["write-a-tool", "state-and-idempotency", "cache", "auth", "operate", "from-2025-sessions"];
+  const guides = ["write-a-tool", "state-and-idempotency", "cache", "auth", "operate", "from-2025-sessions", "deploy"];
+  const names = [...guides, "adapters", "cdk", "cli", "core", "local"];
   for (const name of names) expect(pages.find((page) => page.name === name)?.blocks.length, name).toBeGreaterThan(0);
 });
 
@@ -46,8 +51,19 @@ test("every block of TypeScript compiles", { timeout: 120_000 }, async () => {
   expect(stdout).toBe("");
 });
 
+test("every package that is published has a page of its own, and takes it along", () => {
+  for (const manifest of globSync(["packages/*/package.json", "cdk/package.json"], { cwd: ROOT })) {
+    const { private: unpublished, files } = JSON.parse(readFileSync(join(ROOT, manifest), "utf8"));
+    if (unpublished) continue;
+    expect(pages.map(({ path }) => path)).toContain(
+      manifest.replaceAll("\\", "/").replace("package.json", "README.md"),
+    );
+    expect(files, manifest).toContain("README.md");
+  }
+});
+
 describe("every block of TypeScript runs", () => {
-  test.each(examples)("$file", async ({ file }) => {
+  test.each(examples.filter(({ name }) => !NOT_RUN.includes(name)))("$file", async ({ file }) => {
     await import(/* @vite-ignore */ pathToFileURL(join(FOLDER, file)).href);
   });
 });

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { IAM_GRANTS, type IamFeature } from "@stateful-mcp/core/iam";
+import { IAM_GRANTS, type IamFeature, type IamResource } from "@stateful-mcp/core/iam";
 import dynalite from "dynalite";
 import { expect, onTestFinished, test } from "vitest";
 import { BUCKET, startS3Server } from "../../core/src/testing/s3-server.ts";
@@ -19,7 +19,7 @@ const execute = promisify(execFile);
 /** A call limit turns the counting of calls on; the short time of a call makes what it left behind go soon. */
 const LIMITS = { STATEFUL_MCP_CALLS_PER_MINUTE: "1000", STATEFUL_MCP_CALL_TIMEOUT_MS: "5000" };
 
-const granted = (feature: IamFeature, on: "table" | "objects" | "bucket"): string[] =>
+const granted = (feature: IamFeature, on: IamResource): string[] =>
   IAM_GRANTS[feature].flatMap((grant) => (grant.on === on ? [...grant.actions] : [])).sort();
 
 test("serving sends exactly the actions that its policy allows, on the table and in the bucket", {
@@ -50,6 +50,34 @@ test("serving sends exactly the actions that its policy allows, on the table and
   await run(["teardown"]);
   for (const action of proxy.actions) setup.add(action);
   expect([...setup].sort()).toEqual(granted("setup", "table"));
+});
+
+test("the item tools send exactly the actions that the policy for a user's own tables allows", async () => {
+  const { proxy, env, run } = await startEngine();
+  await run(["demo-table"]);
+  const used = async (mode: string): Promise<string[]> => {
+    for (const operation of Object.keys(proxy.requests)) delete proxy.requests[operation];
+    const items = { DYNAMODB_TABLE_NAME: "demo_orders", STATEFUL_MCP_ITEM_MODES: `demo_orders:${mode}` };
+    // State is kept elsewhere, so that every request is about the user's table.
+    const settings = { ...env, ...items, MCP_STATE_BACKEND: "memory" };
+    const { connect } = PAIRS.find(({ name }) => /pinned.*HTTP/.test(name))!;
+    const server = await connect({ cwd: tmpdir(), env: settings });
+    onTestFinished(() => server.kill());
+    const key = { PK: "CUSTOMER#eve", SK: "PROFILE" };
+    if (mode === "rw") {
+      await server.call("put_item", { item: { ...key, name: "Eve" } });
+      await server.call("update_item", { key, updates: { age: 30 } });
+    }
+    await server.call("get_item", { key });
+    await server.call("query", { key_condition: "PK = :p", expression_values: { ":p": key.PK } });
+    await server.call("scan");
+    if (mode === "rw") await server.call("delete_item", { key, confirm: true });
+    await server.kill();
+    return proxy.actions;
+  };
+  const reads = granted("items", "itemTables");
+  expect(await used("ro")).toEqual(reads);
+  expect(await used("rw")).toEqual([...reads, ...granted("itemWrites", "writableItemTables")].sort());
 });
 
 test("iam-policy prints that table, for the features that are on", async () => {

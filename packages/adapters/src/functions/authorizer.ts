@@ -7,6 +7,7 @@ const { authTokenSecret: SecretId, tokenCacheSeconds: cacheSeconds } = readConfi
 if (SecretId === undefined) throw new Error("MCP_AUTH_TOKEN_SECRET is missing; expected the name or ARN of a secret");
 const client = new SecretsManagerClient();
 
+/** For a REST API's REQUEST authorizer. */
 export const handler = tokenAuthorizer({
   cacheSeconds,
   readSecret: async () => {

@@ -7,5 +7,7 @@ import { bufferedLambdaHandler, lambdaHandler } from "../lambda.ts";
 
 const bound = bindEnvironment(app, { openBlobs });
 
+/** For a front door that streams. */
 export const handler = lambdaHandler(bound);
+/** For one that takes an answer whole. */
 export const bufferedHandler = bufferedLambdaHandler(bound);

@@ -2,6 +2,7 @@
 import { styleText } from "node:util";
 import { type App, type Logger, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
 
+/** What there is to say about a server that has started. */
 export interface Started {
   /** `listening` or `stdio`, with what belongs to it. */
   readonly at: { readonly url: string } | "stdio";
@@ -11,6 +12,7 @@ export interface Started {
   readonly connect: readonly string[];
 }
 
+/** Says on stderr that the server has started. */
 export function announce(app: Pick<App, "tools" | "options">, started: Started, logger: Logger): void {
   const { name = "stateful-mcp", version = "0.1.0" } = app.options;
   const tools = app.tools.map((tool) => tool.name);

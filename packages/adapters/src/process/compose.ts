@@ -35,6 +35,7 @@ export interface Backend {
   close(): Promise<void>;
 }
 
+/** An app that runs on its backend, until it is closed. */
 export interface Composition {
   readonly app: App;
   readonly place: string;
@@ -189,6 +190,7 @@ async function regionOf(client: Client, profile: string | undefined): Promise<st
   }
 }
 
+/** What the configuration leaves to the process. */
 export interface ComposeOptions {
   /** Who may call, whatever the app itself says. */
   access: Access;

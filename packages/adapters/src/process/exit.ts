@@ -1,6 +1,7 @@
 // Runs one command of a process and turns its end into an exit code. An error becomes one line on stderr.
 import type { ErrorCode } from "@stateful-mcp/core";
 
+/** The exit codes of every command. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unavailable: 3 } as const;
 
 const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
@@ -21,4 +22,5 @@ export async function endWith(command: () => Promise<number>): Promise<never> {
   }
 }
 
+/** The sentence of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

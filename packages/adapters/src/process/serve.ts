@@ -8,6 +8,7 @@ import { compose, loadConfig, openLogger } from "./compose.ts";
 import { EXIT } from "./exit.ts";
 import { stopSignal } from "./signals.ts";
 
+/** The flags of `serve`. */
 export interface ServeOptions {
   /** Address to listen on, in place of `HOST`. */
   host?: string;

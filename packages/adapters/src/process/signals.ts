@@ -1,4 +1,5 @@
 // SIGTERM and SIGINT as one abort signal. The second one ends the process at once: somebody is impatient.
+/** Aborted at the first SIGTERM or SIGINT. */
 export function stopSignal(): AbortSignal {
   const controller = new AbortController();
   const stop = (signal: NodeJS.Signals) => {

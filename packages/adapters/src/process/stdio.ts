@@ -5,6 +5,7 @@ import { announce } from "./banner.ts";
 import { compose, loadConfig, openLogger } from "./compose.ts";
 import { stopSignal } from "./signals.ts";
 
+/** What a process over stdio says of itself. */
 export interface StdioProcessOptions {
   /** What to tell a person who starts it by hand: lines. */
   hints?: readonly string[];

@@ -1,6 +1,7 @@
-// `create`: a project of one's own, with one tool, its test and what a client has to be told. Writes files and starts nothing.
+// `create`: a project of one's own, with one tool, its test, what a client has to be told, and a CDK app. Writes files and starts
+// nothing.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, join, posix, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AppError } from "@stateful-mcp/core";
 import { EXIT } from "../run.ts";
@@ -8,8 +9,9 @@ import { VERSION } from "../version.ts";
 
 const IN_CHECKOUT = import.meta.url.endsWith(".ts");
 const TEMPLATE = fileURLToPath(new URL(IN_CHECKOUT ? "../../template/" : "../template/", import.meta.url));
-/** What the project depends on, of ours. */
-const PACKAGES = ["adapters", "core", "local"] as const;
+/** Ours, as tarballs. Those that depend on others of ours are installable only beside them, so the manifests name all they need. */
+const PACKAGES = ["adapters", "cdk", "core", "local"] as const;
+const MANIFESTS = ["package.json", "deploy/package.json"] as const;
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
 export interface CreateOptions {
@@ -43,19 +45,24 @@ export async function create(directory: string, { from }: CreateOptions): Promis
   cpSync(TEMPLATE, target, { recursive: true });
   // npm leaves files of that name out of what it publishes.
   renameSync(join(target, "gitignore"), join(target, ".gitignore"));
-  const manifest = JSON.parse(readFileSync(join(target, "package.json"), "utf8")) as Manifest;
-  manifest.name = name;
-  for (const one of PACKAGES) manifest.dependencies[`@stateful-mcp/${one}`] = `^${VERSION}`;
-  for (const [one, path] of Object.entries(tarballs ?? {})) {
-    cpSync(path, join(target, "vendor", basename(path)));
-    manifest.dependencies[`@stateful-mcp/${one}`] = `file:vendor/${basename(path)}`;
+  for (const path of Object.values(tarballs ?? {})) cpSync(path, join(target, "vendor", basename(path)));
+  for (const file of MANIFESTS) {
+    const manifest = JSON.parse(readFileSync(join(target, file), "utf8").replace("my-server", name)) as Manifest;
+    for (const one of PACKAGES) {
+      const dependency = `@stateful-mcp/${one}`;
+      if (!(dependency in manifest.dependencies)) continue;
+      const tarball = tarballs && posix.join(posix.relative(posix.dirname(file), "vendor"), basename(tarballs[one]));
+      manifest.dependencies[dependency] = tarball === undefined ? `^${VERSION}` : `file:${tarball}`;
+    }
+    writeFileSync(join(target, file), `${JSON.stringify(manifest, null, 2)}\n`);
   }
-  writeFileSync(join(target, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   const start = commandLine(target);
   const client = JSON.stringify({ mcpServers: { [name]: start } }, null, 2);
   rewrite(join(target, "src/app.ts"), [["my-server", name]]);
+  rewrite(join(target, "deploy/app.ts"), [["my-server", stackName(name)]]);
   rewrite(join(target, "README.md"), [
     ["my-server", name],
+    ["{{STACK}}", stackName(name)],
     ["{{CLIENT}}", client],
     ["{{COMMAND}}", [start.command, ...start.args].join(" ")],
   ]);
@@ -65,12 +72,15 @@ export async function create(directory: string, { from }: CreateOptions): Promis
   npm install
   npm test
 
-Tools are in src/app.ts. For a desktop client's configuration:
+Tools are in src/app.ts, and deploy/ brings them to AWS. For a desktop client's configuration:
 
 ${client}
 `);
   return EXIT.done;
 }
+
+/** CloudFormation's names start with a letter and have no dots or underscores. */
+const stackName = (name: string): string => name.replace(/[._]/g, "-").replace(/^(?=\d)/, "mcp-");
 
 /** Clients start servers in a folder of theirs, so every path is absolute. */
 function commandLine(target: string): { command: string; args: string[] } {
@@ -78,14 +88,15 @@ function commandLine(target: string): { command: string; args: string[] } {
   return { command: tsx, args: [join(target, "src", "server.ts")] };
 }
 
-function findTarballs(folder: string): Record<string, string> {
-  return Object.fromEntries(
-    PACKAGES.map((one) => {
-      const path = join(folder, `stateful-mcp-${one}-${VERSION}.tgz`);
-      if (existsSync(path)) return [one, path];
-      throw new AppError("invalid_input", `${path} does not exist: \`npx -y pnpm@10 toolkit\` in a clone writes it`);
-    }),
-  );
+type Tarballs = Record<(typeof PACKAGES)[number], string>;
+
+function findTarballs(folder: string): Tarballs {
+  const find = (one: keyof Tarballs): string => {
+    const path = join(folder, `stateful-mcp-${one}-${VERSION}.tgz`);
+    if (existsSync(path)) return path;
+    throw new AppError("invalid_input", `${path} does not exist: \`npx -y pnpm@10 toolkit\` in a clone writes it`);
+  };
+  return { adapters: find("adapters"), cdk: find("cdk"), core: find("core"), local: find("local") };
 }
 
 function rewrite(path: string, replacements: readonly [string, string][]): void {

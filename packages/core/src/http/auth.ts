@@ -17,7 +17,10 @@ export type Access =
   | { readonly mode: "tokens"; readonly tokens: TokenTable }
   | { readonly mode: "oauth"; readonly oauth: OAuth; readonly tokens?: TokenTable | undefined };
 
-/** @throws AppError `unauthenticated`, or `unavailable` when a token cannot be checked: nobody is let in unchecked. */
+/**
+ * Finds out who sent a request, from its `Authorization` header.
+ * @throws AppError `unauthenticated`, or `unavailable` when a token cannot be checked: nobody is let in unchecked.
+ */
 export async function authenticate(
   access: Access,
   authorization: string | null | undefined,

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { makePrincipal, type Principal } from "../principal.ts";
 
+/** Which access tokens are accepted. `audience` or `clients` has to be given. */
 export interface OAuthOptions {
   /** The authorization server's issuer URL, exactly as its tokens name it. */
   issuer: string;
@@ -19,6 +20,7 @@ export interface OAuthOptions {
   clock?: Clock;
 }
 
+/** Checks the access tokens of one issuer. */
 export interface OAuth {
   readonly options: OAuthOptions;
   /** @throws AppError `unauthenticated`, or `unavailable` while the issuer's keys cannot be had. */
@@ -50,6 +52,10 @@ const KEYS_COOLDOWN_MS = 30_000;
 const METADATA_KEPT_MS = 3_600_000;
 const METADATA_COOLDOWN_MS = 5_000;
 
+/**
+ * Accepts the access tokens of an OAuth issuer, whose keys are fetched when the first token comes.
+ * @throws AppError `invalid_input` for an issuer that is no https:// URL, or without `audience` and `clients`.
+ */
 export function createOAuth(options: OAuthOptions): OAuth {
   const { issuer, audience, clients, clock = systemClock } = options;
   if (!isSecureUrl(issuer)) {

@@ -352,6 +352,21 @@ describe("the limit of sessions", () => {
     await call("delete_session", { session_id: "y" });
     expect(await create(call)).toMatch(/^ses_/);
   });
+
+  it("is not counted anew for every session while there is much room, and holds exactly where there is little", async () => {
+    let counts = 0;
+    const base = testApp();
+    const store = interceptStore(base.store, (request, send) => {
+      if (request.method === "list") counts += 1;
+      return send();
+    });
+    const { call } = testApp({ ...base, store, limits: { sessionsPerPrincipal: 100 } });
+    for (let i = 0; i < 7; i++) await create(call);
+    expect(counts).toBe(1);
+    for (let i = 7; i < 100; i++) await create(call);
+    await expect(create(call)).rejects.toMatchObject({ code: "rate_limited" });
+    expect(counts).toBeLessThan(60);
+  });
 });
 
 describe("list_sessions", () => {

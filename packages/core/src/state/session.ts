@@ -1,6 +1,7 @@
 // Sessions: who owns them, how long they live, and the generation that decides which entries are visible. Knows nothing of
 // what a session holds.
 import { createHash, randomBytes } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { byteLength, SESSION_NAME_MAX_BYTES } from "../limits.ts";
@@ -36,6 +37,11 @@ const TOMBSTONE_SECONDS = 3600;
 /** A session that never ends still notes its activity, this often. */
 const ACTIVITY_SECONDS = 3600;
 const LIST_PAGE = 1000;
+/** Of the room that was counted, an instance uses this share before it counts again: so many instances overrun no limit together. */
+const ROOM_SHARES = 16;
+/** And no longer than this. */
+const ROOM_MS = 60_000;
+const ROOMS_MAX = 10_000;
 
 /** `ses_` and 26 characters of Crockford base 32: 130 bits, random or derived from a secret seed. */
 export function mintHandle(seed?: string): string {
@@ -86,6 +92,8 @@ export class Sessions {
   readonly #clock: Clock;
   readonly #settings: SessionSettings;
   readonly #maxPerPrincipal: number;
+  /** How many sessions of a principal may be created before its sessions are counted again, which reads all of them. */
+  readonly #room = new LRUCache<string, number>({ max: ROOMS_MAX, ttl: ROOM_MS });
 
   constructor(options: SessionsOptions) {
     this.#store = options.store;
@@ -209,6 +217,12 @@ export class Sessions {
   }
 
   async #checkRoom(principal: string, key: Key, operation: Operation | undefined): Promise<void> {
+    const known = this.#room.get(principal) ?? 0;
+    if (known > 0) {
+      // The time of the count stays: what other instances have created since is not known here.
+      this.#room.set(principal, known - 1, { noUpdateTTL: true });
+      return;
+    }
     let live = 0;
     let after: string | undefined;
     do {
@@ -221,7 +235,11 @@ export class Sessions {
       live += page.entries.length;
       after = page.next;
     } while (after && live < this.#maxPerPrincipal);
-    if (live < this.#maxPerPrincipal) return;
+    const room = this.#maxPerPrincipal - live;
+    if (room > 0) {
+      this.#room.set(principal, Math.floor(room / ROOM_SHARES));
+      return;
+    }
     // A re-sent call may be the one that took the last place.
     if (operation && (await this.#store.get(key))?.slots[operation.slot]) return;
     throw new AppError(

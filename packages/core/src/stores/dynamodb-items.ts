@@ -31,6 +31,7 @@ interface Failure {
   readonly item: Attributes | undefined;
 }
 
+/** The item tools' way to tables of the user's own. What a method may throw stands at `ItemStore`. */
 export class DynamoDBItems implements ItemStore {
   readonly #client: DynamoDBClient;
   readonly #shapes: TableShapes;

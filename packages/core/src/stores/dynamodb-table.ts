@@ -57,6 +57,10 @@ export async function teardownTable(client: DynamoDBClient, table: string, onSte
   onStep(`The table "${table}" is deleted.`);
 }
 
+/**
+ * Looks at the table and changes nothing.
+ * @throws AppError `unavailable` when DynamoDB cannot be reached.
+ */
 export async function inspectTable(client: DynamoDBClient, table: string): Promise<TableState> {
   const found = await describe(client, table);
   if (!found) return { exists: false };

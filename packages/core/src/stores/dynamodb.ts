@@ -47,6 +47,7 @@ export { inspectTable, setupTable, type TableState, teardownTable } from "./dyna
 
 type StoredItem = Record<string, AttributeValue>;
 
+/** State in a DynamoDB table that `setupTable` or the CDK constructs made. What a method may throw stands at `StateStore`. */
 export class DynamoDBStore implements StateStore {
   readonly #client: DynamoDBClient;
   readonly #table: string;

@@ -2,6 +2,7 @@
 // its own state. Items are JSON in which numbers, bytes and sets that JSON lacks are tagged: {"$number"}, {"$binary"}, {"$set"};
 // a name that begins with $ is written with two. What callers send is `unknown`, because it is checked here.
 
+/** How far a table may be reached. */
 export type ItemMode = "read-only" | "read-write";
 
 /** The tables that may be reached, and how far. */
@@ -16,16 +17,19 @@ export interface ItemTables {
 /** An item as JSON. */
 export type Item = Readonly<Record<string, unknown>>;
 
+/** One attribute of a key. */
 export interface KeyAttribute {
   readonly name: string;
   readonly type: "string" | "number" | "binary";
 }
 
+/** What a table or an index is keyed by. */
 export interface KeySchema {
   readonly partition: KeyAttribute;
   readonly sort?: KeyAttribute;
 }
 
+/** A secondary index. */
 export interface TableIndex extends KeySchema {
   readonly name: string;
   readonly kind: "global" | "local";
@@ -33,6 +37,7 @@ export interface TableIndex extends KeySchema {
   readonly holds: "all" | "keys" | readonly string[];
 }
 
+/** What a table looks like. */
 export interface TableShape extends KeySchema {
   readonly name: string;
   readonly indexes: readonly TableIndex[];
@@ -47,10 +52,12 @@ export interface Placeholders {
   readonly expressionNames?: unknown;
 }
 
+/** A write that may depend on the item as it is. */
 export interface Conditional extends Placeholders {
   readonly condition?: string | undefined;
 }
 
+/** Which page of a table or an index is wanted. Expressions are DynamoDB's. */
 export interface PageRequest extends Placeholders {
   readonly filterExpression?: string | undefined;
   /** Paths such as `name`, `address.city`, `lines[0]`. */
@@ -62,6 +69,7 @@ export interface PageRequest extends Placeholders {
   readonly lastEvaluatedKey?: unknown;
 }
 
+/** A page of the items under one partition key. */
 export interface QueryRequest extends PageRequest {
   readonly keyCondition: string;
   readonly scanForward: boolean;
@@ -72,6 +80,7 @@ export interface Charged {
   readonly consumed: number;
 }
 
+/** A page of items, and where the next one begins. */
 export interface ItemPage extends Charged {
   readonly items: readonly Item[];
   /** Items examined for this page, before the filter. */

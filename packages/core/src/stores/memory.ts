@@ -40,6 +40,7 @@ const MAX_PAGE_BYTES = 1024 * 1024;
 
 const nothing = { attributes: {}, version: 0, slots: {}, watermark: 0, buried: false } as const;
 
+/** State in this process's memory, gone when it ends: for tests and trials. */
 export class MemoryStore implements StateStore {
   readonly #clock: Clock;
   readonly #partitions = new Map<string, Partition>();

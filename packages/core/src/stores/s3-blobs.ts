@@ -25,6 +25,7 @@ const TOTAL_TIMEOUT_MS = 15_000;
 const MAX_ATTEMPTS = 3;
 const MAX_SOCKETS = 64;
 
+/** Which bucket, and as whom. */
 export interface S3BlobOptions {
   bucket: string;
   /** Default: the AWS configuration's. */
@@ -35,6 +36,7 @@ export interface S3BlobOptions {
   credentials?: NonNullable<S3ClientConfig["credentials"]>;
 }
 
+/** Values too large for the table, in an S3 bucket. What a method may throw stands at `BlobStore`. */
 export class S3Blobs implements BlobStore {
   readonly #client: S3Client;
   readonly #bucket: string;

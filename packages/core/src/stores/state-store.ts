@@ -30,6 +30,7 @@ export interface Slot {
   readonly result?: number;
 }
 
+/** What stands under a key. */
 export interface Entry {
   readonly key: Key;
   readonly attributes: Attributes;
@@ -46,6 +47,7 @@ export interface Entry {
   readonly dead: boolean;
 }
 
+/** When a `put` may write, and how long what it writes lives. */
 export interface PutOptions {
   /** `absent`: nothing live stands there (a tombstone and an expired entry count as absent). A version: exactly that live version. */
   if: "absent" | { readonly version: number };
@@ -54,11 +56,13 @@ export interface PutOptions {
   expiresAt?: number | undefined;
 }
 
+/** Whether a `put` has written, and what stands there. */
 export type PutResult =
   | { readonly written: true; readonly entry: Entry; readonly repeated: boolean }
   /** `current` is what stands there; undefined when it has gone since. */
   | { readonly written: false; readonly current: Entry | undefined };
 
+/** What an `update` does to an entry, all of it or nothing. */
 export interface Change {
   set?: Attributes;
   remove?: readonly string[];
@@ -78,6 +82,7 @@ export interface Change {
   versions?: number;
 }
 
+/** When an `update` may change an entry; every condition has to hold. */
 export interface UpdateOptions {
   /**
    * Which states of the item the change applies to. `live`: exists, no tombstone, not expired. `live-or-missing`: also when
@@ -96,6 +101,7 @@ export interface UpdateOptions {
   rising?: { readonly attribute: string; readonly value: number };
 }
 
+/** Whether an `update` has been applied, by this request or an earlier one of the same operation. */
 export type UpdateResult =
   /** `version` and `result` are those of this operation, also when it was `repeated` and the entry has moved on since. */
   | {
@@ -112,11 +118,13 @@ export type UpdateResult =
       readonly straggler?: true;
     };
 
+/** When a `delete` may remove an entry: at this version, and with these attributes. */
 export interface DeleteOptions {
   version?: number;
   match?: Attributes;
 }
 
+/** Which part of a partition a `list` returns. */
 export interface ListOptions {
   /** Only sort keys that start with this. */
   prefix?: string;
@@ -127,6 +135,7 @@ export interface ListOptions {
   order?: "ascending" | "descending";
 }
 
+/** A part of a partition's entries. */
 export interface Page {
   readonly entries: readonly Entry[];
   /** The sort key to continue after; absent at the end. */

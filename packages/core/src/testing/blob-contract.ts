@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { BlobStore } from "../stores/blob-store.ts";
 
+/** Two blob stores on the same data, for the suite. */
 export interface BlobHarness {
   blobs: BlobStore;
   /** Another store on the same data, as another process would have it. */
@@ -12,6 +13,7 @@ export interface BlobHarness {
 
 const newKey = (): string => `value/owner/${randomBytes(16).toString("base64url")}`;
 
+/** Declares the suite that every blob store passes. `makeHarness` is called once; tests use keys of their own. */
 export function describeBlobStore(name: string, makeHarness: () => Promise<BlobHarness>): void {
   describe(`${name} keeps the blob contract`, () => {
     let harness: BlobHarness;

@@ -5,6 +5,7 @@ import { MemoryStore } from "../stores/memory.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { type MovableClock, movableClock } from "./store-harness.ts";
 
+/** What a test needs of an app. */
 export interface TestApp {
   /** For what `call` does not do, such as `app.fetch(request)`. */
   readonly app: App;

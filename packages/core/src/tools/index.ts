@@ -7,6 +7,7 @@ import { addNote, getNotes } from "./notes.ts";
 import { createSession, deleteSession, listSessions, resetSession, sessionInfo } from "./sessions.ts";
 import { deleteValue, getValue, incrementValue, listValues, storeValue } from "./values.ts";
 
+/** What the descriptions of the ready server's tools depend on. */
 export interface BuiltinToolsOptions {
   /** Shown by session_info. */
   backend: string;
@@ -18,6 +19,7 @@ export interface BuiltinToolsOptions {
   items?: ItemTables | undefined;
 }
 
+/** The tools of the ready server, for an app that has them beside its own. */
 export function builtinTools(options: BuiltinToolsOptions): Tool[] {
   const { backend, anonymous, ttlSeconds, items } = options;
   const retention =

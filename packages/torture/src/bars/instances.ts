@@ -7,6 +7,7 @@ import {
   type Clock,
   createApp,
   LOCAL_PRINCIPAL,
+  type Principal,
   type StateStore,
 } from "@stateful-mcp/core";
 import { DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
@@ -125,9 +126,14 @@ export type Reply =
   | { readonly code: string; readonly message: string; readonly details: Result };
 
 /** Calls a tool of an app in this process. */
-export async function callApp(app: App, name: string, args: Result): Promise<Reply> {
+export async function callApp(
+  app: App,
+  name: string,
+  args: Result,
+  principal: Principal = LOCAL_PRINCIPAL,
+): Promise<Reply> {
   try {
-    const { structured, replayed } = await app.call({ name, arguments: args, principal: LOCAL_PRINCIPAL });
+    const { structured, replayed } = await app.call({ name, arguments: args, principal });
     return { result: structured, replayed };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;

@@ -144,10 +144,16 @@ async function together(client: Client, run: Run, count: number): Promise<void> 
     if (swapped.outcome === "ok") swaps++;
     run.step();
   });
-  const { notes } = await client.must("get_notes", { session_id: SHARED, limit: 1000 });
-  const distinct = new Set(notes as string[]).size;
-  const right = (notes as string[]).length === count && distinct === count;
-  run.expect(right, () => `${count} notes were added; ${(notes as string[]).length} stand there, ${distinct} distinct`);
+  const notes: string[] = [];
+  let cursor: unknown;
+  do {
+    const page = await client.must("get_notes", { session_id: SHARED, limit: 1000, ...(cursor ? { cursor } : {}) });
+    notes.push(...(page.notes as string[]));
+    cursor = page.next_cursor;
+  } while (cursor);
+  const distinct = new Set(notes).size;
+  const right = notes.length === count && distinct === count;
+  run.expect(right, () => `${count} notes were added; ${notes.length} stand there, ${distinct} distinct`);
   let sum = 0;
   for (const number of [0, 1, 2, 3])
     sum += Number((await client.must("get_value", { session_id: SHARED, key: `number ${number}` })).value);
@@ -167,7 +173,7 @@ export default defineBar<Scale>({
     rig.proxy.rules = [{ fault: { kind: "commit-then-drop" }, operations: WRITES, firstAttemptOnly: true }];
     const scripts = WIDTH * scale.rounds;
     const shared = 50 * scale.rounds;
-    const run = new Run(rig, progress, scripts * 62 + shared);
+    const run = new Run(rig, progress, scripts * 46 + shared);
     await inParallel(scripts, WIDTH, async (index) => new Script(rig, run, `caller-${index}`).play());
     await together(rig.client, run, shared);
     return run.outcome();

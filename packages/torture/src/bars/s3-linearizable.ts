@@ -1,6 +1,6 @@
 // S3: what values and notes answer could have come from one copy, whatever the network does and whichever instance dies.
 // Histories with a bug planted between an app and its store show that the bar would see one.
-import type { StateStore } from "@stateful-mcp/core";
+import { type StateStore, tokenPrincipal } from "@stateful-mcp/core";
 import { defineBar } from "../bars.ts";
 import { firstFailure, type Verdict } from "../checkers/linearizability.ts";
 import { checkNotes, type NotesInput, type NotesOutput } from "../checkers/notes.ts";
@@ -61,7 +61,8 @@ class Crowd {
   async call(name: string, args: Result): Promise<Reply> {
     const send = () => {
       if (++this.#calls % CALLS_PER_KILL === 0) void this.#replaceOne();
-      return callApp(this.#random.pick(this.#members).app, name, args);
+      // Every history has a caller of its own, who never comes to a limit of sessions.
+      return callApp(this.#random.pick(this.#members).app, name, args, tokenPrincipal(String(args.session_id)));
     };
     return args.idempotency_key === undefined ? send() : resend(send);
   }

@@ -1,23 +1,19 @@
-// The function and its authorizer as AWS would run them: bundled, under AWS's own runtime client, behind a REST API that streams,
-// with state in a DynamoDB engine, for real clients of both eras.
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import type { Server } from "node:http";
-import { createRequire } from "node:module";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+// The function and its authorizer as AWS would run them: the assets of a synthesis, with the environment their template gives them,
+// under AWS's own runtime client, behind a REST API that streams, with state in a DynamoDB engine, for real clients of both eras.
 import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { Client as FirstClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as FirstTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { APP_MODULE, LAMBDA_BUNDLE } from "@stateful-mcp/adapters/bundle";
 import { type App, createApp, tokenPrincipal } from "@stateful-mcp/core";
-import { createDynamoDBClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
-import dynalite from "dynalite";
-import { build } from "esbuild";
+import { DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
+import { type Engine, startDynalite } from "@stateful-mcp/core/testing/engines";
+import { App as CdkApp, Stack } from "aws-cdk-lib";
+import { Template } from "aws-cdk-lib/assertions";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LambdaMcpServer, StateTable } from "../src/index.ts";
+import { synthesize } from "../test/synthesis.ts";
+import { type DeployedFunction, functionsOf } from "./assets.ts";
 import { FrontDoor } from "./front-door.ts";
 import { LambdaFunction } from "./function.ts";
 import { findRuntimeClient } from "./runtime-client.ts";
@@ -33,67 +29,58 @@ if ("missing" in real)
 const runtime = "file" in real ? real.file : fileURLToPath(new URL("./runtime-double.mjs", import.meta.url));
 const under = "file" in real ? "AWS's runtime client" : "a double of AWS's runtime client";
 
-let folder: string;
-let engine: Server;
-let endpoint: string;
+/** What the templates call them. */
+const SERVER = "MCP server";
+const AUTHORIZER = "Checks the bearer tokens of the MCP server";
+
+/** The functions of `cdk synth LambdaStack`, and those of a stack with an entry of one's own. */
+let ready: ReadonlyMap<string, DeployedFunction>;
+let own: ReadonlyMap<string, DeployedFunction>;
+let engine: Engine;
 /** This test's own way to the same state, past the function. */
 let beside: App;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "stateful-mcp-lambda-"));
-  const { resolve } = createRequire(import.meta.url);
-  const entry = (name: string) => resolve(`@stateful-mcp/adapters/functions/${name}`);
-  const bundle = (name: string, outfile: string, alias = {}) =>
-    build({
-      ...LAMBDA_BUNDLE,
-      entryPoints: [entry(name)],
-      outfile: join(folder, `${outfile}.mjs`),
-      alias: { ...LAMBDA_BUNDLE.alias, ...alias },
-    });
-  await Promise.all([
-    bundle("server", "ready"),
-    bundle("server", "own", { [APP_MODULE]: fileURLToPath(new URL("./app.ts", import.meta.url)) }),
-    bundle("authorizer", "authorizer"),
-  ]);
-  engine = dynalite({ createTableMs: 0 });
-  engine.listen(0, "127.0.0.1");
-  await once(engine, "listening");
-  endpoint = `http://127.0.0.1:${(engine.address() as AddressInfo).port}`;
-  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
-  const client = createDynamoDBClient({ endpoint, region: "eu-west-1", credentials });
+  const synthesis = await synthesize();
+  ready = functionsOf(synthesis.folder, synthesis.template("LambdaStack"));
+  const app = new CdkApp();
+  const stack = new Stack(app, "Own");
+  const state = StateTable.fromNames(stack, "State", { tableName: TABLE });
+  new LambdaMcpServer(stack, "Server", { state, entry: fileURLToPath(new URL("./own-app.ts", import.meta.url)) });
+  const template = Template.fromStack(stack);
+  own = functionsOf(app.synth().directory, template);
+  engine = await startDynalite();
+  const client = engine.client();
   await setupTable(client, TABLE, () => {});
   beside = createApp({ store: new DynamoDBStore({ client, table: TABLE }) });
-});
+}, 300_000);
 
-afterAll(async () => {
-  engine?.close();
-  engine?.closeAllConnections();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => engine?.stop());
 
-const start = (handler: string, environment: Record<string, string> = {}) =>
+/** What only a deployment knows is given here; everything else is as the template has it. */
+const start = (deployed: DeployedFunction | undefined, environment: Record<string, string> = {}, handler?: string) =>
   LambdaFunction.start({
     runtime,
-    folder,
-    handler,
+    folder: deployed!.folder,
+    handler: handler ?? deployed!.handler,
     environment: {
+      ...deployed!.environment,
       MCP_STATE_TABLE: TABLE,
-      DYNAMODB_ENDPOINT_URL: endpoint,
-      STATEFUL_MCP_TRUST_AUTHORIZER: "on",
+      DYNAMODB_ENDPOINT_URL: `http://127.0.0.1:${engine.port}`,
       ...environment,
     },
   });
 
 /** A function behind its authorizer and front door; everything ends with the returned object. */
-async function deploy(handler: string, cacheSeconds = 60) {
+async function deploy(functions: ReadonlyMap<string, DeployedFunction>, settings: Record<string, string> = {}) {
   const parts = new AsyncDisposableStack();
   const secrets = parts.use(await Secrets.listen("tokens", `alice=${ALICE},bob=${BOB}`));
-  const server = parts.use(await start(handler));
+  const server = parts.use(await start(functions.get(SERVER)));
   const authorizer = parts.use(
-    await start("authorizer.handler", {
+    await start(functions.get(AUTHORIZER), {
       AWS_ENDPOINT_URL_SECRETS_MANAGER: secrets.url,
       MCP_AUTH_TOKEN_SECRET: "tokens",
-      STATEFUL_MCP_TOKEN_CACHE_SECONDS: String(cacheSeconds),
+      ...settings,
     }),
   );
   const door = parts.use(await FrontDoor.listen({ server, authorizer, open: ["/healthz"] }));
@@ -136,7 +123,7 @@ describe(`the ready server's asset under ${under}`, () => {
     let count = 0;
     for (const [name, connect] of clients) {
       // Each finds a cold environment, whose second and later events are warm.
-      await using deployed = await deploy("ready.handler");
+      await using deployed = await deploy(ready);
       const client = await connect(deployed.url, ALICE);
       for (const note of [`${name}, cold`, `${name}, warm`]) {
         count += 1;
@@ -155,7 +142,7 @@ describe(`the ready server's asset under ${under}`, () => {
   });
 
   it("keeps the callers of different tokens apart", async () => {
-    await using deployed = await deploy("ready.handler");
+    await using deployed = await deploy(ready);
     const [alice, bob] = await Promise.all([v2("auto")(deployed.url, ALICE), v1(deployed.url, BOB)]);
     const mine = { session_id: "mine" };
     await alice.callTool({ name: "store_value", arguments: { ...mine, key: "k", value: "alice's" } });
@@ -166,7 +153,7 @@ describe(`the ready server's asset under ${under}`, () => {
   });
 
   it("answers whole where the front door does not stream", async () => {
-    await using fn = await start("ready.bufferedHandler");
+    await using fn = await start(ready.get(SERVER), {}, "index.bufferedHandler");
     const answer = await fn.invoke({
       version: "2.0",
       rawPath: "/healthz",
@@ -182,14 +169,14 @@ describe(`the ready server's asset under ${under}`, () => {
   });
 
   it("does not start without knowing who may call, and says what to set", async () => {
-    await using fn = await start("ready.handler", { STATEFUL_MCP_TRUST_AUTHORIZER: "off" });
+    await using fn = await start(ready.get(SERVER), { STATEFUL_MCP_TRUST_AUTHORIZER: "off" });
     await expect(fn.invoke({})).rejects.toThrow(/Nobody says who may call: set STATEFUL_MCP_TRUST_AUTHORIZER=on/);
   });
 });
 
 describe(`a user's own entry under ${under}`, () => {
   it("streams: the first chunk arrives while the call runs, and the answer when it ends", async () => {
-    await using deployed = await deploy("own.handler");
+    await using deployed = await deploy(own);
     const post = (body: unknown, headers = {}) =>
       fetch(deployed.url, {
         method: "POST",
@@ -236,7 +223,7 @@ describe(`the authorizer's asset under ${under}`, () => {
   it.each([undefined, "Bearer wrong-wrong-wrong-wrong-wrong-wrong", "Basic YTpi"])(
     "refuses %j with 401 and a challenge",
     async (authorization) => {
-      await using deployed = await deploy("ready.handler");
+      await using deployed = await deploy(ready);
       const refused = await call(deployed.url, authorization);
       expect(refused.status).toBe(401);
       expect(refused.headers.get("www-authenticate")).toMatch(/^Bearer/);
@@ -245,7 +232,7 @@ describe(`the authorizer's asset under ${under}`, () => {
   );
 
   it("goes on through a rotation, and refuses a token taken out at the next request", async () => {
-    await using deployed = await deploy("ready.handler", 0);
+    await using deployed = await deploy(ready, { STATEFUL_MCP_TOKEN_CACHE_SECONDS: "0" });
     const next = "alice-next-0123456789abcdef0123456789abcdef";
     expect((await call(deployed.url, `Bearer ${ALICE}`)).status).toBe(200);
     deployed.secrets.value = `alice=${ALICE},alice=${next}`;
@@ -258,7 +245,7 @@ describe(`the authorizer's asset under ${under}`, () => {
   });
 
   it("reads the secret once for many requests", async () => {
-    await using deployed = await deploy("ready.handler");
+    await using deployed = await deploy(ready, { STATEFUL_MCP_TOKEN_CACHE_SECONDS: "60" });
     for (let i = 0; i < 5; i++) expect((await call(deployed.url, `Bearer ${ALICE}`)).status).toBe(200);
     expect(deployed.secrets.reads).toBe(1);
   });
