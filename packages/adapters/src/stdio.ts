@@ -3,6 +3,7 @@
 import { Writable } from "node:stream";
 import { StdioServerTransport, serveStdio as serve } from "@modelcontextprotocol/server/stdio";
 import type { App, Logger } from "@stateful-mcp/core";
+import { type ListeningApp, StdioListens } from "./stdio-listens.ts";
 
 /** How a conversation over stdio is carried. */
 export interface StdioOptions {
@@ -25,10 +26,10 @@ const FLUSH_MS = 1000;
  * Serves until stdin ends, the client stops reading, or the process crashes; running calls are answered first, except after
  * a crash. Resolves with the exit code the process should end with. The caller closes the app.
  */
-export async function serveStdio(app: Pick<App, "mcp">, options: StdioOptions): Promise<number> {
+export async function serveStdio(app: Pick<App, "mcp"> & ListeningApp, options: StdioOptions): Promise<number> {
   const { logger, signal } = options;
   const output = options.output ?? takeStdout();
-  const transport = new AnsweringTransport(process.stdin, output, (options.drainSeconds ?? 25) * 1000);
+  const transport = new AnsweringTransport(app, output, (options.drainSeconds ?? 25) * 1000);
   const stop = () => void transport.close();
   return await new Promise<number>((resolve) => {
     const crash = (error: unknown) => {
@@ -83,13 +84,15 @@ async function flushed(output: Writable): Promise<void> {
 class AnsweringTransport extends StdioServerTransport {
   readonly ended: Promise<void>;
   readonly #running = new Set<RequestId>();
+  readonly #listens: StdioListens;
   readonly #drainMs: number;
   #resolveEnded: () => void = () => {};
   #resolveIdle: () => void = () => {};
   #closing: Promise<void> | undefined;
 
-  constructor(input: NodeJS.ReadStream, output: Writable, drainMs: number) {
-    super(input, output);
+  constructor(app: ListeningApp, output: Writable, drainMs: number) {
+    super(process.stdin, output);
+    this.#listens = new StdioListens(app, (message) => super.send(message));
     this.#drainMs = drainMs;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -99,6 +102,7 @@ class AnsweringTransport extends StdioServerTransport {
   override async start(): Promise<void> {
     const deliver = this.onmessage;
     this.onmessage = (message) => {
+      if (this.#listens.take(message)) return;
       this.#track(message);
       deliver?.(message);
     };
@@ -119,7 +123,7 @@ class AnsweringTransport extends StdioServerTransport {
 
   #track(message: Message): void {
     if (!("method" in message)) return;
-    // A subscription is answered only when it ends.
+    // One that nobody keeps a stream for is answered only when the connection ends.
     if ("id" in message && message.method !== "subscriptions/listen") this.#running.add(message.id);
     if (message.method !== "notifications/cancelled") return;
     const id = message.params?.requestId;
@@ -131,14 +135,17 @@ class AnsweringTransport extends StdioServerTransport {
     if (this.#running.size === 0) this.#resolveIdle();
   }
 
+  /** Until running calls have been answered and streams have been ended, or for as long as that may take. */
   async #drain(): Promise<void> {
-    if (this.#running.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const deadline = setTimeout(resolve, this.#drainMs);
-      this.#resolveIdle = () => {
-        clearTimeout(deadline);
-        resolve();
-      };
+    const idle = new Promise<void>((resolve) => {
+      if (this.#running.size === 0) resolve();
+      else this.#resolveIdle = resolve;
     });
+    let deadline: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<void>((resolve) => {
+      deadline = setTimeout(resolve, this.#drainMs);
+    });
+    await Promise.race([Promise.all([idle, this.#listens.end()]), tooLate]);
+    clearTimeout(deadline);
   }
 }

@@ -83,7 +83,10 @@ export interface App {
   with(options: AppOptions): App;
   /** Answers any HTTP request to the app's routes. */
   fetch(request: Request, carried?: Carried): Promise<Response>;
-  /** Builds MCP servers for a connection without HTTP, such as stdio. They act for the local principal. */
+  /**
+   * Builds MCP servers for a connection without HTTP, such as stdio. They act for the local principal. Streams of changes
+   * (subscriptions/listen) are not theirs to serve: whoever carries the connection asks `fetch` for them, as `serveStdio` does.
+   */
   readonly mcp: McpServerFactory;
   /** Runs one tool call through the pipeline. @throws AppError */
   call(call: ToolCall): Promise<ToolResult>;

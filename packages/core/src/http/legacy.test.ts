@@ -5,6 +5,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { systemClock } from "../clock.ts";
+import { LOCAL_PRINCIPAL } from "../principal.ts";
+import { EventLog } from "../state/events.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { movableClock } from "../testing/store-harness.ts";
 import { defineTool } from "../tool.ts";
@@ -20,8 +22,8 @@ afterEach(async () => {
 
 /** Instances over one store; each request goes to the next one. */
 function fleet(size: number, options: AppOptions = {}): { apps: App[]; fetch: typeof fetch } {
-  const store = new MemoryStore({ clock: options.clock ?? systemClock });
-  const apps = Array.from({ length: size }, () => createApp({ store, ...options }));
+  const store = options.store ?? new MemoryStore({ clock: options.clock ?? systemClock });
+  const apps = Array.from({ length: size }, () => createApp({ ...options, store }));
   opened.push(...apps);
   let turn = 0;
   const fetchNext: typeof fetch = (input, init) => {
@@ -180,14 +182,14 @@ describe("a call that takes a while", () => {
   });
 
   it("is waited for by a resumption before its first word, and is said to be over once the longest call would be", async () => {
-    const answers: (() => void)[] = [];
+    const answer = Promise.withResolvers<{ done: boolean }>();
     const held = defineTool({
       name: "held",
       description: "Answers when the test says so.",
       input: z.object({}),
       output: z.object({ done: z.boolean() }),
       session: "none",
-      run: () => new Promise((resolve) => answers.push(() => resolve({ done: true }))),
+      run: () => answer.promise,
     });
     const clock = movableClock();
     const { apps } = fleet(2, { tools: [held], clock, limits: { callTimeoutMs: 50_000 } });
@@ -211,7 +213,7 @@ describe("a call that takes a while", () => {
       expect(over.status).toBe(404);
       expect(await over.json()).toMatchObject({ error: { message: expect.stringContaining("cannot be resumed") } });
     }
-    for (const answer of answers) answer();
+    answer.resolve({ done: true });
     expect(await waiting.text()).toContain('"done":true');
     // What has been said can be had for as long as it is kept.
     expect(await (await resume(String(value?.id))).text()).toContain('"done":true');
@@ -275,6 +277,26 @@ describe("the stream of a session", () => {
     const response = await open(app, { ...headers, "last-event-id": "gone.7" });
     expect(response.status).toBe(404);
     expect(await response.json()).toMatchObject({ error: { message: expect.stringContaining("cannot be resumed") } });
+  });
+
+  it("ends without a gap for a client that falls behind what is kept, which then learns that it cannot go on", async () => {
+    const store = new MemoryStore();
+    const { apps } = fleet(1, { store });
+    const [app] = apps as [App];
+    const headers = await begin(app);
+    const stream = events(await open(app, headers));
+    const ids = [(await stream.next()).value?.id];
+    // Another process tells of more changes between two looks than are kept.
+    const place = { principal: LOCAL_PRINCIPAL.id, session: headers["mcp-session-id"], stream: "get" };
+    const log = new EventLog(store, systemClock, () => {});
+    for (let i = 0; i < 1_200; i++) await log.append({ ...place, expiresAt: 4_000_000_000 }, `{"i":${i}}`);
+    for await (const { id } of stream) ids.push(id);
+    expect(ids).toEqual(ids.map((_, at) => `get.${at}`));
+    expect(ids.length).toBeLessThan(1_200);
+    const resumed = await open(app, { ...headers, "last-event-id": String(ids.at(-1)) });
+    expect(resumed.status).toBe(404);
+    const afresh = await events(await open(app, headers)).next();
+    expect(afresh.value).toEqual({ id: "get.1200", data: "" });
   });
 
   it("ends when its instance drains, and none begins there any more", async () => {

@@ -181,11 +181,11 @@ export function pooledFactory(runtime: CallRuntime, options: McpOptions): McpSer
     };
     return server;
   };
-  // A 2025-era instance keeps what its handshake negotiated, so it is never handed out twice. On stdio there is one instance
-  // per connection, which is told nothing of subscriptions and so can keep none.
+  // A 2025-era instance keeps what its handshake negotiated, so it is never handed out twice. Without HTTP its subscriptions have
+  // no session to be kept with; modern ones are no matter of the instance.
   return ({ era, requestInfo }) => {
     if (era === "modern" && requestInfo) return lease();
-    const subscriptions = options.subscriptions && requestInfo !== undefined;
+    const subscriptions = options.subscriptions && (era === "modern" || requestInfo !== undefined);
     return buildServer(runtime, options, { era, subscriptions }, (work) => work());
   };
 }
