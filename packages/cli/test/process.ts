@@ -61,7 +61,8 @@ export function watch(child: ChildProcessWithoutNullStreams): Running {
     for (;;) {
       const match = seen.stderr.match(pattern);
       if (match) return match;
-      if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode} before ${pattern}: ${seen.stderr}`);
+      const how = child.exitCode ?? child.signalCode;
+      if (how !== null) throw new Error(`ended with ${how} before ${pattern}: ${seen.stderr}`);
       await Promise.race([once(child, "seen"), ended]);
     }
   };

@@ -79,7 +79,7 @@ export async function startDynoxide(): Promise<Engine> {
   }
   const stop = async () => {
     process.off("exit", kill);
-    if (child.exitCode !== null) return;
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
     kill();
     await exited;
@@ -103,7 +103,8 @@ async function untilAnswering(port: number, child: ChildProcess): Promise<void> 
       await fetch(`http://127.0.0.1:${port}/`);
       return;
     } catch (error) {
-      if (child.exitCode !== null) throw new Error(`Dynoxide ended with code ${child.exitCode}.`);
+      const ended = child.exitCode ?? child.signalCode;
+      if (ended !== null) throw new Error(`Dynoxide ended with ${ended}.`);
       if (performance.now() > deadline) throw new Error("Dynoxide does not answer.", { cause: error });
       await sleep(20);
     }
