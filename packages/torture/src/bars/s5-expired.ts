@@ -1,6 +1,6 @@
 // S5: what has expired is gone for every operation, although nothing removes it from the table, and no write brings it back.
 // The clock is moved, never waited for; at full scale the instances' clocks also disagree by up to 5 s.
-import { type Clock, systemClock } from "@stateful-mcp/core";
+import { type Clock, systemClock, tokenPrincipal } from "@stateful-mcp/core";
 import { defineBar } from "../bars.ts";
 import type { Random } from "../random.ts";
 import { Cluster, callApp, inParallel, type Reply, type Result, Tally } from "./instances.ts";
@@ -206,10 +206,15 @@ export default defineBar<Scale>({
       ),
     );
     const dice = random.fork("instances");
-    const call: Call = (name, args) => callApp(dice.pick(instances).app, name, args);
+    // Every round has a caller of its own, because names that live again count towards a limit of sessions.
+    const callAs =
+      (caller: string): Call =>
+      (name, args) =>
+        callApp(dice.pick(instances).app, name, args, tokenPrincipal(caller));
     const probes = Object.values(KINDS).reduce((sum, kind) => sum + Object.keys(kind.gone).length, 0);
     const tally = new Tally(progress, scale.rounds * scale.perKind * probes);
-    for (let at = 0; at < scale.rounds; at++) await round(scale, clock, random.fork(at), at, call, tally);
+    for (let at = 0; at < scale.rounds; at++)
+      await round(scale, clock, random.fork(at), at, callAs(`round ${at}`), tally);
     return tally.outcome({ "clock moved past an end": scale.rounds });
   },
 });
