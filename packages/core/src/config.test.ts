@@ -27,7 +27,7 @@ describe("readConfig", () => {
       port: 3333,
       logLevel: "info",
       environment: "development",
-      tokenCacheSeconds: 60,
+      tokenCacheSeconds: 5,
       trustAuthorizer: false,
       sessionTtlSeconds: 0,
       sessionMaxSeconds: 7_776_000,
