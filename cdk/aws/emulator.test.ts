@@ -1,16 +1,14 @@
 // The command line of the CDK against an emulator of AWS: bootstrap, deploy, look, destroy. It proves the assembly, its assets, the
 // order of the stacks and what they hand each other; it does not prove that AWS accepts the templates.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { REPOSITORY } from "../test/synthesis.ts";
+import { freePort } from "./free-port.ts";
 import { missing } from "./programs.ts";
 
 const execute = promisify(execFile);
@@ -102,11 +100,3 @@ describe.skipIf(reason !== undefined)(
     );
   },
 );
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}

@@ -2,8 +2,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -12,6 +10,7 @@ import { startDynalite } from "@stateful-mcp/core/testing/engines";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { REPOSITORY } from "../test/synthesis.ts";
 import { baseImageOf, makeBaseImage } from "./base-image.ts";
+import { freePort } from "./free-port.ts";
 import { missing } from "./programs.ts";
 
 const IMAGE = "localhost/stateful-mcp-test";
@@ -200,12 +199,4 @@ function endEngine(record: string): void {
 async function ended(child: ChildProcess): Promise<number | null> {
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
   return child.exitCode;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
