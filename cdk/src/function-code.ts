@@ -1,7 +1,7 @@
 // Turns a TypeScript entry into the code of a Lambda function: one minified file, without Docker. Knows no resources.
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
-import { APP_MODULE, BLOBS_MODULE, LAMBDA_BUNDLE } from "@stateful-mcp/adapters/bundle";
+import { APP_MODULE, BLOBS_MODULE, LAMBDA_BUNDLE } from "@stateful-mcp/adapters/lambda/bundle";
 import { AssetHashType, DockerImage } from "aws-cdk-lib";
 import { AssetCode } from "aws-cdk-lib/aws-lambda";
 import { buildSync } from "esbuild";
@@ -23,7 +23,7 @@ function besides(entry: string): Resolve {
 }
 
 const adapterFile = (resolve: Resolve, name: "server" | "authorizer" | "s3-blobs"): string =>
-  resolve(`@stateful-mcp/adapters/functions/${name}`);
+  resolve(`@stateful-mcp/adapters/lambda/entries/${name}`);
 
 export interface ServerCodeOptions {
   /** File that exports `app`. Undefined: the ready server. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type AuthorizerEvent, tokenAuthorizer } from "../src/authorizer.ts";
+import { type AuthorizerEvent, tokenAuthorizer } from "../src/lambda/authorizer.ts";
 
 const A = "alice-0123456789abcdef0123456789abcdef";
 const B = "bob-fedcba9876543210fedcba9876543210";

@@ -1,7 +1,7 @@
 // What Lambda's managed runtime gives a streaming function, reduced to its contract: the prelude leaves with the first write,
 // and writing has a high-water mark. The real runtime client drives the bundled function elsewhere.
 import { Writable } from "node:stream";
-import type { LambdaContext, StreamingHandler } from "../src/lambda.ts";
+import type { LambdaContext, StreamingHandler } from "../src/lambda/handler.ts";
 
 /** An output that takes nothing until told, counts what it holds, and can go away as a client does. */
 export class Output extends Writable {

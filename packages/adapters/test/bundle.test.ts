@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
-import { BLOBS_MODULE, LAMBDA_BUNDLE } from "../src/bundle.ts";
+import { BLOBS_MODULE, LAMBDA_BUNDLE } from "../src/lambda/bundle.ts";
 
 const { resolve } = createRequire(import.meta.url);
 
@@ -11,7 +11,7 @@ async function bundle(entry: string, alias: Record<string, string>) {
   const { metafile, outputFiles } = await build({
     ...LAMBDA_BUNDLE,
     alias: { ...LAMBDA_BUNDLE.alias, ...alias },
-    entryPoints: [resolve(`@stateful-mcp/adapters/functions/${entry}`)],
+    entryPoints: [resolve(`@stateful-mcp/adapters/lambda/entries/${entry}`)],
     metafile: true,
     write: false,
     outfile: "out.mjs",
@@ -43,7 +43,7 @@ describe.each([
   {
     name: "server with a bucket",
     entry: "server",
-    alias: { [BLOBS_MODULE]: resolve("@stateful-mcp/adapters/functions/s3-blobs") },
+    alias: { [BLOBS_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/s3-blobs") },
     budget: 1_058_000,
     unneeded: [...UNNEEDED.slice(0, -2), /credential-provider-(?!env$)|nested-clients/],
   },

@@ -1,5 +1,5 @@
 // The three kinds of event for one HTTP request, as their front doors make them.
-import type { HttpEvent, RestEvent } from "../src/lambda.ts";
+import type { HttpEvent, RestEvent } from "../src/lambda/handler.ts";
 
 export interface Sent {
   readonly method?: string;

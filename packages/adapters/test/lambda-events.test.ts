@@ -1,7 +1,7 @@
 import { AppError, tokenPrincipal } from "@stateful-mcp/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { authorizedCaller, type LambdaEvent, toPrelude, toRequest, toResult } from "../src/lambda-events.ts";
+import { authorizedCaller, type LambdaEvent, toPrelude, toRequest, toResult } from "../src/lambda/events.ts";
 import { httpEvent, restEvent, type Sent } from "./events.ts";
 
 const never = new AbortController().signal;

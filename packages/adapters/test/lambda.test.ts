@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { type App, createApp, defineTool, MemoryStore, tokenPrincipal } from "@stateful-mcp/core";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { bindEnvironment } from "../src/compose.ts";
-import { bufferedLambdaHandler, type LambdaEvent, lambdaHandler } from "../src/lambda.ts";
+import { bindEnvironment } from "../src/lambda/bind.ts";
+import { bufferedLambdaHandler, type LambdaEvent, lambdaHandler } from "../src/lambda/handler.ts";
 import { contextOf, Output } from "./awslambda.ts";
 import { httpEvent, restEvent } from "./events.ts";
 

@@ -1,7 +1,8 @@
 // Serves the conformance fixture on a port of this machine: serve-fixture.ts PORT ENDPOINT. Instances with one DynamoDB
 // endpoint share one table, as those of a deployment do.
-import { createLogger } from "@stateful-mcp/adapters/logger";
+
 import { serveNode } from "@stateful-mcp/adapters/node";
+import { createLogger } from "@stateful-mcp/adapters/process";
 import { createApp } from "@stateful-mcp/core";
 import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
 import { fixture } from "./fixture.ts";

@@ -4,7 +4,8 @@ import { type Access, type App, AppError, type Config, type Logger } from "@stat
 import { accessFromConfig } from "../access.ts";
 import { isLoopback, serveNode } from "../node.ts";
 import { announce } from "./banner.ts";
-import { compose, loadConfig, openLogger } from "./compose.ts";
+import { compose } from "./compose.ts";
+import { loadConfig, openLogger } from "./environment.ts";
 import { EXIT } from "./exit.ts";
 import { stopSignal } from "./signals.ts";
 

@@ -1,8 +1,9 @@
 // An app as a process that speaks MCP over stdin and stdout, as desktop clients start it.
 import type { App } from "@stateful-mcp/core";
-import { serveStdio, takeStdout } from "../stdio.ts";
+import { serveStdio, takeStdout } from "../stdio/serve.ts";
 import { announce } from "./banner.ts";
-import { compose, loadConfig, openLogger } from "./compose.ts";
+import { compose } from "./compose.ts";
+import { loadConfig, openLogger } from "./environment.ts";
 import { stopSignal } from "./signals.ts";
 
 /** What a process over stdio says of itself. */

@@ -1,5 +1,5 @@
 // `demo-table`: makes and fills a small table, and says how to try the item tools on it.
-import { loadConfig, openBackend } from "@stateful-mcp/adapters/process/compose";
+import { loadConfig, openBackend } from "@stateful-mcp/adapters/process";
 import { EXIT } from "../run.ts";
 
 export async function demoTable(name: string): Promise<number> {

@@ -1,6 +1,6 @@
 // `doctor <url>`: tries the core tools on a running server through the official client, as a user's client would.
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { loadConfig } from "@stateful-mcp/adapters/process/compose";
+import { loadConfig } from "@stateful-mcp/adapters/process";
 import { AppError, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
 import { type Check, runChecks } from "../checklist.ts";
 import { VERSION } from "../version.ts";

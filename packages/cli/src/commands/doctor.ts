@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { type Backend, loadConfig, openBackend } from "@stateful-mcp/adapters/process/compose";
+import { type Backend, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
 import { AppError, type Config, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
 import { type Check, runChecks } from "../checklist.ts";
 import { EXIT } from "../run.ts";

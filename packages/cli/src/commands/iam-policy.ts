@@ -1,6 +1,6 @@
 // `iam-policy`: prints the least IAM policy for the features that the configuration turns on.
 
-import { loadConfig } from "@stateful-mcp/adapters/process/compose";
+import { loadConfig } from "@stateful-mcp/adapters/process";
 import { type IamFeature, iamPolicy } from "@stateful-mcp/core/iam";
 import { EXIT } from "../run.ts";
 

@@ -1,5 +1,5 @@
 // `serve`: MCP and the REST routes over HTTP, until SIGTERM or SIGINT.
-import { type ServeOptions, serve as serveOverHttp } from "@stateful-mcp/adapters/process/serve";
+import { type ServeOptions, serve as serveOverHttp } from "@stateful-mcp/adapters/process";
 import { createApp } from "@stateful-mcp/core";
 import { COMMAND, VERSION } from "../version.ts";
 

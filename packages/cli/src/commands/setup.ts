@@ -1,5 +1,5 @@
 // `setup`: creates the state table with its TTL. Says what it did; a second run finds everything in place.
-import { loadConfig, openBackend } from "@stateful-mcp/adapters/process/compose";
+import { loadConfig, openBackend } from "@stateful-mcp/adapters/process";
 import { EXIT } from "../run.ts";
 
 export async function setup(): Promise<number> {

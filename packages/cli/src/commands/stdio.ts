@@ -1,5 +1,5 @@
 // Without a command: MCP over stdin and stdout, as desktop clients start it.
-import { stdio as serveOverStdio } from "@stateful-mcp/adapters/process/stdio";
+import { stdio as serveOverStdio } from "@stateful-mcp/adapters/process";
 import { createApp } from "@stateful-mcp/core";
 import { COMMAND, VERSION } from "../version.ts";
 

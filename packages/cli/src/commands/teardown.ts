@@ -1,6 +1,6 @@
 // `teardown`: deletes the state table with everything in it, only after an explicit yes.
 import { createInterface } from "node:readline/promises";
-import { loadConfig, openBackend } from "@stateful-mcp/adapters/process/compose";
+import { loadConfig, openBackend } from "@stateful-mcp/adapters/process";
 import { AppError, type Config } from "@stateful-mcp/core";
 import { EXIT } from "../run.ts";
 

@@ -13,8 +13,8 @@ import {
   readConfig,
 } from "@stateful-mcp/core";
 import { createDynamoDBClient, DynamoDBItems, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
-import { accessFromConfig } from "./access.ts";
-import { createLogger } from "./logger.ts";
+import { accessFromConfig } from "../access.ts";
+import { createLogger } from "../logger.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -2,10 +2,10 @@
 import { createRequire } from "node:module";
 
 /** The module that a bundle replaces, as an alias, by the user's own entry, which exports `app`. */
-export const APP_MODULE = "@stateful-mcp/adapters/functions/app";
+export const APP_MODULE = "@stateful-mcp/adapters/lambda/entries/app";
 
-/** Replaced by `@stateful-mcp/adapters/functions/s3-blobs` where there is a bucket for large values. */
-export const BLOBS_MODULE = "@stateful-mcp/adapters/functions/blobs";
+/** Replaced by `@stateful-mcp/adapters/lambda/entries/s3-blobs` where there is a bucket for large values. */
+export const BLOBS_MODULE = "@stateful-mcp/adapters/lambda/entries/blobs";
 
 const { resolve } = createRequire(import.meta.url);
 
@@ -21,8 +21,8 @@ export const LAMBDA_BUNDLE = {
   mainFields: ["module", "main"],
   // Together a third of the bundle, for cases that a function never meets.
   alias: {
-    "@aws-sdk/credential-provider-node": resolve("@stateful-mcp/adapters/functions/credentials"),
-    "@modelcontextprotocol/server/_shims": resolve("@stateful-mcp/adapters/functions/validator"),
+    "@aws-sdk/credential-provider-node": resolve("@stateful-mcp/adapters/lambda/entries/credentials"),
+    "@modelcontextprotocol/server/_shims": resolve("@stateful-mcp/adapters/lambda/entries/validator"),
   },
   // Some packages are CommonJS and ask for Node's own modules.
   banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },

@@ -1,9 +1,9 @@
 // The server as a Lambda function. The app is bound once per environment, before its first event; which handler is the
 // function's depends on whether its front door streams.
-import { app } from "@stateful-mcp/adapters/functions/app";
-import { openBlobs } from "@stateful-mcp/adapters/functions/blobs";
-import { bindEnvironment } from "../compose.ts";
-import { bufferedLambdaHandler, lambdaHandler } from "../lambda.ts";
+import { app } from "@stateful-mcp/adapters/lambda/entries/app";
+import { openBlobs } from "@stateful-mcp/adapters/lambda/entries/blobs";
+import { bindEnvironment } from "../bind.ts";
+import { bufferedLambdaHandler, lambdaHandler } from "../handler.ts";
 
 const bound = bindEnvironment(app, { openBlobs });
 

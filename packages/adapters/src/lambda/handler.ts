@@ -3,16 +3,9 @@
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type App, AppError, type Logger, silentLogger } from "@stateful-mcp/core";
-import {
-  authorizedCaller,
-  type LambdaEvent,
-  type LambdaResult,
-  toPrelude,
-  toRequest,
-  toResult,
-} from "./lambda-events.ts";
+import { authorizedCaller, type LambdaEvent, type LambdaResult, toPrelude, toRequest, toResult } from "./events.ts";
 
-export type { HttpEvent, LambdaEvent, LambdaResult, RestEvent } from "./lambda-events.ts";
+export type { HttpEvent, LambdaEvent, LambdaResult, RestEvent } from "./events.ts";
 
 /** What the adapter asks of the invocation's context. */
 export interface LambdaContext {

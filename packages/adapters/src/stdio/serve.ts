@@ -3,7 +3,7 @@
 import { Writable } from "node:stream";
 import { StdioServerTransport, serveStdio as serve } from "@modelcontextprotocol/server/stdio";
 import type { App, Logger } from "@stateful-mcp/core";
-import { type ListeningApp, StdioListens } from "./stdio-listens.ts";
+import { type ListeningApp, StdioListens } from "./listens.ts";
 
 /** How a conversation over stdio is carried. */
 export interface StdioOptions {

@@ -1,0 +1,4 @@
+// An app as AWS Lambda functions, for entries that people write themselves.
+export * from "./authorizer.ts";
+export * from "./bind.ts";
+export * from "./handler.ts";

@@ -1,0 +1,139 @@
+// Opens what the configuration names: the store, the bucket, the users' tables. Knows nothing of apps or of how they are served.
+import {
+  AppError,
+  type BlobStore,
+  type Config,
+  itemTablesFrom,
+  MemoryStore,
+  type StateStore,
+} from "@stateful-mcp/core";
+import type { createDynamoDBClient as createClient } from "@stateful-mcp/core/dynamodb";
+import { messageOf } from "./exit.ts";
+
+type Client = ReturnType<typeof createClient>;
+
+/** A way to reach state: the store, a word on where the data lies, and the client behind it where there is one. */
+export interface Backend {
+  readonly store: StateStore;
+  /** For a person: a directory, or a table and where it is. */
+  readonly place: string;
+  readonly client?: Client;
+  /** A client of their own for the tables of the item tools, where there are any. */
+  openItemClient(): Promise<Client>;
+  /** Where values too large for the store are kept. */
+  readonly blobs?: BlobStore;
+  close(): Promise<void>;
+}
+
+/** Connects to where state is kept. Creates no table, except that the embedded engine has its own. */
+export async function openBackend(config: Config): Promise<Backend> {
+  if (config.backend === "memory") {
+    const store = new MemoryStore();
+    const openItemClient = () => openClient(config);
+    return { store, place: "this process's memory: gone when it ends", openItemClient, close: () => store.close() };
+  }
+  const { client, place, blobs, openItemClient, close } =
+    config.backend === "local" ? await openEngine(config) : await openTable(config);
+  const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb");
+  const store = new DynamoDBStore({ client, table: config.table });
+  return {
+    store,
+    client,
+    place,
+    openItemClient,
+    ...(blobs && { blobs }),
+    close: async () => {
+      await store.close();
+      await close();
+    },
+  };
+}
+
+async function openEngine(config: Config) {
+  const { connectLocalEngine, defaultDataDir, FileBlobs } = await importEngine();
+  try {
+    const dataDir = config.dataDir ?? defaultDataDir(process.env);
+    // The engine may have to start: meanwhile the client, which is large, is loaded.
+    const [engine, { createDynamoDBClient }] = await Promise.all([
+      connectLocalEngine({ dataDir, tables: [config.table] }),
+      import("@stateful-mcp/core/dynamodb"),
+    ]);
+    const client = createDynamoDBClient({ agent: engine.agent });
+    const close = async () => {
+      client.destroy();
+      await engine.close();
+    };
+    const openItemClient = async () => createDynamoDBClient({ agent: engine.agent });
+    return { client, place: engine.dataDir, blobs: new FileBlobs(engine.dataDir), openItemClient, close };
+  } catch (error) {
+    throw new AppError("unavailable", messageOf(error), { cause: error });
+  }
+}
+
+/** The engine is an optional package: a server that only ever uses a table need not carry a database. */
+async function importEngine() {
+  try {
+    return await import("@stateful-mcp/local");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    throw new AppError(
+      "invalid_input",
+      "The local backend needs the package @stateful-mcp/local: install it, or set MCP_STATE_BACKEND to dynamodb or memory",
+      { cause: error },
+    );
+  }
+}
+
+async function openTable(config: Config) {
+  const { endpoint, profile } = config;
+  const client = await openClient(config);
+  const place = `DynamoDB table ${config.table} in ${await regionOf(client, profile)}${endpoint ? ` at ${endpoint}` : ""}`;
+  const blobs = await openBucket(config);
+  const close = async () => {
+    client.destroy();
+    blobs?.close();
+  };
+  return { client, place, blobs, openItemClient: () => openClient(config), close };
+}
+
+async function openClient({ endpoint, region }: Config): Promise<Client> {
+  const { createDynamoDBClient } = await import("@stateful-mcp/core/dynamodb");
+  // The SDK reads the profile itself; from a flag or .env it has been put where it looks.
+  return createDynamoDBClient({
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+  });
+}
+
+/** The tables of the item tools, reached through a client of their own: a busy agent must not hold up state. */
+export async function openItems(config: Config, backend: Backend) {
+  if (config.itemTables.length === 0) return undefined;
+  const client = await backend.openItemClient();
+  const { DynamoDBItems } = await import("@stateful-mcp/core/dynamodb");
+  return { items: itemTablesFrom(config, new DynamoDBItems({ client })), close: () => client.destroy() };
+}
+
+async function openBucket({ blobBucket: bucket, region }: Config) {
+  if (bucket === undefined) return undefined;
+  const { S3Blobs } = await import("@stateful-mcp/core/s3");
+  // The SDK reads this variable too, but would then look for the bucket in the host name, where other services do not have it.
+  const endpoint = process.env.AWS_ENDPOINT_URL_S3;
+  return new S3Blobs({ bucket, ...(region !== undefined && { region }), ...(endpoint && { endpoint }) });
+}
+
+async function regionOf(client: Client, profile: string | undefined): Promise<string> {
+  try {
+    return await client.config.region();
+  } catch (error) {
+    const hint = profile === undefined ? "" : `, or give the profile ${profile} one`;
+    throw new AppError("invalid_input", `There is no AWS region: set AWS_REGION${hint}`, { cause: error });
+  }
+}
+
+/** Whoever opened a store closes it. */
+export const ownBackend = (config: Config, store: StateStore): Backend => ({
+  store,
+  place: "the app's own store",
+  openItemClient: () => openClient(config),
+  close: async () => {},
+});

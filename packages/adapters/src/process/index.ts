@@ -1,0 +1,19 @@
+// A process around an app, for command lines: configuration, backends, logs, exit codes. What serves is loaded only when it is
+// called, because desktop clients wait for the start.
+import type { App } from "@stateful-mcp/core";
+import type { ServeOptions } from "./serve.ts";
+import type { StdioProcessOptions } from "./stdio.ts";
+
+export { createLogger, type LoggerOptions } from "../logger.ts";
+export { type Backend, openBackend } from "./backend.ts";
+export { loadConfig, openLogger } from "./environment.ts";
+export { EXIT, endWith, messageOf } from "./exit.ts";
+export type { ServeOptions, StdioProcessOptions };
+
+/** Serves over HTTP until the process is told to stop. Resolves with the exit code. @throws AppError when it cannot start. */
+export const serve = async (app: App, options?: ServeOptions): Promise<number> =>
+  (await import("./serve.ts")).serve(app, options);
+
+/** Serves over stdio until stdin ends or a signal comes. Resolves with the exit code. @throws AppError when it cannot start. */
+export const stdio = async (app: App, options?: StdioProcessOptions): Promise<number> =>
+  (await import("./stdio.ts")).stdio(app, options);
