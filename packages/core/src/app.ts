@@ -1,25 +1,26 @@
 // Read this first. `createApp` puts tools, state and routes together; adapters carry bytes to what it returns.
 import type { McpServerFactory } from "@modelcontextprotocol/server";
-import type { CallRuntime } from "./call.ts";
-import { callTool, type ToolCall, type ToolResult } from "./call-tool.ts";
+import type { Access } from "./auth/access.ts";
+import { builtinPrompts } from "./builtin/prompts/index.ts";
+import { builtinResources } from "./builtin/resources/index.ts";
+import { builtinTools } from "./builtin/tools/index.ts";
+import type { CallRuntime } from "./calls/call.ts";
+import { callTool, type ToolCall, type ToolResult } from "./calls/call-tool.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import type { Prompt } from "./define/prompt.ts";
+import { type Resource, ResourceTable } from "./define/resource.ts";
+import { type Tool, withConfirmation } from "./define/tool.ts";
 import { AppError } from "./errors.ts";
-import type { Access } from "./http/auth.ts";
-import { pooledFactory } from "./http/mcp.ts";
 import { type Carried, createRouter } from "./http/router.ts";
+import type { ItemTables } from "./items/item-store.ts";
 import { BODY_HEADROOM_BYTES, DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
-import type { Prompt } from "./prompt.ts";
-import { builtinPrompts } from "./prompts/index.ts";
-import { type Resource, ResourceTable } from "./resource.ts";
-import { builtinResources } from "./resources/index.ts";
+import { legacyState } from "./mcp/legacy/state.ts";
+import { pooledFactory } from "./mcp/server.ts";
 import { State } from "./state/state.ts";
 import type { BlobStore } from "./stores/blob-store.ts";
-import type { ItemTables } from "./stores/item-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { StateStore } from "./stores/state-store.ts";
-import { type Tool, withConfirmation } from "./tool.ts";
-import { builtinTools } from "./tools/index.ts";
 
 /** Everything has a default: `createApp()` is the ready server in memory. */
 export interface AppOptions {
@@ -162,11 +163,13 @@ export function createApp(options: AppOptions = {}): App {
     callsPerMinute: limits.callsPerMinute,
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
   };
-  const mcp = pooledFactory(runtime, { name, version, instructions: INSTRUCTIONS, subscriptions });
+  const legacy = legacyState(store, clock, (work) => state.inBackground(work));
+  const mcp = pooledFactory(runtime, { name, version, instructions: INSTRUCTIONS, subscriptions, legacy });
   let draining = false;
   const router = createRouter({
     runtime,
     mcp,
+    legacy,
     access,
     service: name,
     version,

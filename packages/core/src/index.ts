@@ -10,7 +10,13 @@ export {
   DEFAULT_SESSION_TTL_SECONDS,
   PROTOCOL_REVISIONS,
 } from "./app.ts";
-export type { ToolCall, ToolResult } from "./call-tool.ts";
+export { type Access, authenticate } from "./auth/access.ts";
+export { createOAuth, type OAuth, type OAuthOptions } from "./auth/oauth.ts";
+export { mintToken, parseTokens, type TokenTable, tokenPrincipal } from "./auth/tokens.ts";
+export { builtinPrompts } from "./builtin/prompts/index.ts";
+export { builtinResources } from "./builtin/resources/index.ts";
+export { type BuiltinToolsOptions, builtinTools } from "./builtin/tools/index.ts";
+export type { ToolCall, ToolResult } from "./calls/call-tool.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export {
   type Config,
@@ -20,16 +26,8 @@ export {
   namesOfSetting,
   optionsFrom,
   readConfig,
-} from "./config.ts";
-export type { Asking, CallContext, Reporting } from "./context.ts";
-export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
-export { type Access, authenticate } from "./http/auth.ts";
-export { createOAuth, type OAuth, type OAuthOptions } from "./http/oauth.ts";
-export type { Carried } from "./http/router.ts";
-export { mintToken, parseTokens, type TokenTable, tokenPrincipal } from "./http/tokens.ts";
-export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
-export { type LogFields, type Logger, silentLogger } from "./logger.ts";
-export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
+} from "./config/settings.ts";
+export type { Asking, CallContext, Reporting } from "./define/context.ts";
 export {
   definePrompt,
   type Prompt,
@@ -37,8 +35,7 @@ export {
   type PromptContext,
   type PromptDefinition,
   userMessages,
-} from "./prompt.ts";
-export { builtinPrompts } from "./prompts/index.ts";
+} from "./define/prompt.ts";
 export {
   type Complete,
   defineResource,
@@ -46,16 +43,7 @@ export {
   type ResourceContext,
   type ResourceDefinition,
   type ResourceEntry,
-} from "./resource.ts";
-export { builtinResources } from "./resources/index.ts";
-export type { SessionHandle } from "./state/session-handle.ts";
-export type { CallerState } from "./state/state.ts";
-export type { Json } from "./state/values.ts";
-export type { BlobStore } from "./stores/blob-store.ts";
-export type * from "./stores/item-store.ts";
-export { MemoryStore } from "./stores/memory.ts";
-export { MemoryBlobStore } from "./stores/memory-blobs.ts";
-export type * from "./stores/state-store.ts";
+} from "./define/resource.ts";
 export {
   defineTool,
   type Tool,
@@ -64,6 +52,18 @@ export {
   type ToolContent,
   type ToolContext,
   type ToolDefinition,
-} from "./tool.ts";
-export { type BuiltinToolsOptions, builtinTools } from "./tools/index.ts";
+} from "./define/tool.ts";
+export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
+export type { Carried } from "./http/router.ts";
+export type * from "./items/item-store.ts";
+export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+export { type LogFields, type Logger, silentLogger } from "./logger.ts";
+export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
+export type { SessionHandle } from "./state/session-handle.ts";
+export type { CallerState } from "./state/state.ts";
+export type { Json } from "./state/values.ts";
+export type { BlobStore } from "./stores/blob-store.ts";
+export { MemoryStore } from "./stores/memory.ts";
+export { MemoryBlobStore } from "./stores/memory-blobs.ts";
+export type * from "./stores/state-store.ts";
 export type { TraceContext } from "./trace.ts";

@@ -21,7 +21,7 @@ const OPERATIONS = ["state/operations.test.ts", "state/idempotency.test.ts"];
 const SESSIONS = ["state/session.test.ts"];
 const CACHE = ["state/cache.test.ts"];
 const LEASE = ["state/lease.test.ts"];
-const EVENTS = ["state/events.test.ts"];
+const EVENTS = ["mcp/legacy/events.test.ts"];
 const LOG = ["state/log.test.ts", "state/idempotency-crashes.test.ts"];
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -42,14 +42,14 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: "what has expired is not live", file: CONDITIONS, from: " AND (${NOT_EXPIRED(e)})", to: "", tests: CONTRACT },
   {
     name: "a read does not show what has expired",
-    file: "stores/item-layout.ts",
+    file: "stores/dynamodb-layout.ts",
     from: " || isExpired(expiresAt, now)",
     to: "",
     tests: CONTRACT,
   },
   {
     name: "a read does not show a tombstone",
-    file: "stores/item-layout.ts",
+    file: "stores/dynamodb-layout.ts",
     from: "item[FIELD.dead] !== undefined || ",
     to: "",
     tests: CONTRACT,
@@ -202,7 +202,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "the principal is in the key of a cached result",
-    file: "call-tool.ts",
+    file: "calls/call-tool.ts",
     from: "shared ? SHARED_OWNER : principalPartition(caller.principal.id)",
     to: "shared ? SHARED_OWNER : principalPartition(caller.principal.kind)",
     tests: CACHE,
@@ -230,31 +230,31 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a gap in a stream is not passed over",
-    file: "state/events.ts",
+    file: "mcp/legacy/events.ts",
     from: "if (sequence !== after + events.length + 1) throw cannotResume();",
     to: "",
     tests: EVENTS,
   },
   {
     name: "an event that landed where others were trimmed is appended again",
-    file: "state/events.ts",
+    file: "mcp/legacy/events.ts",
     from: "if ((await this.tail(stream)) - sequence < KEPT) return sequence;",
     to: "return sequence;",
     tests: EVENTS,
   },
   {
     name: "nothing is read where events are trimmed",
-    file: "state/events.ts",
+    file: "mcp/legacy/events.ts",
     from: " && (await this.tail(stream)) - after > KEPT) throw",
     to: " && after < 0) throw",
     tests: EVENTS,
   },
   {
     name: "a stream is not said to be over while its call may still run",
-    file: "http/legacy.ts",
+    file: "mcp/legacy/http.ts",
     from: "> callTimeoutMs + CALL_MARGIN_MS",
     to: "> callTimeoutMs - CALL_MARGIN_MS",
-    tests: ["http/legacy.test.ts"],
+    tests: ["mcp/legacy/http.test.ts"],
   },
   {
     name: "one claim per key",
@@ -307,7 +307,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "an anonymous caller's key reaches nobody else's answer",
-    file: "call-tool.ts",
+    file: "calls/call-tool.ts",
     from: 'call.principal.kind === "anonymous" && !sessionName',
     to: 'call.principal.kind !== "anonymous" && !runtime',
     tests: KEYED,

@@ -74,12 +74,17 @@ describe("packages depend in one direction", () => {
 describe("inside core", () => {
   const folder = (name: string) => `packages/core/src/${name}`;
   /** `state-store.ts` and its like say what a store does; the other files of that folder do it. */
-  const isContract = (path: string) => /\/stores\/[a-z]+-store\.ts$/.test(path);
+  const isContract = (path: string) => /\/(stores|items)\/[a-z]+-store\.ts$/.test(path);
 
   test.each([
-    ["tools", ["stores/", "http/", "call-tool.ts", "app.ts"]],
-    ["stores", ["state/", "tools/", "http/", "call-tool.ts", "tool.ts", "app.ts"]],
-    ["http", ["stores/", "app.ts"]],
+    ["define", ["builtin/", "calls/", "stores/", "items/", "mcp/", "http/", "app.ts"]],
+    ["builtin", ["calls/", "stores/", "mcp/", "http/", "app.ts"]],
+    ["calls", ["builtin/", "stores/", "items/", "mcp/", "http/", "app.ts"]],
+    ["stores", ["state/", "items/", "define/", "builtin/", "calls/", "mcp/", "http/", "app.ts"]],
+    ["items", ["state/", "define/", "builtin/", "calls/", "mcp/", "http/", "app.ts"]],
+    ["auth", ["state/", "stores/", "define/", "builtin/", "calls/", "mcp/", "http/", "app.ts"]],
+    ["mcp", ["builtin/", "items/", "http/", "app.ts"]],
+    ["http", ["builtin/", "stores/", "items/", "app.ts"]],
   ])("%s import nothing from %j", (name, forbidden) => {
     const files = within(folder(`${name}/`));
     expect(files.length).toBeGreaterThan(0);
@@ -89,7 +94,7 @@ describe("inside core", () => {
   });
 
   test("state knows the contracts of stores and no backend, and nobody above it", () => {
-    const above = ["tools/", "http/", "call-tool.ts", "tool.ts", "app.ts"].map(folder);
+    const above = ["items/", "define/", "builtin/", "calls/", "mcp/", "http/", "app.ts"].map(folder);
     expect(
       offences(
         within(folder("state/")),
@@ -101,7 +106,7 @@ describe("inside core", () => {
   });
 
   test("the AWS SDK is imported only by the stores that speak to AWS", () => {
-    const mayImport = /^packages\/core\/src\/stores\/(dynamodb|blob-s3|s3)[a-z0-9-]*\.ts$/;
+    const mayImport = /^packages\/core\/src\/(stores\/(dynamodb|s3)|items\/)[a-z0-9-]*\.ts$/;
     expect(offences(core, (name, { path }) => /^@(aws-sdk|smithy)\//.test(name) && !mayImport.test(path))).toEqual([]);
   });
 
@@ -117,8 +122,8 @@ describe("inside core", () => {
 // The grants of setup name the action.
 test("only setup, the demo and the embedded engine create tables", () => {
   expect(mentions(product, /(?<!dynamodb:)CreateTable(Command)?\b/)).toEqual([
+    "packages/core/src/items/demo-table.ts",
     "packages/core/src/stores/dynamodb-client.ts",
-    "packages/core/src/stores/dynamodb-demo.ts",
     "packages/core/src/stores/dynamodb-table.ts",
     "packages/local/src/connect.ts",
   ]);

@@ -1,6 +1,7 @@
 // The plain JSON routes of all tools as an OpenAPI 3.1 document, made from the same definitions that validate the calls.
+
+import type { Tool } from "../define/tool.ts";
 import { ERROR_CODES } from "../errors.ts";
-import type { Tool } from "../tool.ts";
 
 type Schema = Record<string, unknown>;
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { AppOptions } from "../app.ts";
+import { parseTokens } from "../auth/tokens.ts";
 import { testApp } from "../testing/test-app.ts";
-import { parseTokens } from "./tokens.ts";
 
 type Fields = Record<string, string>;
 

@@ -4,13 +4,13 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { type App, createApp } from "../app.ts";
-import { DynamoDBItems, setupDemoTable } from "../stores/dynamodb.ts";
+import { parseTokens } from "../auth/tokens.ts";
+import { defineTool, type Tool } from "../define/tool.ts";
+import { DynamoDBItems, setupDemoTable } from "../dynamodb.ts";
 import { type Engine, startDynalite } from "../testing/engines.ts";
 import { modern } from "../testing/modern-requests.ts";
 import { movableClock } from "../testing/store-harness.ts";
 import { testApp } from "../testing/test-app.ts";
-import { defineTool, type Tool } from "../tool.ts";
-import { parseTokens } from "./tokens.ts";
 
 type Json = Record<string, unknown>;
 type Answer = { ok: boolean; data: unknown };

@@ -1,13 +1,13 @@
 // Tools as plain JSON over HTTP, for programs: two shapes that older servers of this kind had, and a description of them that is
 // made from the tools themselves. Finds out nothing about who calls; the router does.
 import type { Context, Hono } from "hono";
-import type { CallRuntime } from "../call.ts";
-import { callTool } from "../call-tool.ts";
+import type { CallRuntime } from "../calls/call.ts";
+import { callTool } from "../calls/call-tool.ts";
 import { AppError } from "../errors.ts";
+import { wireTools } from "../mcp/server.ts";
 import type { Principal } from "../principal.ts";
 import { readJson } from "./body.ts";
 import { docsPage } from "./docs-page.ts";
-import { wireTools } from "./mcp.ts";
 import { openApi } from "./openapi.ts";
 import type { Bindings } from "./router.ts";
 

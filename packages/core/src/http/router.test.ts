@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { AppOptions } from "../app.ts";
+import { parseTokens } from "../auth/tokens.ts";
 import { AppError } from "../errors.ts";
 import { interceptStore } from "../testing/intercepted-store.ts";
 import { testApp } from "../testing/test-app.ts";
-import { parseTokens } from "./tokens.ts";
 
 const HOST = "localhost:3333";
 const TOKEN = "t".repeat(32);

@@ -10,24 +10,23 @@ import {
 } from "@modelcontextprotocol/server";
 import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
-import type { CallRuntime } from "../call.ts";
+import { type Access, authenticate, challengeFor, resourceUrl } from "../auth/access.ts";
+import type { CallRuntime } from "../calls/call.ts";
+import type { Tool } from "../define/tool.ts";
 import { AppError, ERROR_CODES } from "../errors.ts";
+import { LegacyHttp } from "../mcp/legacy/http.ts";
+import type { LegacyState } from "../mcp/legacy/state.ts";
+import { createListens, isListen } from "../mcp/listen.ts";
+import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "../mcp/request.ts";
+import { answerInTime } from "../mcp/sse.ts";
 import { authorize, type Principal } from "../principal.ts";
-import type { Tool } from "../tool.ts";
-import { type Access, authenticate, challengeFor, resourceUrl } from "./auth.ts";
 import { readJson } from "./body.ts";
-import { LegacyHttp } from "./legacy.ts";
-import { createListens, isListen } from "./listen.ts";
-import { tellChanges } from "./mcp-context.ts";
-import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "./origin.ts";
-
 import { serveRest } from "./rest.ts";
-
-import { answerInTime } from "./sse.ts";
 
 export interface RouterOptions {
   runtime: CallRuntime;
   mcp: McpServerFactory;
+  legacy: LegacyState;
   access: Access;
   service: string;
   version: string;
@@ -72,18 +71,12 @@ export function createRouter(options: RouterOptions): Router {
     legacy: "reject",
     onerror: (error) => runtime.logger.debug({ err: error.message }, "rejected"),
   });
-  const { state, logger } = runtime;
   const listens = createListens({ runtime, mcp: options.mcp });
   const legacy = new LegacyHttp({
-    sessions: state.legacySessions,
-    events: state.events,
+    runtime,
+    legacy: options.legacy,
     factory: options.mcp,
-    logger,
-    clock: state.clock,
-    callTimeoutMs: state.limits.callTimeoutMs,
     standingStreams: options.subscriptions,
-    inBackground: (work) => state.inBackground(work),
-    tellChanges: (of, tell) => tellChanges(runtime, of, tell),
   });
   const knownScopes = new Set([...runtime.tools.values()].map((tool) => tool.scope));
   const principalOf = (c: RequestContext): Promise<Principal> =>

@@ -2,16 +2,16 @@ import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { createApp } from "../app.ts";
+import { builtinTools } from "../builtin/tools/index.ts";
+import { defineTool } from "../define/tool.ts";
+import { DynamoDBStore, setupTable } from "../dynamodb.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import { DynamoDBStore, setupTable } from "../stores/dynamodb.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { type Engine, loopbackClient, startDynalite } from "../testing/engines.ts";
 import { type FaultyProxy, startFaultyProxy } from "../testing/faulty-proxy.ts";
 import { loopbackBlobs, type S3Server, startS3Server } from "../testing/s3-server.ts";
 import { movableClock } from "../testing/store-contract.ts";
 import { BIG, Caller, down, textOf, Watched, WatchedStore } from "../testing/watched-blobs.ts";
-import { defineTool } from "../tool.ts";
-import { builtinTools } from "../tools/index.ts";
 
 describe("what goes wrong around a large value", () => {
   it("without a blob store it is refused, with the limit and the remedy", async () => {

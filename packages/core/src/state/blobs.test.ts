@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, createApp } from "../app.ts";
+import { DynamoDBStore, setupTable } from "../dynamodb.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import { DynamoDBStore, setupTable } from "../stores/dynamodb.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { Entry, StateStore } from "../stores/state-store.ts";
 import { startDynalite } from "../testing/engines.ts";

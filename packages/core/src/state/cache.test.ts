@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
+import { defineTool, type ToolCache } from "../define/tool.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
 import { endingAfter, holding } from "../testing/intercepted-store.ts";
 import { testApp } from "../testing/test-app.ts";
-import { defineTool, type ToolCache } from "../tool.ts";
 import { LEASE_MS } from "./lease.ts";
 
 type Compute = (args: Record<string, unknown>, signal: AbortSignal) => Promise<string> | string;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DynamoDBStore, setupTable } from "../dynamodb.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import { DynamoDBStore, setupTable } from "../stores/dynamodb.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { startDynalite } from "../testing/engines.ts";

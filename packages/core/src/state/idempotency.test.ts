@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
+import { defineTool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { ANONYMOUS_PRINCIPAL, LOCAL_PRINCIPAL } from "../principal.ts";
 import { MemoryStore } from "../stores/memory.ts";
@@ -7,7 +8,6 @@ import type { StateStore } from "../stores/state-store.ts";
 import { endingAfter, holding, interceptStore, pausedAt, type StoreRequest } from "../testing/intercepted-store.ts";
 import { movableClock } from "../testing/store-harness.ts";
 import { type TestApp, testApp } from "../testing/test-app.ts";
-import { defineTool } from "../tool.ts";
 import { LEASE_MS } from "./lease.ts";
 
 const LEASE_SECONDS = LEASE_MS / 1000 + 1;

@@ -2,10 +2,10 @@
 import { expect, it } from "vitest";
 import * as z from "zod";
 import { createApp } from "../app.ts";
+import { defineTool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
 import { MemoryStore } from "../stores/memory.ts";
-import { defineTool } from "../tool.ts";
 
 /** From a moment on, updates are never answered. */
 class SilentStore extends MemoryStore {

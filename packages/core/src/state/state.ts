@@ -10,9 +10,7 @@ import type { StateStore } from "../stores/state-store.ts";
 import { Blobs } from "./blobs.ts";
 import { ResultCache } from "./cache.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
-import { EventLog } from "./events.ts";
 import { Idempotency, type KeyedCall } from "./idempotency.ts";
-import { LegacySessions } from "./legacy-sessions.ts";
 import { DenseLog } from "./log.ts";
 import { Notes } from "./notes.ts";
 import { EntryWriter } from "./operations.ts";
@@ -20,7 +18,6 @@ import { RateLimits } from "./rate-limit.ts";
 import { RequestStates } from "./request-state.ts";
 import { checkSessionId, isHandle, mintHandle, type Session, type SessionSettings, Sessions } from "./session.ts";
 import { beginWrite, ownerOf, SessionHandle } from "./session-handle.ts";
-import { Subscriptions } from "./subscriptions.ts";
 
 import { sweepSession } from "./sweep.ts";
 import { Values } from "./values.ts";
@@ -62,9 +59,6 @@ export class State {
   readonly blobs: Blobs;
   readonly cache: ResultCache;
   readonly idempotency: Idempotency;
-  readonly legacySessions: LegacySessions;
-  readonly events: EventLog;
-  readonly subscriptions: Subscriptions;
   readonly rateLimits: RateLimits;
   readonly requestStates: RequestStates;
   /** Background work that nobody waits for: sweeping what a reset made unreachable. */
@@ -92,12 +86,9 @@ export class State {
       maxPerPrincipal: limits.sessionsPerPrincipal,
     });
     this.notes = new Notes(this.log, clock, limits);
-    this.legacySessions = new LegacySessions(store, clock);
-    this.subscriptions = new Subscriptions(store);
     this.rateLimits = new RateLimits(store, clock);
     this.requestStates = new RequestStates({ store, clock, limits });
     const inBackground = this.inBackground.bind(this);
-    this.events = new EventLog(store, clock, inBackground);
     this.blobs = new Blobs({ store, blobStore: options.blobStore, limits, inBackground });
     this.values = new Values({ store, blobs: this.blobs, writer: this.writer, clock });
     this.cache = new ResultCache({ store, blobs: this.blobs, clock, inBackground });

@@ -1,7 +1,7 @@
 // The conditions of every write, one named clause each, and the changes they protect, as DynamoDB expressions.
 // A clause that goes missing here is a lost, doubled or revived write somewhere else: remove none without reading its comment.
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
-import { attributeField, FIELD, slotFields } from "./item-layout.ts";
+import { attributeField, FIELD, slotFields } from "./dynamodb-layout.ts";
 import type { Attributes, Change, DeleteOptions, PutOptions, UpdateOptions } from "./state-store.ts";
 
 type Scalar = string | number | boolean;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DynamoDBClient, TableDescription } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
 import { send } from "./dynamodb-client.ts";
-import { FIELD } from "./item-layout.ts";
+import { FIELD } from "./dynamodb-layout.ts";
 
 /** `ttl` is "unknown" when the engine does not tell. */
 export type TableState =

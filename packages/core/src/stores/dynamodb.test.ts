@@ -12,7 +12,7 @@ import {
   startDynoxide,
 } from "../testing/engines.ts";
 import { describeStateStore, movableClock } from "../testing/store-contract.ts";
-import { DynamoDBStore, inspectTable, setupTable, teardownTable } from "./dynamodb.ts";
+import { DynamoDBStore, inspectTable, setupTable, teardownTable } from "../dynamodb.ts";
 
 const TABLE = "mcp_state";
 

@@ -24,7 +24,7 @@ import {
   toEntry,
   toItem,
   tooLarge,
-} from "./item-layout.ts";
+} from "./dynamodb-layout.ts";
 import type {
   Attributes,
   Change,
@@ -39,11 +39,6 @@ import type {
   UpdateOptions,
   UpdateResult,
 } from "./state-store.ts";
-
-export { type ClientOptions, createDynamoDBClient } from "./dynamodb-client.ts";
-export { setupDemoTable } from "./dynamodb-demo.ts";
-export { DynamoDBItems } from "./dynamodb-items.ts";
-export { inspectTable, setupTable, type TableState, teardownTable } from "./dynamodb-table.ts";
 
 type StoredItem = Record<string, AttributeValue>;
 

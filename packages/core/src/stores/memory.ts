@@ -12,7 +12,7 @@ import {
   requireListing,
   sumOutOfRange,
   toItem,
-} from "./item-layout.ts";
+} from "./dynamodb-layout.ts";
 import type {
   Attributes,
   Change,

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import dynalite from "dynalite";
-import { createDynamoDBClient } from "../stores/dynamodb.ts";
+import { createDynamoDBClient } from "../dynamodb.ts";
 
 export interface Engine {
   readonly name: string;

@@ -1,0 +1,105 @@
+// Tools for a session's key-value entries.
+import * as z from "zod";
+import { defineTool } from "../../define/tool.ts";
+import { KEY_MAX_BYTES } from "../../limits.ts";
+import type { Json } from "../../state/values.ts";
+import { cursorArgument, limitArgument, nextCursorResult } from "./sessions.ts";
+
+const key = z.string().describe(`1 to ${KEY_MAX_BYTES} bytes.`);
+const version = z.int().describe("Counts changes of this key, from 1.");
+/** What arrived as JSON is JSON; the schema says so without a recursive reference, which several hosts reject. */
+const anyJson = z.unknown();
+
+export const storeValue = defineTool({
+  name: "store_value",
+  title: "Store value",
+  description: "Stores a JSON value under a key of a session, replacing what was there.",
+  input: z.object({
+    key,
+    value: anyJson.nonoptional("It is missing; give any JSON value").describe("Any JSON value. Its type is kept."),
+    if_version: z
+      .int()
+      .min(0)
+      .optional()
+      .describe("Store only if the key is at this version; 0: only if it does not exist."),
+    ttl_seconds: z
+      .int()
+      .min(1)
+      .optional()
+      .describe("Seconds after which the value is gone; at most the session's life."),
+  }),
+  output: z.object({ stored: z.literal(true), key: z.string(), version }),
+  annotations: { destructiveHint: true, idempotentHint: true },
+  run: async (input, { session }) => {
+    const stored = await session.values.set(input.key, input.value as Json, {
+      ifVersion: input.if_version,
+      ttlSeconds: input.ttl_seconds,
+    });
+    return { stored: true as const, key: input.key, version: stored.version };
+  },
+});
+
+export const getValue = defineTool({
+  name: "get_value",
+  title: "Get value",
+  description: "Returns the value stored under a key of a session, with its version.",
+  input: z.object({ key }),
+  output: z.object({
+    found: z.boolean(),
+    key: z.string(),
+    value: anyJson.describe("The stored JSON value; null when nothing was found."),
+    version: version.describe("Counts changes of this key, from 1; 0 when nothing was found."),
+  }),
+  annotations: { readOnlyHint: true },
+  run: async (input, { session }) => {
+    const stored = await session.values.get(input.key);
+    return { found: stored !== undefined, key: input.key, value: stored?.value ?? null, version: stored?.version ?? 0 };
+  },
+});
+
+export const listValues = defineTool({
+  name: "list_values",
+  title: "List values",
+  description: "Lists the keys of a session's values with their versions, in the order of their names.",
+  input: z.object({
+    prefix: z.string().default("").describe("Only keys that start with this."),
+    cursor: cursorArgument,
+    limit: limitArgument,
+  }),
+  output: z.object({
+    values: z.array(z.object({ key: z.string(), version })),
+    next_cursor: nextCursorResult,
+  }),
+  annotations: { readOnlyHint: true },
+  run: async (input, { session }) => {
+    const { values, nextCursor } = await session.values.list(input);
+    return { values, ...(nextCursor && { next_cursor: nextCursor }) };
+  },
+});
+
+export const deleteValue = defineTool({
+  name: "delete_value",
+  title: "Delete value",
+  description: "Deletes the value stored under a key of a session.",
+  input: z.object({
+    key,
+    if_version: z.int().min(1).optional().describe("Delete only if the key is at this version."),
+  }),
+  output: z.object({ deleted: z.boolean().describe("False: there was nothing under this key.") }),
+  annotations: { destructiveHint: true, idempotentHint: true },
+  run: async (input, { session }) => ({
+    deleted: await session.values.delete(input.key, { ifVersion: input.if_version }),
+  }),
+});
+
+export const incrementValue = defineTool({
+  name: "increment_value",
+  title: "Increment value",
+  description: "Adds to a number stored under a key of a session, atomically. A missing key counts as 0.",
+  input: z.object({
+    key,
+    by: z.number().default(1).describe("What to add: any number, also negative."),
+  }),
+  output: z.object({ value: z.number().describe("The number after adding."), version }),
+  run: async (input, { session }) => session.values.incrementVersioned(input.key, input.by),
+});

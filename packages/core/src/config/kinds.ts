@@ -1,0 +1,142 @@
+// The kinds of settings: what each accepts, how it is read, and how it is described. Knows no setting by name.
+import type { ItemMode } from "../items/item-store.ts";
+
+export type Unit = "seconds" | "milliseconds" | "bytes";
+
+export interface Variable<T> {
+  readonly name: string;
+  /** Another name for the same thing, from systems people come from. */
+  readonly alias?: string;
+  /** What is allowed, as it stands in the README and after "expected" in an error. */
+  readonly allowed: string;
+  readonly unit?: Unit;
+  /** Written as a user would write it; read by `parse` like any other value. */
+  readonly default?: string;
+  /** What the README shows as the default where that is not one fixed value. */
+  readonly defaultText?: string;
+  /** Its value appears in no message and no log. */
+  readonly secret?: true;
+  readonly description: string;
+  /** Undefined: not an allowed value. */
+  readonly parse: (text: string) => T | undefined;
+}
+
+export interface Facts {
+  readonly description: string;
+  readonly alias?: string;
+  readonly unit?: Unit;
+  readonly defaultText?: string;
+  readonly secret?: true;
+}
+
+/** A variable with a default always has a value; one without may be undefined. */
+export type Read<V> =
+  V extends Variable<infer T> ? (V extends { readonly default: string } ? T : T | undefined) : never;
+
+export const text = (name: string, facts: Facts & { allowed?: string }): Variable<string> => ({
+  name,
+  allowed: facts.allowed ?? "text",
+  parse: (value) => value,
+  ...facts,
+});
+
+export const choice = <const T extends string>(name: string, choices: readonly T[], facts: Facts): Variable<T> => ({
+  name,
+  allowed: choices.join(", "),
+  parse: (value) => choices.find((candidate) => candidate === value.toLowerCase()),
+  ...facts,
+});
+
+export const flag = (name: string, facts: Facts): Variable<boolean> => ({
+  name,
+  allowed: "on, off",
+  parse: (value) => ({ on: true, off: false })[value.toLowerCase()],
+  ...facts,
+});
+
+export const names = (name: string, facts: Facts & { allowed: string }): Variable<readonly string[]> => ({
+  name,
+  parse: (value) =>
+    value
+      .split(",")
+      .map((part) => part.trim())
+      .filter((part) => part !== ""),
+  ...facts,
+});
+
+const TABLE_NAME = /^[A-Za-z0-9_.-]{3,255}$/;
+
+export const tableName = (name: string, facts: Facts): Variable<string> => ({
+  name,
+  allowed: "a DynamoDB table name (3 to 255 letters, digits, `_`, `-`, `.`)",
+  parse: (value) => (TABLE_NAME.test(value) ? value : undefined),
+  ...facts,
+});
+
+export const tableNames = (name: string, facts: Facts): Variable<readonly string[]> => ({
+  name,
+  allowed: "comma-separated DynamoDB table names",
+  parse: (value) => {
+    const parts = value === "" ? [] : value.split(",").map((part) => part.trim());
+    return parts.every((part) => TABLE_NAME.test(part)) ? [...new Set(parts)] : undefined;
+  },
+  ...facts,
+});
+
+const MODES: Readonly<Record<string, ItemMode>> = { ro: "read-only", rw: "read-write" };
+
+export const itemModes = (name: string, facts: Facts): Variable<ReadonlyMap<string, ItemMode>> => ({
+  name,
+  allowed: "comma-separated `table:ro` or `table:rw`",
+  parse: (value) => {
+    const modes = new Map<string, ItemMode>();
+    for (const part of value === "" ? [] : value.split(",")) {
+      const [table = "", letters = "", ...more] = part.trim().split(":");
+      const mode = Object.hasOwn(MODES, letters.toLowerCase()) ? MODES[letters.toLowerCase()] : undefined;
+      if (!mode || more.length > 0 || modes.has(table) || !TABLE_NAME.test(table)) return undefined;
+      modes.set(table, mode);
+    }
+    return modes;
+  },
+  ...facts,
+});
+
+export const integer = (
+  name: string,
+  min: number,
+  max: number,
+  facts: Facts & { orZero?: "never" },
+): Variable<number> => ({
+  name,
+  allowed: `${facts.orZero === undefined ? "" : `0 (${facts.orZero}) or `}a whole number from ${min} to ${max}`,
+  parse: (value) => {
+    const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+    return (number >= min && number <= max) || (number === 0 && facts.orZero !== undefined) ? number : undefined;
+  },
+  ...facts,
+});
+
+export const HOST_NAME = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/;
+
+export const hostNames = (name: string, facts: Facts): Variable<readonly string[]> => ({
+  name,
+  allowed: "comma-separated host names without scheme or port, such as app.example",
+  parse: (value) => {
+    const parts = value === "" ? [] : value.split(",").map((part) => part.trim().toLowerCase());
+    return parts.every((part) => HOST_NAME.test(part)) ? parts : undefined;
+  },
+  ...facts,
+});
+
+export const url = (name: string, facts: Facts): Variable<string> => ({
+  name,
+  allowed: "an http:// or https:// URL",
+  parse: (value) => (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) ? value : undefined),
+  ...facts,
+});
+
+/** Gives a variable the default that applies when nobody sets it. */
+export const or = <T>(value: string, variable: Variable<T>): Variable<T> & { readonly default: string } => ({
+  ...variable,
+  default: value,
+});

@@ -1,0 +1,374 @@
+// Every environment variable, once: its name, kind, default and meaning. The README's table and all error messages come
+// from here. Reads the map it is given and never the process, so that whoever composes a process decides what counts.
+import type { AppOptions } from "../app.ts";
+import { AppError } from "../errors.ts";
+import type { ItemStore, ItemTables } from "../items/item-store.ts";
+import { DEFAULT_LIMITS, type Limits } from "../limits.ts";
+import {
+  choice,
+  type Facts,
+  flag,
+  hostNames,
+  integer,
+  itemModes,
+  names,
+  or,
+  type Read,
+  tableName,
+  tableNames,
+  text,
+  url,
+  type Variable,
+} from "./kinds.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const limit = (name: string, key: keyof Limits, min: number, max: number, facts: Facts) =>
+  or(String(DEFAULT_LIMITS[key]), integer(`STATEFUL_MCP_${name}`, min, max, facts));
+
+const TEN_YEARS = 315_360_000;
+
+/** Every setting: its variable, its default, what is allowed and what it means. */
+export const VARIABLES = {
+  backend: or(
+    "local",
+    choice("MCP_STATE_BACKEND", ["local", "dynamodb", "memory"], {
+      description:
+        "Where state is kept: an embedded engine on this machine's disk, a DynamoDB table, or this process's memory alone",
+    }),
+  ),
+  table: or(
+    "mcp_state",
+    tableName("MCP_STATE_TABLE", { alias: "MCP_SESSION_TABLE", description: "Name of the state table" }),
+  ),
+  itemTables: or(
+    "",
+    tableNames("DYNAMODB_TABLE_NAME", {
+      defaultText: "none: no item tools",
+      description: "Tables of yours that the item tools reach, on the engine or in the AWS account of the backend",
+    }),
+  ),
+  itemModes: or(
+    "",
+    itemModes("STATEFUL_MCP_ITEM_MODES", {
+      defaultText: "`ro` for each",
+      description: "Which of those tables may be written (`rw`) and which only read (`ro`)",
+    }),
+  ),
+  itemScan: or("on", flag("STATEFUL_MCP_ITEM_SCAN", { description: "Whether there is a tool that scans them" })),
+  region: text("AWS_REGION", {
+    defaultText: "the AWS configuration's",
+    description: "AWS region of the table; credentials come from the usual AWS chain",
+  }),
+  profile: text("AWS_PROFILE", {
+    defaultText: "the AWS configuration's",
+    description: "Profile of the shared AWS configuration to use",
+  }),
+  endpoint: url("DYNAMODB_ENDPOINT_URL", {
+    defaultText: "AWS",
+    description: "Another DynamoDB-compatible engine to use with the `dynamodb` backend",
+  }),
+  host: or("127.0.0.1", text("HOST", { description: "Address that `serve` listens on" })),
+  port: or("3333", integer("PORT", 0, 65_535, { description: "Port that `serve` listens on; 0 takes a free one" })),
+  logLevel: or(
+    "info",
+    choice("LOG_LEVEL", ["debug", "info", "warn", "error", "silent"], {
+      description: "Least severe log lines to write",
+    }),
+  ),
+  environment: or(
+    "development",
+    text("ENVIRONMENT", { description: "Name of this deployment, repeated in every log line" }),
+  ),
+  authToken: text("MCP_AUTH_TOKEN", {
+    allowed: "one token of at least 16 characters without spaces, or comma-separated `name=<at least 32 characters>`",
+    secret: true,
+    defaultText: "none: loopback only",
+    description: "Static bearer tokens for HTTP; each name is a principal of its own, a name given twice is a rotation",
+  }),
+  authTokenSecret: text("MCP_AUTH_TOKEN_SECRET", {
+    allowed: "the name or ARN of a secret",
+    defaultText: "none",
+    description: "On Lambda: the Secrets Manager secret that holds, for the authorizer, what `MCP_AUTH_TOKEN` would",
+  }),
+  tokenCacheSeconds: or(
+    "5",
+    integer("STATEFUL_MCP_TOKEN_CACHE_SECONDS", 0, 3_600, {
+      unit: "seconds",
+      description:
+        "On Lambda: how long the authorizer goes on with the tokens it read, so how long one taken out of the secret still works at most; 0 reads the secret for every request",
+    }),
+  ),
+  trustAuthorizer: or(
+    "off",
+    flag("STATEFUL_MCP_TRUST_AUTHORIZER", {
+      description: "On Lambda behind a REST API: its authorizer says who calls, and every request must have passed it",
+    }),
+  ),
+  subscriptions: flag("STATEFUL_MCP_SUBSCRIPTIONS", {
+    defaultText: "`on`; `off` on Lambda, where each open stream bills an environment",
+    description: "Whether clients may hold streams that tell of changes: `GET /mcp` and `subscriptions/listen`",
+  }),
+  authTokenFile: text("STATEFUL_MCP_AUTH_TOKEN_FILE", {
+    allowed: "a file",
+    defaultText: "none",
+    description: "File with tokens as in MCP_AUTH_TOKEN, one per line; read again when it changes",
+  }),
+  oauthIssuer: url("STATEFUL_MCP_OAUTH_ISSUER", {
+    defaultText: "none",
+    description: "Issuer of the OAuth access tokens to accept, exactly as its tokens name it",
+  }),
+  oauthAudience: text("STATEFUL_MCP_OAUTH_AUDIENCE", {
+    defaultText: "none",
+    description: "What the tokens' audience must contain, usually this server's public /mcp URL",
+  }),
+  oauthClients: or(
+    "",
+    names("STATEFUL_MCP_OAUTH_CLIENTS", {
+      allowed: "comma-separated client ids",
+      defaultText: "any",
+      description: "Clients whose tokens are accepted; required when there is no audience (Amazon Cognito)",
+    }),
+  ),
+  confirm: or(
+    "",
+    names("STATEFUL_MCP_CONFIRM", {
+      allowed: "comma-separated tool names",
+      defaultText: "only tools defined so",
+      description: "Tools whose calls over MCP a person must confirm first, such as `reset_session`",
+    }),
+  ),
+  oauthRequireScopes: or(
+    "off",
+    flag("STATEFUL_MCP_OAUTH_REQUIRE_SCOPES", {
+      description: "Whether a token without any of this server's scopes is refused",
+    }),
+  ),
+  principalClaim: or(
+    "sub",
+    text("STATEFUL_MCP_PRINCIPAL_CLAIM", {
+      description: "Claim of an OAuth token that says whose sessions these are; a team's claim shares them",
+    }),
+  ),
+  dataDir: text("STATEFUL_MCP_DATA_DIR", {
+    defaultText: "the platform's data directory",
+    allowed: "a directory",
+    description: "Where the `local` backend keeps its data",
+  }),
+  sessionTtlSeconds: integer("STATEFUL_MCP_SESSION_TTL_SECONDS", 60, TEN_YEARS, {
+    orZero: "never",
+    unit: "seconds",
+    defaultText: "0 (never) on `local`, else 86400",
+    description: "How long an unused session lives; each use extends it",
+  }),
+  sessionMaxSeconds: or(
+    String(90 * 86_400),
+    integer("STATEFUL_MCP_SESSION_MAX_SECONDS", 60, TEN_YEARS, {
+      unit: "seconds",
+      description: "How long an expiring session can live at most, however often it is used",
+    }),
+  ),
+  cacheTtlSeconds: or(
+    "900",
+    integer("STATEFUL_MCP_CACHE_TTL_SECONDS", 1, 31_536_000, {
+      unit: "seconds",
+      description: "How long a cached tool result is served",
+    }),
+  ),
+  defaultSession: text("STATEFUL_MCP_DEFAULT_SESSION", {
+    allowed: "a session name",
+    defaultText: "`default` on stdio and local use",
+    description: "Session of calls that name none",
+  }),
+  allowedHosts: or(
+    "",
+    hostNames("STATEFUL_MCP_ALLOWED_HOSTS", {
+      defaultText: "localhost names; any name where tokens are asked for",
+      description: "Names, besides localhost ones, under which HTTP requests may address this server",
+    }),
+  ),
+  allowedOrigins: or(
+    "",
+    hostNames("STATEFUL_MCP_ALLOWED_ORIGINS", {
+      defaultText: "localhost names",
+      description: "Hosts, besides localhost ones, whose web pages may call from a browser",
+    }),
+  ),
+  noteMaxBytes: limit("NOTE_MAX_BYTES", "noteMaxBytes", 1, DEFAULT_LIMITS.noteMaxBytes, {
+    unit: "bytes",
+    description: "Largest note",
+  }),
+  valueMaxBytes: limit("VALUE_MAX_BYTES", "valueMaxBytes", 1, DEFAULT_LIMITS.valueMaxBytes, {
+    unit: "bytes",
+    description: "Largest value in the table, as JSON text; larger ones are kept as files (`local`) or in the bucket",
+  }),
+  blobBucket: text("STATEFUL_MCP_BLOB_BUCKET", {
+    allowed: "an S3 bucket name",
+    defaultText: "none: larger values are refused",
+    description: "Bucket for values over STATEFUL_MCP_VALUE_MAX_BYTES of the `dynamodb` backend",
+  }),
+  blobMaxBytes: limit("BLOB_MAX_BYTES", "blobMaxBytes", 1, 64 * 1_048_576, {
+    unit: "bytes",
+    description: "Largest value kept as a file or in the bucket, as JSON text",
+  }),
+  sessionsPerPrincipal: limit("SESSIONS_PER_PRINCIPAL", "sessionsPerPrincipal", 1, 100_000, {
+    description: "Live sessions of one caller",
+  }),
+  notesPerSession: limit("NOTES_PER_SESSION", "notesPerSession", 1, 10_000_000, {
+    description: "Notes in one session between two resets",
+  }),
+  callsPerMinute: limit("CALLS_PER_MINUTE", "callsPerMinute", 0, 1_000_000, {
+    defaultText: "0 (no limit)",
+    description: "Calls of one caller per minute, over all processes together",
+  }),
+  bodyMaxBytes: limit("BODY_MAX_BYTES", "bodyMaxBytes", 1024, 64 * 1_048_576, {
+    unit: "bytes",
+    description: "Largest HTTP request body",
+  }),
+  callTimeoutMs: limit("CALL_TIMEOUT_MS", "callTimeoutMs", 100, 900_000, {
+    unit: "milliseconds",
+    description: "How long a call may take before it is answered with an error",
+  }),
+} satisfies Record<string, Variable<unknown>>;
+
+type Values = { readonly [K in keyof typeof VARIABLES]: Read<(typeof VARIABLES)[K]> };
+
+/** Configuration as the product sees it: checked, typed, defaults applied. `sessionTtlSeconds` 0 means never. */
+export interface Config extends Omit<Values, "sessionTtlSeconds"> {
+  readonly sessionTtlSeconds: number;
+}
+
+const table: Readonly<Record<string, Variable<unknown>>> = VARIABLES;
+const settings = Object.values(table).map(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
+const settingNames = settings.flat();
+
+/** Every name of the setting that `name` belongs to; none when this configuration does not read it. */
+export const namesOfSetting = (name: string): readonly string[] =>
+  settings.find((setting) => setting.includes(name)) ?? [];
+
+/**
+ * Reads and checks configuration. An empty value counts as not set.
+ * Throws `AppError("invalid_input")` with one line that names the variable, the value (never of a secret) and what is allowed.
+ */
+export function readConfig(environment: Environment): Config {
+  for (const name of Object.keys(environment)) {
+    if (name.startsWith("STATEFUL_MCP_") && !settingNames.includes(name)) throw unknownVariable(name);
+  }
+  const values = Object.fromEntries(
+    Object.entries(table).map(([key, variable]) => [key, readVariable(variable, environment)]),
+  ) as Values;
+  const sessionTtlSeconds = values.sessionTtlSeconds ?? (values.backend === "local" ? 0 : 86_400);
+  if (sessionTtlSeconds > values.sessionMaxSeconds) {
+    throw new AppError(
+      "invalid_input",
+      `STATEFUL_MCP_SESSION_TTL_SECONDS is ${sessionTtlSeconds}, more than STATEFUL_MCP_SESSION_MAX_SECONDS (${values.sessionMaxSeconds})`,
+    );
+  }
+  requireItemTables(values);
+  return { ...values, sessionTtlSeconds };
+}
+
+function requireItemTables({ itemTables, itemModes, table }: Values): void {
+  const refuse = (why: string) => new AppError("invalid_input", why);
+  // Its entries belong to their callers; the item tools belong to all of them.
+  if (itemTables.includes(table)) throw refuse(`DYNAMODB_TABLE_NAME names ${table}, which is the state table`);
+  for (const name of itemModes.keys())
+    if (!itemTables.includes(name))
+      throw refuse(`STATEFUL_MCP_ITEM_MODES names ${name}, which is not in DYNAMODB_TABLE_NAME`);
+}
+
+/** The tables of the item tools; undefined when there are none. The store that reaches them is the composer's. */
+export const itemTablesFrom = (config: Config, store: ItemStore): ItemTables | undefined =>
+  config.itemTables.length === 0
+    ? undefined
+    : {
+        store,
+        tables: config.itemTables.map((name) => ({ name, mode: config.itemModes.get(name) ?? "read-only" })),
+        scan: config.itemScan,
+      };
+
+/** What configuration says about an app. Store, access and logger are for whoever composes the process. */
+export const optionsFrom = (config: Config): AppOptions => ({
+  backend: config.backend,
+  table: config.table,
+  sessions: {
+    ttlSeconds: config.sessionTtlSeconds,
+    maxSeconds: config.sessionMaxSeconds,
+    defaultSession: config.defaultSession,
+  },
+  cache: { ttlSeconds: config.cacheTtlSeconds },
+  confirm: config.confirm,
+  limits: {
+    noteMaxBytes: config.noteMaxBytes,
+    valueMaxBytes: config.valueMaxBytes,
+    blobMaxBytes: config.blobMaxBytes,
+    sessionsPerPrincipal: config.sessionsPerPrincipal,
+    notesPerSession: config.notesPerSession,
+    callsPerMinute: config.callsPerMinute,
+    bodyMaxBytes: config.bodyMaxBytes,
+    callTimeoutMs: config.callTimeoutMs,
+  },
+  allowedHosts: config.allowedHosts,
+  allowedOrigins: config.allowedOrigins,
+  ...(config.subscriptions !== undefined && { subscriptions: config.subscriptions }),
+});
+
+function readVariable(variable: Variable<unknown>, environment: Environment): unknown {
+  const { name, alias, allowed, secret } = variable;
+  const own = environment[name]?.trim() || undefined;
+  const other = alias === undefined ? undefined : environment[alias]?.trim() || undefined;
+  if (own !== undefined && other !== undefined && own !== other) {
+    throw new AppError(
+      "invalid_input",
+      `${name} and ${alias} are two names of one setting but differ; set one of them`,
+    );
+  }
+  const given = own ?? other;
+  if (given === undefined) return variable.default === undefined ? undefined : variable.parse(variable.default);
+  const value = variable.parse(given);
+  if (value !== undefined) return value;
+  const shown = secret ? "its value" : JSON.stringify(given.slice(0, 100));
+  throw new AppError(
+    "invalid_input",
+    `${own === undefined ? alias : name}: ${shown} is not allowed; expected ${allowed}`,
+  );
+}
+
+function unknownVariable(name: string): AppError {
+  const nearest = settingNames
+    .map((known) => ({ known, distance: editDistance(name, known) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  const hint = nearest !== undefined && nearest.distance <= 6 ? `; did you mean ${nearest.known}?` : "";
+  return new AppError("invalid_input", `${name} is not a setting of this version${hint}`);
+}
+
+/** How many single-character changes turn one text into the other. */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let i = 1; i <= from.length; i++) {
+    const above = row;
+    row = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const change = above[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
+      row[j] = Math.min(change, above[j]! + 1, row[j - 1]! + 1);
+    }
+  }
+  return row[to.length]!;
+}
+
+/** One setting as documentation shows it, in Markdown. */
+export interface ConfigRow {
+  readonly variable: string;
+  readonly default: string;
+  readonly allowed: string;
+  readonly description: string;
+}
+
+/** One row per variable, in the order and words of the README's table. */
+export const describeConfig = (): ConfigRow[] =>
+  Object.values(table).map((variable) => ({
+    variable: variable.alias === undefined ? `\`${variable.name}\`` : `\`${variable.name}\` (or \`${variable.alias}\`)`,
+    default: variable.defaultText ?? `\`${variable.default ?? ""}\``,
+    allowed: variable.unit === undefined ? variable.allowed : `${variable.allowed}, in ${variable.unit}`,
+    description: variable.description,
+  }));

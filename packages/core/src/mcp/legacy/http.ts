@@ -1,0 +1,264 @@
+// 2025-era sessions over Streamable HTTP, on any instance: no transport outlives its request. What a session is lies in the
+// table; each POST builds a server, restores the session in it, and connects it to an Exchange.
+import {
+  type AuthInfo,
+  isInitializeRequest,
+  isJSONRPCErrorResponse,
+  isJSONRPCNotification,
+  isJSONRPCRequest,
+  isJSONRPCResultResponse,
+  type JSONRPCMessage,
+  type McpServerFactory,
+  parseJSONRPCMessage,
+  SUPPORTED_PROTOCOL_VERSIONS,
+} from "@modelcontextprotocol/server";
+import type { CallRuntime } from "../../calls/call.ts";
+import { AppError } from "../../errors.ts";
+import type { Principal } from "../../principal.ts";
+import { openSse } from "../sse.ts";
+import type { LegacySession } from "./sessions.ts";
+import type { LegacyState } from "./state.ts";
+import { deliver, eventId, PRIMING_SINCE, parseEventId, STANDALONE, startingPoint } from "./stream.ts";
+import { cancelAddress, Exchange, newStreamName, responseAddress } from "./transport.ts";
+
+export interface LegacyOptions {
+  runtime: CallRuntime;
+  legacy: LegacyState;
+  factory: McpServerFactory;
+  /** False: a stream is served only to resume a call. */
+  standingStreams: boolean;
+}
+
+/** Who sends the request, and as whom the SDK knows them. */
+export interface LegacyCaller {
+  readonly principal: Principal;
+  readonly authInfo: AuthInfo;
+}
+
+const SESSION_HEADER = "mcp-session-id";
+const BATCH_MAX = 100;
+export class LegacyHttp {
+  readonly #options: LegacyOptions;
+  /** Exchanges under way in this process, by principal and session: the short way for answers and cancellations. */
+  readonly #exchanges = new Map<string, Set<Exchange>>();
+  readonly #streams = new Set<() => void>();
+  #closed = false;
+
+  constructor(options: LegacyOptions) {
+    this.#options = options;
+  }
+
+  /** Answers GET, POST and DELETE of 2025-era clients. `body` is the parsed body of a POST. */
+  async fetch(request: Request, caller: LegacyCaller, body: unknown): Promise<Response> {
+    try {
+      if (request.method === "POST") return await this.#post(request, caller, body);
+      if (request.method === "GET") return await this.#get(request, caller);
+      if (request.method === "DELETE") return await this.#delete(request, caller);
+      return rpcError(405, -32_000, "Method not allowed.", { Allow: "GET, POST, DELETE" });
+    } catch (error) {
+      if (error instanceof AppError) return rpcError(error.status, -32_000, error.message);
+      throw error;
+    }
+  }
+
+  /** Ends all streams, so that their clients go on elsewhere. Calls under way are answered first by whoever waits for them. */
+  close(): void {
+    this.#closed = true;
+    for (const end of this.#streams) end();
+  }
+
+  async #post(request: Request, caller: LegacyCaller, body: unknown): Promise<Response> {
+    const accept = request.headers.get("accept") ?? "";
+    if (!accepts(accept, "application/json") || !accepts(accept, "text/event-stream"))
+      return rpcError(406, -32_000, "Not Acceptable: accept both application/json and text/event-stream.");
+    const batch = Array.isArray(body);
+    const given: unknown[] = Array.isArray(body) ? body : [body];
+    if (given.length === 0 || given.length > BATCH_MAX)
+      return rpcError(400, -32_600, `A batch holds 1 to ${BATCH_MAX} messages; this one has ${given.length}.`);
+    const messages: JSONRPCMessage[] = [];
+    for (const one of given) {
+      try {
+        messages.push(parseJSONRPCMessage(one));
+      } catch {
+        return rpcError(400, -32_600, "Invalid Request: not a JSON-RPC message.");
+      }
+    }
+    if (messages.some(isInitializeRequest)) return this.#initialize(request, caller, messages);
+
+    const session = await this.#session(request, caller);
+    if (session instanceof Response) return session;
+    this.#options.runtime.state.inBackground(this.#options.legacy.sessions.touch(caller.principal.id, session));
+    const requests = messages.filter(isJSONRPCRequest);
+    if (requests.length > 0) return this.#exchange(request, caller, session, messages, batch);
+    for (const message of messages) await this.#relay(caller, session, message);
+    return new Response(null, { status: 202 });
+  }
+
+  async #initialize(request: Request, caller: LegacyCaller, messages: readonly JSONRPCMessage[]): Promise<Response> {
+    const [message] = messages;
+    if (messages.length !== 1 || !message || !isInitializeRequest(message) || !isJSONRPCRequest(message))
+      return rpcError(400, -32_600, "initialize must be alone in its request.");
+    if (request.headers.has(SESSION_HEADER))
+      return rpcError(400, -32_600, "This session is initialized. Leave Mcp-Session-Id out to begin another.");
+    const exchange = this.#newExchange(caller, undefined, "");
+    await this.#connect(exchange, request, caller);
+    const response = await exchange.respond([message], false, { authInfo: caller.authInfo, request });
+    const answer = (await response.json()) as { result?: { protocolVersion?: string } };
+    // Refused: nothing was created, so nothing is left.
+    if (!answer.result?.protocolVersion) return Response.json(answer);
+    const session = await this.#options.legacy.sessions.create(
+      caller.principal.id,
+      message.params,
+      answer.result.protocolVersion,
+    );
+    return Response.json(answer, { headers: { [SESSION_HEADER]: session.id } });
+  }
+
+  async #exchange(
+    request: Request,
+    caller: LegacyCaller,
+    session: LegacySession,
+    messages: readonly JSONRPCMessage[],
+    batch: boolean,
+  ): Promise<Response> {
+    const exchange = this.#newExchange(caller, session, session.protocolVersion);
+    await this.#connect(exchange, request, caller);
+    await exchange.prepare(restoring(session));
+    const key = `${caller.principal.id} ${session.id}`;
+    const siblings = this.#exchanges.get(key) ?? new Set();
+    this.#exchanges.set(key, siblings.add(exchange));
+    const closeServer = exchange.onclose;
+    exchange.onclose = () => {
+      siblings.delete(exchange);
+      if (siblings.size === 0) this.#exchanges.delete(key);
+      closeServer?.();
+    };
+    for (const message of messages) {
+      if (!isJSONRPCRequest(message) || message.method !== "logging/setLevel") continue;
+      const { level } = (message.params ?? {}) as { level?: unknown };
+      if (typeof level === "string" && level.length <= 20)
+        await this.#options.legacy.sessions.setLogLevel(caller.principal.id, session.id, level);
+    }
+    return exchange.respond(messages, batch, { authInfo: caller.authInfo, request });
+  }
+
+  #newExchange(caller: LegacyCaller, session: LegacySession | undefined, protocolVersion: string): Exchange {
+    const { events, sessions } = this.#options.legacy;
+    const { logger, state } = this.#options.runtime;
+    const principal = caller.principal.id;
+    const id = session?.id ?? "";
+    const exchange = new Exchange({
+      sessionId: id,
+      stream: newStreamName(state.clock.now()),
+      headers: session ? { [SESSION_HEADER]: id } : {},
+      priming: protocolVersion >= PRIMING_SINCE,
+      keep: async (stream, message) =>
+        eventId(stream, await events.append({ principal, session: id, stream }, message)),
+      takeMessage: (address) => sessions.message(principal, id, address),
+    });
+    exchange.onerror = (error) => logger.warn({ err: error.message }, "an event was not kept");
+    return exchange;
+  }
+
+  async #connect(exchange: Exchange, request: Request, caller: LegacyCaller): Promise<void> {
+    const server = await this.#options.factory({ era: "legacy", authInfo: caller.authInfo, requestInfo: request });
+    const onerror = exchange.onerror;
+    await server.connect(exchange);
+    exchange.onerror = onerror;
+  }
+
+  /** A response or a cancellation: to the exchange that waits for it, here or, through the table, elsewhere. */
+  async #relay(caller: LegacyCaller, session: LegacySession, message: JSONRPCMessage): Promise<void> {
+    const address = addressOf(message);
+    if (address === undefined) return;
+    const here = this.#exchanges.get(`${caller.principal.id} ${session.id}`) ?? [];
+    for (const exchange of here) if (exchange.deliver(address, message)) return;
+    await this.#options.legacy.sessions.leaveMessage(caller.principal.id, session.id, address, message);
+  }
+
+  async #delete(request: Request, caller: LegacyCaller): Promise<Response> {
+    const session = await this.#session(request, caller);
+    if (session instanceof Response) return session;
+    await this.#options.legacy.sessions.end(caller.principal.id, session.id);
+    return new Response(null, { status: 200 });
+  }
+
+  async #get(request: Request, caller: LegacyCaller): Promise<Response> {
+    const resume = request.headers.get("last-event-id");
+    const from = resume === null ? undefined : parseEventId(resume);
+    if ((from?.stream ?? STANDALONE) === STANDALONE && !this.#options.standingStreams)
+      return rpcError(405, -32_000, "This server keeps no stream open without a call.", { Allow: "POST, DELETE" });
+    if (!accepts(request.headers.get("accept") ?? "", "text/event-stream"))
+      return rpcError(406, -32_000, "Not Acceptable: accept text/event-stream.");
+    const session = await this.#session(request, caller);
+    if (session instanceof Response) return session;
+    if (resume !== null && !from) return rpcError(400, -32_000, "Last-Event-ID is not one that this server sent.");
+    const { runtime, legacy } = this.#options;
+    const start = await startingPoint(runtime, legacy, { principal: caller.principal, session, from });
+    const abort = new AbortController();
+    const sse = openSse({ headers: { [SESSION_HEADER]: session.id }, onClose: () => abort.abort() });
+    // A stream that is cut before its first event also needs a place to go on from.
+    if (!from && session.protocolVersion >= PRIMING_SINCE)
+      sse.send({ id: eventId(start.place.stream, start.after), data: "" });
+    const end = () => sse.close();
+    this.#streams.add(end);
+    if (this.#closed) end();
+    request.signal.addEventListener("abort", end, { once: true });
+    void deliver(runtime, legacy, start, sse, abort.signal)
+      .catch((error: unknown) => runtime.logger.warn({ err: error }, "a stream ended early"))
+      .finally(() => {
+        this.#streams.delete(end);
+        end();
+      });
+    return sse.response;
+  }
+
+  /** The session a request belongs to, or the response that refuses it. */
+  async #session(request: Request, caller: LegacyCaller): Promise<LegacySession | Response> {
+    const id = request.headers.get(SESSION_HEADER);
+    if (id === null)
+      return rpcError(400, -32_000, "Mcp-Session-Id is missing. Send initialize first and pass on its header.");
+    const version = request.headers.get("mcp-protocol-version");
+    if (version !== null && !SUPPORTED_PROTOCOL_VERSIONS.includes(version)) {
+      const known = SUPPORTED_PROTOCOL_VERSIONS.join(", ");
+      return rpcError(
+        400,
+        -32_000,
+        `Bad Request: unsupported protocol version ${JSON.stringify(version.slice(0, 20))} (supported: ${known}).`,
+      );
+    }
+    const session = id.length > 128 ? undefined : await this.#options.legacy.sessions.find(caller.principal.id, id);
+    return session ?? rpcError(404, -32_001, "Session not found. Send initialize to begin a new one.");
+  }
+}
+
+/** What brings a new server to where the session stands. */
+function restoring(session: LegacySession): JSONRPCMessage[] {
+  const messages: JSONRPCMessage[] = [
+    { jsonrpc: "2.0", id: "restore", method: "initialize", params: JSON.parse(session.initialize) },
+    { jsonrpc: "2.0", method: "notifications/initialized" },
+  ];
+  if (session.logLevel !== "")
+    messages.push({
+      jsonrpc: "2.0",
+      id: "restore-level",
+      method: "logging/setLevel",
+      params: { level: session.logLevel },
+    });
+  return messages;
+}
+
+function addressOf(message: JSONRPCMessage): string | undefined {
+  if (isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message))
+    return message.id === undefined ? undefined : responseAddress(message.id);
+  if (!isJSONRPCNotification(message) || message.method !== "notifications/cancelled") return undefined;
+  const { requestId } = (message.params ?? {}) as { requestId?: unknown };
+  return typeof requestId === "string" || typeof requestId === "number" ? cancelAddress(requestId) : undefined;
+}
+
+/** `*\/*` counts: curl and simple clients send it. */
+const accepts = (header: string, type: string): boolean => header.includes(type) || header.includes("*/*");
+
+function rpcError(status: number, code: number, message: string, headers: Record<string, string> = {}): Response {
+  return Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status, headers });
+}

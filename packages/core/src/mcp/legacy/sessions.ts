@@ -1,0 +1,123 @@
+// 2025-era transport sessions (`Mcp-Session-Id`) in the table, so that any instance can go on with one: what the client said
+// when it initialized, messages for whichever instance waits for them, and the end. Knows no HTTP and no server.
+import { randomBytes } from "node:crypto";
+import { type Clock, epochSeconds } from "../../clock.ts";
+import { AppError } from "../../errors.ts";
+import { byteLength } from "../../limits.ts";
+import { legacyMessageKey, legacySessionKey } from "../../state/keys.ts";
+import type { StateStore } from "../../stores/state-store.ts";
+
+export interface LegacySession {
+  readonly id: string;
+  /** The params of its `initialize`, as JSON text. */
+  readonly initialize: string;
+  readonly protocolVersion: string;
+  /** The level its client set with `logging/setLevel`; empty: none. */
+  readonly logLevel: string;
+  readonly activeAt: number;
+  /** Epoch seconds; what its events carry as their own expiry. */
+  readonly hardEnd: number;
+}
+
+/** Clients hold a session for as long as their window is open, and hardly any initializes again after losing one. */
+const IDLE_SECONDS = 7 * 86_400;
+const HARD_END_SECONDS = 90 * 86_400;
+const INITIALIZE_MAX_BYTES = 16_384;
+/** Answers of people to questions come late; answers to nobody must not stay. */
+const MESSAGE_SECONDS = 900;
+const MESSAGE_MAX_BYTES = 60_000;
+
+export class LegacySessions {
+  readonly #store: StateStore;
+  readonly #clock: Clock;
+
+  constructor(store: StateStore, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** @throws AppError `too_large` when the client's `initialize` is. */
+  async create(principal: string, initialize: unknown, protocolVersion: string): Promise<LegacySession> {
+    const text = JSON.stringify(initialize);
+    if (byteLength(text) > INITIALIZE_MAX_BYTES)
+      throw new AppError("too_large", `initialize is larger than the limit of ${INITIALIZE_MAX_BYTES} bytes.`);
+    const now = epochSeconds(this.#clock);
+    // 192 random bits: the id is a capability beside the principal, never instead of it.
+    const id = randomBytes(24).toString("base64url");
+    const hardEnd = now + HARD_END_SECONDS;
+    const attributes = { initialize: text, protocolVersion, logLevel: "", activeAt: now, hardEnd };
+    await this.#store.put(legacySessionKey(principal, id), attributes, {
+      if: "absent",
+      id,
+      expiresAt: now + IDLE_SECONDS,
+    });
+    return { id, ...attributes };
+  }
+
+  /** The live session, read strongly: one that was ended on another instance is gone here too. */
+  async find(principal: string, id: string): Promise<LegacySession | undefined> {
+    const entry = await this.#store.get(legacySessionKey(principal, id));
+    if (!entry) return undefined;
+    const { initialize, protocolVersion, logLevel, activeAt, hardEnd } = entry.attributes;
+    return {
+      id,
+      initialize: String(initialize),
+      protocolVersion: String(protocolVersion),
+      logLevel: String(logLevel),
+      activeAt: Number(activeAt),
+      hardEnd: Number(hardEnd),
+    };
+  }
+
+  /** Moves the sliding expiry, at most once per quarter of it. */
+  async touch(principal: string, session: LegacySession): Promise<void> {
+    const now = epochSeconds(this.#clock);
+    if (now - session.activeAt < IDLE_SECONDS / 4) return;
+    const expiresAt = Math.min(now + IDLE_SECONDS, session.hardEnd);
+    await this.#store.update(
+      legacySessionKey(principal, session.id),
+      { set: { activeAt: now }, expiresAt },
+      { on: "live" },
+    );
+  }
+
+  async setLogLevel(principal: string, id: string, logLevel: string): Promise<void> {
+    await this.#store.update(legacySessionKey(principal, id), { set: { logLevel } }, { on: "live" });
+  }
+
+  /** Ends the session for every instance. False when there was none. */
+  async end(principal: string, id: string): Promise<boolean> {
+    const ended = await this.#store.update(
+      legacySessionKey(principal, id),
+      {
+        bury: true,
+        remove: ["initialize", "protocolVersion", "logLevel", "activeAt", "hardEnd"],
+        expiresAt: epochSeconds(this.#clock) + 3600,
+      },
+      { on: "live" },
+    );
+    return ended.applied;
+  }
+
+  /** Leaves a message for the instance that waits under this address. The first one stands. */
+  async leaveMessage(principal: string, id: string, address: string, message: unknown): Promise<void> {
+    const text = JSON.stringify(message);
+    if (byteLength(text) > MESSAGE_MAX_BYTES)
+      throw new AppError("too_large", `The response is larger than the limit of ${MESSAGE_MAX_BYTES} bytes.`);
+    await this.#store.put(
+      legacyMessageKey(principal, id, address),
+      { message: text },
+      {
+        if: "absent",
+        id: randomBytes(12).toString("base64url"),
+        expiresAt: epochSeconds(this.#clock) + MESSAGE_SECONDS,
+      },
+    );
+  }
+
+  /** The message left under this address, if there is one. */
+  async message(principal: string, id: string, address: string): Promise<unknown> {
+    const entry = await this.#store.get(legacyMessageKey(principal, id, address));
+    return entry && JSON.parse(String(entry.attributes.message));
+  }
+}

@@ -1,0 +1,122 @@
+// One GET of a 2025-era client: from where a stream goes on, and the loop that delivers what other instances keep for it. Knows the
+// table's event log and an open stream; knows no HTTP.
+import { isJSONRPCErrorResponse, isJSONRPCResultResponse, type JSONRPCMessage } from "@modelcontextprotocol/server";
+import type { CallRuntime } from "../../calls/call.ts";
+import type { Principal } from "../../principal.ts";
+import type { SseStream } from "../sse.ts";
+import { cannotResume, type StreamEvent, type StreamPlace } from "./events.ts";
+import type { LegacySession } from "./sessions.ts";
+import type { LegacyState } from "./state.ts";
+import { tellChanges } from "./subscribe.ts";
+import { streamBeganAt } from "./transport.ts";
+
+/** From this revision on clients read an event without data. */
+export const PRIMING_SINCE = "2025-11-25";
+/** The stream that belongs to a session and to none of its calls. */
+export const STANDALONE = "get";
+const POLL_FIRST_MS = 100;
+const POLL_MAX_MS = 2_000;
+/** How often an open stream asks whether its session has been ended elsewhere. */
+const ALIVE_CHECK_MS = 5_000;
+/** A resumed call that says nothing for so long has lost its instance. */
+const SILENCE_MS = 120_000;
+/** On top of the longest that a call takes: retries under way and clocks that differ. */
+const CALL_MARGIN_MS = 60_000;
+
+/** An event a client names in `Last-Event-ID`. */
+export interface EventPosition {
+  readonly stream: string;
+  readonly sequence: number;
+}
+
+export const eventId = (stream: string, sequence: number): string => `${stream}.${sequence}`;
+export function parseEventId(id: string): EventPosition | undefined {
+  const [, stream, sequence] = /^([A-Za-z0-9_-]{1,32})\.(\d{1,12})$/.exec(id) ?? [];
+  return stream === undefined || sequence === undefined ? undefined : { stream, sequence: Number(sequence) };
+}
+
+/** Where a stream begins or goes on. */
+export interface StartingPoint {
+  readonly principal: Principal;
+  readonly place: StreamPlace;
+  /** Sequence of the last event that the client has. */
+  readonly after: number;
+  /** What follows, where the client resumes. */
+  readonly first: readonly StreamEvent[];
+}
+
+/** Decides from where a GET is served. @throws AppError `not_found` when what the client asks for is no longer kept. */
+export async function startingPoint(
+  runtime: CallRuntime,
+  { events }: LegacyState,
+  of: { principal: Principal; session: LegacySession; from: EventPosition | undefined },
+): Promise<StartingPoint> {
+  const { principal, session, from } = of;
+  const stream = from?.stream ?? STANDALONE;
+  const place: StreamPlace = {
+    principal: principal.id,
+    session: session.id,
+    stream,
+    ...(stream === STANDALONE && { expiresAt: session.hardEnd }),
+  };
+  const after = from?.sequence ?? (await events.tail(place));
+  // The first read decides whether the stream can be resumed at all; later ones only go on from there.
+  const first = from ? await events.resume(place, after) : [];
+  if (stream !== STANDALONE && after === 0 && first.length === 0 && isOver(runtime, stream)) throw cannotResume();
+  return { principal, place, after, first };
+}
+
+/** Sends events until the stream is closed, its call is answered, or its session has ended. */
+export async function deliver(
+  runtime: CallRuntime,
+  legacy: LegacyState,
+  { principal, place, after, first }: StartingPoint,
+  sse: SseStream,
+  signal: AbortSignal,
+): Promise<void> {
+  const { stream, session } = place;
+  const ofCall = stream !== STANDALONE;
+  const tell = (message: JSONRPCMessage) => legacy.events.append(place, JSON.stringify(message));
+  let subscribed = !ofCall;
+  let events = first;
+  let position = after;
+  let quietSince = performance.now();
+  let checkedAt = performance.now();
+  for (let pollMs = POLL_FIRST_MS; !sse.closed; ) {
+    for (const event of events) {
+      sse.send({ id: eventId(stream, event.sequence), data: event.message });
+      position = event.sequence;
+    }
+    if (ofCall && events.some((event) => isAnswer(event.message))) return;
+    pollMs = events.length > 0 ? POLL_FIRST_MS : Math.min(pollMs * 1.5, POLL_MAX_MS);
+    if (events.length > 0) quietSince = performance.now();
+    if (ofCall && performance.now() - quietSince > SILENCE_MS) return;
+    await pause(pollMs, signal);
+    if (sse.closed) return;
+    if (performance.now() - checkedAt > ALIVE_CHECK_MS) {
+      checkedAt = performance.now();
+      if (!(await legacy.sessions.find(principal.id, session))) return;
+      // A change since the subscription is told all the same: the subscription holds the version of its own time.
+      subscribed = !ofCall;
+    }
+    if (subscribed) subscribed = await tellChanges(runtime, legacy, { principal, session, signal }, tell);
+    events = await legacy.events.read(place, position);
+  }
+}
+
+/** True when the call that opened this stream must be over: its time limit and a margin have passed. */
+function isOver({ state: { clock, limits } }: CallRuntime, stream: string): boolean {
+  return clock.now() - streamBeganAt(stream) > limits.callTimeoutMs + CALL_MARGIN_MS;
+}
+
+const isAnswer = (message: string): boolean => {
+  const parsed = JSON.parse(message) as JSONRPCMessage;
+  return isJSONRPCResultResponse(parsed) || isJSONRPCErrorResponse(parsed);
+};
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    timer.unref();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });

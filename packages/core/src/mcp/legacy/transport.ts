@@ -1,0 +1,207 @@
+// One 2025-era POST: the transport a server is connected to for its duration. Answers with JSON when everything is answered at
+// once; becomes an event stream, kept in the table so that it can be resumed anywhere, as soon as the call has something to say
+// before its answer or takes a while.
+import { randomBytes } from "node:crypto";
+import {
+  isJSONRPCErrorResponse,
+  isJSONRPCRequest,
+  isJSONRPCResultResponse,
+  type JSONRPCMessage,
+  type MessageExtraInfo,
+  type RequestId,
+  type Transport,
+} from "@modelcontextprotocol/server";
+import { openSse, type SseStream } from "../sse.ts";
+
+/** A call that has not answered by then is likely to be waited for: from then on it can be resumed. */
+const STREAM_AFTER_MS = 400;
+const POLL_FIRST_MS = 50;
+const POLL_MAX_MS = 500;
+/** A person waits for an answer to be noticed; a cancellation may take a little longer and a read less often. */
+const ROUNDS_PER_CANCELLATION_LOOK = 4;
+
+export interface ExchangeOptions {
+  readonly sessionId: string;
+  /** The name of its stream, should it become one. */
+  readonly stream: string;
+  /** Headers of the response besides its type. */
+  readonly headers: Record<string, string>;
+  /** Whether the client reads a first event without data (from 2025-11-25 on), which makes even a silent stream resumable. */
+  readonly priming: boolean;
+  /** Keeps a message for resumption; resolves to its event id. */
+  keep(stream: string, message: string): Promise<string>;
+  /** A message that reached another instance, left under this address. */
+  takeMessage(address: string): Promise<unknown>;
+}
+
+export const responseAddress = (id: RequestId): string => `response:${id}`;
+export const cancelAddress = (id: RequestId): string => `cancel:${typeof id}:${id}`;
+
+/** A call's stream is named after when its call began: whoever is asked for it then knows whether something can still come. */
+export const newStreamName = (nowMs: number): string => `${nowMs.toString(36)}-${randomBytes(9).toString("base64url")}`;
+/** Milliseconds since the epoch; 0 for a name that was never given. */
+export const streamBeganAt = (name: string): number => Number.parseInt(/^([0-9a-z]{8})-/.exec(name)?.[1] ?? "0", 36);
+
+/** Milliseconds after which a client should come back to a stream that was closed on purpose. */
+const RETRY_MS = 1000;
+
+export class Exchange implements Transport {
+  onmessage?: (<T extends JSONRPCMessage>(message: T, extra?: MessageExtraInfo) => void) | undefined;
+  onclose?: (() => void) | undefined;
+  onerror?: ((error: Error) => void) | undefined;
+  readonly sessionId: string;
+  readonly #options: ExchangeOptions;
+  /** Requests of the client that are not answered yet. */
+  readonly #open = new Set<RequestId>();
+  /** Ids our requests bear on the wire, and the ids the server knows them by: its own count from 0 in every instance. */
+  readonly #asked = new Map<string, RequestId>();
+  readonly #answers: JSONRPCMessage[] = [];
+  #batch = false;
+  #muted = true;
+  #sse: SseStream | undefined;
+  #sending: Promise<void> = Promise.resolve();
+  #settle: ((response: Response) => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #ended = false;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+    this.sessionId = options.sessionId;
+  }
+
+  async start(): Promise<void> {}
+
+  /** Restores a session in the server: messages go in, and nothing that comes out reaches the client. */
+  async prepare(messages: readonly JSONRPCMessage[]): Promise<void> {
+    for (const message of messages) {
+      const answered = isJSONRPCRequest(message) ? this.#answered(message.id) : undefined;
+      this.onmessage?.(message);
+      await answered;
+    }
+  }
+
+  #prepared = new Map<RequestId, () => void>();
+  #answered(id: RequestId): Promise<void> {
+    return new Promise((resolve) => this.#prepared.set(id, resolve));
+  }
+
+  /** Hands the client's messages to the server; resolves to the response, whose stream may go on for a while. */
+  respond(messages: readonly JSONRPCMessage[], batch: boolean, extra: MessageExtraInfo): Promise<Response> {
+    this.#muted = false;
+    this.#batch = batch;
+    for (const message of messages) if (isJSONRPCRequest(message)) this.#open.add(message.id);
+    const response = new Promise<Response>((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#timer = setTimeout(() => this.#becomeStream(), STREAM_AFTER_MS);
+    for (const message of messages) this.onmessage?.(message, { ...extra, closeSSEStream: () => this.#sse?.close() });
+    return response;
+  }
+
+  /** Whether this exchange waits for a message under this address; if so, it takes it. */
+  deliver(address: string, message: JSONRPCMessage): boolean {
+    for (const wireId of this.#asked.keys()) {
+      if (responseAddress(wireId) !== address) continue;
+      this.#receiveAnswer(wireId, message);
+      return true;
+    }
+    for (const id of this.#open) {
+      if (cancelAddress(id) !== address) continue;
+      this.onmessage?.(message);
+      // A cancelled request is not answered.
+      this.#open.delete(id);
+      if (this.#open.size === 0) {
+        this.#becomeStream();
+        void this.#finish();
+      }
+      return true;
+    }
+    return false;
+  }
+
+  async send(message: JSONRPCMessage): Promise<void> {
+    const isAnswer = isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message);
+    if (this.#muted) {
+      if (isAnswer && message.id !== undefined) this.#prepared.get(message.id)?.();
+      return;
+    }
+    if (isAnswer) {
+      if (message.id === undefined || !this.#open.delete(message.id)) return;
+      this.#answers.push(message);
+      if (this.#sse) await this.#write(message);
+      if (this.#open.size === 0) await this.#finish();
+      return;
+    }
+    this.#becomeStream();
+    if (!isJSONRPCRequest(message)) return this.#write(message);
+    const wireId = randomBytes(12).toString("base64url");
+    this.#asked.set(wireId, message.id);
+    await this.#write({ ...message, id: wireId });
+  }
+
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    this.#sse?.close();
+    this.onclose?.();
+  }
+
+  #receiveAnswer(wireId: string, message: JSONRPCMessage): void {
+    const id = this.#asked.get(wireId);
+    if (id === undefined) return;
+    this.#asked.delete(wireId);
+    this.onmessage?.({ ...message, id } as JSONRPCMessage);
+  }
+
+  #becomeStream(): void {
+    if (this.#sse || this.#ended) return;
+    clearTimeout(this.#timer);
+    this.#sse = openSse({ headers: this.#options.headers });
+    this.#settle?.(this.#sse.response);
+    if (this.#options.priming) this.#sse.send({ id: `${this.#options.stream}.0`, retryMs: RETRY_MS, data: "" });
+    // What had been answered while this was not yet a stream.
+    for (const answer of this.#answers) void this.#write(answer);
+    void this.#poll();
+  }
+
+  /** In order, and only after the event is kept: what a client has seen can be resumed after. */
+  #write(message: JSONRPCMessage): Promise<void> {
+    const text = JSON.stringify(message);
+    this.#sending = this.#sending.then(async () => {
+      const id = await this.#options.keep(this.#options.stream, text).catch((error: Error) => {
+        // Without its event the message still goes out; a client that loses it cannot resume, which is said then.
+        this.onerror?.(error);
+        return undefined;
+      });
+      this.#sse?.send({ id, data: text });
+    });
+    return this.#sending;
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#sse) await this.#sending;
+    else {
+      clearTimeout(this.#timer);
+      const body = this.#batch ? this.#answers : this.#answers[0];
+      const headers = { "Content-Type": "application/json", ...this.#options.headers };
+      this.#settle?.(new Response(JSON.stringify(body), { headers }));
+    }
+    await this.close();
+  }
+
+  /** Looks for what reached other instances: answers to our requests, and cancellations. Only a stream waits long enough to need it. */
+  async #poll(): Promise<void> {
+    let round = 0;
+    for (let pollMs = POLL_FIRST_MS; !this.#ended; pollMs = Math.min(pollMs * 1.5, POLL_MAX_MS)) {
+      await new Promise((resolve) => setTimeout(resolve, pollMs).unref());
+      round += 1;
+      const cancellations = round % ROUNDS_PER_CANCELLATION_LOOK === 0 ? [...this.#open].map(cancelAddress) : [];
+      const addresses = [...[...this.#asked.keys()].map(responseAddress), ...cancellations];
+      for (const address of addresses) {
+        const message = await this.#options.takeMessage(address).catch(() => undefined);
+        if (message !== undefined) this.deliver(address, message as JSONRPCMessage);
+      }
+    }
+  }
+}

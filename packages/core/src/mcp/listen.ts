@@ -1,0 +1,186 @@
+// subscriptions/listen across instances: the one that holds a stream asks the state table, under the listener's principal, what
+// has changed, and only while somebody listens. Nobody publishes anything, so one caller's changes cannot reach another's stream.
+import {
+  type AuthInfo,
+  createMcpHandler,
+  type McpServerFactory,
+  type ServerEvent,
+  type ServerEventBus,
+} from "@modelcontextprotocol/server";
+import type { CallOrigin, CallRuntime } from "../calls/call.ts";
+import { READ_SCOPE, versionOf } from "../calls/call-resource.ts";
+import { authorize, type Principal } from "../principal.ts";
+
+const POLL_FIRST_MS = 250;
+const POLL_MAX_MS = 2_000;
+/** Resources one stream may watch: each costs two small reads per poll. */
+const WATCHED_MAX = 32;
+
+export interface Listens {
+  /** Answers a subscriptions/listen request with its stream, or with an error of the protocol. */
+  fetch(request: Request, body: ListenBody, principal: Principal, authInfo: AuthInfo): Promise<Response>;
+  readonly open: number;
+  /** Ends every stream as the protocol has it, so that clients listen again elsewhere, and refuses new ones. */
+  close(): Promise<void>;
+}
+
+export interface ListenBody {
+  readonly id: string | number;
+  readonly method: "subscriptions/listen";
+  readonly params: {
+    readonly notifications: {
+      readonly resourceSubscriptions?: readonly string[];
+      readonly resourcesListChanged?: boolean;
+    };
+  };
+}
+
+/** Whether a parsed body is a listen request that names what it wants; anything less is the SDK's to refuse. */
+export function isListen(body: unknown): body is ListenBody {
+  const { id, method, params } = (body ?? {}) as {
+    id?: unknown;
+    method?: unknown;
+    params?: { notifications?: unknown };
+  };
+  if (method !== "subscriptions/listen" || (typeof id !== "string" && typeof id !== "number")) return false;
+  const wanted = params?.notifications as { resourceSubscriptions?: unknown } | null | undefined;
+  if (typeof wanted !== "object" || wanted === null) return false;
+  const uris = wanted.resourceSubscriptions;
+  return uris === undefined || (Array.isArray(uris) && uris.every((uri) => typeof uri === "string"));
+}
+
+export interface ListensOptions {
+  runtime: CallRuntime;
+  mcp: McpServerFactory;
+}
+
+export function createListens({ runtime, mcp }: ListensOptions): Listens {
+  const open = new Set<{ principal: Principal; close(): Promise<void> }>();
+  const { listensPerProcess, listensPerPrincipal } = runtime.state.limits;
+  let closed = false;
+
+  /** Why one more cannot be held; undefined when it can. Anonymous callers have no identity to count by. */
+  function refusal(principal: Principal, watched: number): string | undefined {
+    if (closed) return "This server is about to end. Listen again: another one will answer.";
+    if (watched > WATCHED_MAX)
+      return `A stream can watch ${WATCHED_MAX} resources; this one names ${watched}. Use several.`;
+    if (open.size >= listensPerProcess)
+      return `This server holds its limit of ${listensPerProcess} streams. Try again later.`;
+    if (principal.kind === "anonymous") return undefined;
+    const own = [...open].filter((one) => one.principal.id === principal.id).length;
+    if (own < listensPerPrincipal) return undefined;
+    return `You have ${own} streams open, which is the limit. Close one first.`;
+  }
+
+  return {
+    async fetch(request, body, principal, authInfo) {
+      const { notifications } = body.params;
+      const uris = [...new Set(notifications.resourceSubscriptions ?? [])];
+      authorize(principal, READ_SCOPE);
+      const refused = refusal(principal, uris.length);
+      if (refused !== undefined) {
+        const error = { code: -32_603, message: refused };
+        return Response.json({ jsonrpc: "2.0", id: body.id, error });
+      }
+      // Only what can be watched is acknowledged: the client must not wait for what will never come.
+      const watchable = uris.filter((uri) => runtime.resources.find(uri)?.resource.watch);
+      const watch = new Watch(runtime, { principal }, [
+        ...watchable.map((uri) => ({ uri })),
+        ...(notifications.resourcesListChanged ? (["list"] as const) : []),
+      ]);
+      const handler = createMcpHandler(mcp, { legacy: "reject", bus: watch });
+      const entry = { principal, close: () => handler.close() };
+      open.add(entry);
+      watch.onend = () => open.delete(entry);
+      try {
+        // What is there before the acknowledgement is what changes are measured against.
+        await watch.begin();
+        const narrowed = { ...notifications, resourceSubscriptions: watchable };
+        const parsedBody = { ...body, params: { ...body.params, notifications: narrowed } };
+        return await handler.fetch(request, { parsedBody, authInfo });
+      } finally {
+        // Refused, or nothing to hold open: the SDK has not subscribed.
+        if (!watch.running) open.delete(entry);
+      }
+    },
+    get open() {
+      return open.size;
+    },
+    close: async () => {
+      closed = true;
+      await Promise.all([...open].map((one) => one.close()));
+    },
+  };
+}
+
+type Watched = { readonly uri: string } | "list";
+
+/** One stream's source of events. The SDK subscribes when the stream is acknowledged and unsubscribes when it has ended. */
+class Watch implements ServerEventBus {
+  onend: () => void = () => {};
+  readonly #runtime: CallRuntime;
+  readonly #origin: CallOrigin;
+  readonly #seen: Map<Watched, string>;
+  readonly #ended = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #running = false;
+
+  constructor(runtime: CallRuntime, origin: CallOrigin, watched: readonly Watched[]) {
+    this.#runtime = runtime;
+    this.#origin = origin;
+    this.#seen = new Map(watched.map((one) => [one, ""]));
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  /** @throws AppError `unavailable` */
+  async begin(): Promise<void> {
+    for (const watched of this.#seen.keys()) this.#seen.set(watched, await this.#version(watched));
+  }
+
+  publish(): void {
+    throw new TypeError("Changes are found in the table, not published.");
+  }
+
+  subscribe(listener: (event: ServerEvent) => void): () => void {
+    this.#running = true;
+    this.#pollAfter(POLL_FIRST_MS, listener);
+    return () => {
+      this.#running = false;
+      clearTimeout(this.#timer);
+      this.#ended.abort();
+      this.onend();
+    };
+  }
+
+  #pollAfter(delayMs: number, listener: (event: ServerEvent) => void): void {
+    this.#timer = setTimeout(async () => {
+      const changed = await this.#look(listener);
+      if (!this.#running) return;
+      this.#pollAfter(changed ? POLL_FIRST_MS : Math.min(delayMs * 2, POLL_MAX_MS), listener);
+    }, delayMs);
+    this.#timer.unref();
+  }
+
+  async #look(listener: (event: ServerEvent) => void): Promise<boolean> {
+    let changed = false;
+    for (const [watched, seen] of this.#seen) {
+      // A table that does not answer has not changed: the next look finds what this one missed.
+      const version = await this.#version(watched).catch(() => seen);
+      if (!this.#running) return false;
+      if (version === seen) continue;
+      this.#seen.set(watched, version);
+      changed = true;
+      listener(
+        watched === "list" ? { kind: "resources_list_changed" } : { kind: "resource_updated", uri: watched.uri },
+      );
+    }
+    return changed;
+  }
+
+  #version(watched: Watched): Promise<string> {
+    return versionOf(this.#runtime, this.#origin, watched, this.#ended.signal);
+  }
+}

@@ -1,0 +1,97 @@
+// One MCP exchange as core sees it: who calls, what the transport offers, and how an error goes back. The caller and the client
+// come with each request and are never read from the server instance, which has served others before.
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  CLIENT_INFO_META_KEY,
+  type ClientCapabilities,
+  type InputRequiredResult,
+  ProtocolError,
+  ProtocolErrorCode,
+  type Server,
+  type ServerContext,
+} from "@modelcontextprotocol/server";
+import { type CallOrigin, type Exchange, InputNeeded } from "../calls/call.ts";
+import { AppError } from "../errors.ts";
+import { LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
+import { InvalidRequestState } from "../state/request-state.ts";
+import { traceOf } from "../trace.ts";
+
+/** The principal travels with the request's authInfo; only stdio, where the caller is whoever started the process, has none. */
+export const PRINCIPAL_KEY = "principal";
+const principalOf = (context: ServerContext): Principal =>
+  (context.http?.authInfo?.extra?.[PRINCIPAL_KEY] as Principal | undefined) ?? LOCAL_PRINCIPAL;
+
+/** What the carrier of the request allows, where it has a limit of its own. */
+export const TIME_LIMIT_KEY = "timeLimitMs";
+const timeLimitOf = (context: ServerContext): number | undefined =>
+  context.http?.authInfo?.extra?.[TIME_LIMIT_KEY] as number | undefined;
+
+/**
+ * Runs a handler's work with the request's origin. Nothing that the work reports is sent after its answer: work that its
+ * caller has given up must not speak into whatever the instance serves next.
+ */
+export async function withOrigin<T>(
+  server: Server,
+  context: ServerContext,
+  work: (origin: CallOrigin) => Promise<T>,
+): Promise<T | InputRequiredResult> {
+  let open = true;
+  const send = (message: () => Promise<void>) => {
+    // A message that cannot be sent is one that nobody waits for.
+    if (open) message().catch(() => {});
+  };
+  try {
+    return await work(originOf(server, context, send));
+  } catch (error) {
+    if (error instanceof InputNeeded) return error.request;
+    throw error;
+  } finally {
+    open = false;
+  }
+}
+
+function originOf(server: Server, context: ServerContext, send: (message: () => Promise<void>) => void): CallOrigin {
+  const { mcpReq } = context;
+  const envelope: Record<string, unknown> | undefined = mcpReq.envelope;
+  // A modern request says what its client is; asking the instance would answer with whoever used it before.
+  const info = envelope ? envelope[CLIENT_INFO_META_KEY] : server.getClientVersion();
+  const capabilities = envelope ? envelope[CLIENT_CAPABILITIES_META_KEY] : server.getClientCapabilities();
+  const { name, version } = (info ?? {}) as { name?: unknown; version?: unknown };
+  const progressToken = mcpReq._meta?.progressToken;
+  const exchange: Exchange = {
+    answers: mcpReq.inputResponses as Exchange["answers"],
+    requestState: mcpReq.requestState<string>(),
+    capabilities: (capabilities ?? {}) as ClientCapabilities,
+    progress: (progress, total, message) => {
+      if (progressToken === undefined) return;
+      const params = {
+        progressToken,
+        progress,
+        ...(total !== undefined && { total }),
+        ...(message !== undefined && { message }),
+      };
+      send(() => mcpReq.notify({ method: "notifications/progress", params }));
+    },
+    logToClient: (level, data) => send(() => mcpReq.log(level, data)),
+  };
+  return {
+    principal: principalOf(context),
+    client: typeof name === "string" && typeof version === "string" ? `${name} ${version}` : "",
+    transportSession: context.sessionId,
+    signal: mcpReq.signal,
+    timeLimitMs: timeLimitOf(context),
+    trace: traceOf(mcpReq._meta),
+    exchange,
+  };
+}
+
+/** For methods whose errors are the protocol's: everything but a tool's own. */
+export function protocolError(error: unknown, uri?: string): unknown {
+  if (!(error instanceof AppError)) return error;
+  if (error instanceof InvalidRequestState)
+    return new ProtocolError(ProtocolErrorCode.InvalidParams, error.message, { reason: "invalid_request_state" });
+  const { code, retryable, retryAfterSeconds, details } = error;
+  const facts = { code, retryable, ...(retryAfterSeconds !== undefined && { retry_after_seconds: retryAfterSeconds }) };
+  const wireCode = error.status < 500 ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError;
+  return new ProtocolError(wireCode, error.message, { ...facts, ...details, ...(uri !== undefined && { uri }) });
+}

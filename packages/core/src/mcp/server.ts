@@ -1,0 +1,195 @@
+// MCP over whatever carries it: the server factory both eras share, and the pool that spares building a server per request.
+import {
+  type McpRequestContext,
+  type McpServerFactory,
+  ProtocolError,
+  ProtocolErrorCode,
+  Server,
+  type ServerCapabilities,
+  type ServerContext,
+} from "@modelcontextprotocol/server";
+import type { CallRuntime } from "../calls/call.ts";
+import { callTool } from "../calls/call-tool.ts";
+import type { Tool } from "../define/tool.ts";
+import { AppError } from "../errors.ts";
+import { InvalidRequestState } from "../state/request-state.ts";
+import type { LegacyState } from "./legacy/state.ts";
+import { serveSubscriptions } from "./legacy/subscribe.ts";
+import { serveCompletion, servePrompts, serveResources, type Tracked } from "./reading.ts";
+import { protocolError, withOrigin } from "./request.ts";
+
+export interface McpOptions {
+  name: string;
+  version: string;
+  instructions: string;
+  /** Whether clients may hold streams that tell of changes. */
+  subscriptions: boolean;
+  /** Where subscriptions of 2025-era clients are kept. */
+  legacy: LegacyState;
+}
+
+/** Our own keys in `_meta`: an idempotency key a client sends beside the arguments, and what a result says about itself. */
+export const IDEMPOTENCY_META_KEY = "io.github.stateful-mcp/idempotency-key";
+const REPLAYED_META_KEY = "io.github.stateful-mcp/replayed";
+const ERROR_META_KEY = "io.github.stateful-mcp/error";
+
+/** What tools/list answers: the same for everybody, in a fixed order. */
+export function wireTools(tools: Iterable<Tool>): Record<string, unknown>[] {
+  return [...tools].map(({ name, title, description, inputSchema, outputSchema, annotations }) => ({
+    name,
+    title,
+    description,
+    inputSchema,
+    ...(outputSchema && { outputSchema }),
+    annotations: { title, ...annotations },
+  }));
+}
+
+/** A tool error as the model reads it: what happened and what to do, with the code for programs. */
+export function errorResult(error: AppError) {
+  const { code, message, retryable, retryAfterSeconds, details } = error;
+  const facts = {
+    code,
+    retryable,
+    ...(retryAfterSeconds !== undefined && { retry_after_seconds: retryAfterSeconds }),
+    ...details,
+  };
+  return {
+    content: [{ type: "text" as const, text: message }],
+    isError: true,
+    _meta: { [ERROR_META_KEY]: facts },
+  };
+}
+
+/** What one server is built for. */
+interface ServerKind {
+  readonly era: McpRequestContext["era"];
+  /** Whether its client can be told of changes. */
+  readonly subscriptions: boolean;
+}
+
+const LIST_TTL_MS = 300_000;
+/** The same for everybody until the next deployment. */
+const PUBLIC_LIST = { ttlMs: LIST_TTL_MS, cacheScope: "public" } as const;
+/** Depends on who asks and may change at any time. */
+const PRIVATE_STATE = { ttlMs: 0, cacheScope: "private" } as const;
+
+function capabilitiesOf(runtime: CallRuntime, { subscriptions, era }: ServerKind): ServerCapabilities {
+  const resources = runtime.resources.all;
+  const completes =
+    resources.some((one) => Object.keys(one.complete).length > 0) ||
+    [...runtime.prompts.values()].some((one) => Object.values(one.arguments).some(({ complete }) => complete));
+  return {
+    tools: {},
+    logging: {},
+    ...(resources.length > 0 && {
+      resources: {
+        ...(subscriptions && resources.some((one) => one.watch) && { subscribe: true }),
+        // 2025-era clients cannot say that they want it, and to look for everybody would cost everybody.
+        ...(subscriptions && era === "modern" && resources.some((one) => one.list) && { listChanged: true }),
+      },
+    }),
+    ...(runtime.prompts.size > 0 && { prompts: {} }),
+    ...(completes && { completions: {} }),
+  };
+}
+
+/**
+ * Builds a server. Nothing of a principal may be closed over here: an instance serves one request after the other, and who
+ * asks comes with the request. `tracked` must count every handler that awaits anything.
+ */
+function buildServer(runtime: CallRuntime, options: McpOptions, kind: ServerKind, tracked: Tracked): Server {
+  const capabilities = capabilitiesOf(runtime, kind);
+  const dynamic = runtime.resources.all.some((one) => one.list);
+  const server = new Server(
+    { name: options.name, version: options.version },
+    {
+      capabilities,
+      instructions: options.instructions,
+      cacheHints: {
+        "tools/list": PUBLIC_LIST,
+        "prompts/list": PUBLIC_LIST,
+        "resources/templates/list": PUBLIC_LIST,
+        "resources/list": dynamic ? PRIVATE_STATE : PUBLIC_LIST,
+        "resources/read": PRIVATE_STATE,
+        "server/discover": PUBLIC_LIST,
+      },
+    },
+  );
+  const tools = wireTools(runtime.tools.values());
+  server.setRequestHandler("tools/list", () => ({ tools }) as never);
+  server.setRequestHandler("tools/call", ({ params }, context) =>
+    tracked(() => toolCall(server, runtime, params, context)),
+  );
+  if (capabilities.resources) serveResources(server, runtime, tracked);
+  if (kind.era === "legacy" && capabilities.resources?.subscribe) serveSubscriptions(server, runtime, options.legacy);
+  if (capabilities.prompts) servePrompts(server, runtime, tracked);
+  if (capabilities.completions) serveCompletion(server, runtime, tracked);
+  return server;
+}
+
+async function toolCall(
+  server: Server,
+  runtime: CallRuntime,
+  params: { name: string; arguments?: unknown },
+  context: ServerContext,
+) {
+  const { name, arguments: given } = params;
+  const tool = runtime.tools.get(name);
+  if (!tool)
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${JSON.stringify(name.slice(0, 64))}.`);
+  try {
+    return await withOrigin(server, context, async (origin) => {
+      const idempotencyKey = metaText(context, IDEMPOTENCY_META_KEY);
+      const { structured, replayed } = await callTool(runtime, { ...origin, name, arguments: given, idempotencyKey });
+      const answer = tool.output
+        ? { content: [{ type: "text" as const, text: JSON.stringify(structured) }], structuredContent: structured }
+        : (structured as { content: [] });
+      return { ...answer, ...(replayed && { _meta: { [REPLAYED_META_KEY]: true } }) };
+    });
+  } catch (error) {
+    if (error instanceof InvalidRequestState) throw protocolError(error);
+    if (error instanceof AppError) return errorResult(error);
+    throw error;
+  }
+}
+
+function metaText(context: ServerContext, key: string): string | undefined {
+  const value: unknown = context.mcpReq._meta?.[key];
+  return typeof value === "string" ? value : undefined;
+}
+
+const IDLE_MAX = 64;
+
+/**
+ * A factory that hands closed instances out again for modern requests. An instance comes back only when its exchange is over
+ * and no handler of it still runs: one left behind by a cancelled call could speak into the next caller's stream.
+ */
+export function pooledFactory(runtime: CallRuntime, options: McpOptions): McpServerFactory {
+  const idle: Server[] = [];
+  const lease = (): Server => {
+    const reused = idle.pop();
+    if (reused) return reused;
+    let handlers = 0;
+    const kind = { era: "modern", subscriptions: options.subscriptions } as const;
+    const server = buildServer(runtime, options, kind, async (work) => {
+      handlers += 1;
+      try {
+        return await work();
+      } finally {
+        handlers -= 1;
+      }
+    });
+    server.onclose = () => {
+      if (handlers === 0 && idle.length < IDLE_MAX) idle.push(server);
+    };
+    return server;
+  };
+  // A 2025-era instance keeps what its handshake negotiated, so it is never handed out twice. Without HTTP its subscriptions have
+  // no session to be kept with; modern ones are no matter of the instance.
+  return ({ era, requestInfo }) => {
+    if (era === "modern" && requestInfo) return lease();
+    const subscriptions = options.subscriptions && (era === "modern" || requestInfo !== undefined);
+    return buildServer(runtime, options, { era, subscriptions }, (work) => work());
+  };
+}
