@@ -6,8 +6,10 @@ const B = "bob-fedcba9876543210fedcba9876543210";
 
 function setUp(secret: string, cacheSeconds = 60) {
   const it = { secret, reads: 0, nowMs: 0 };
+  const errors: string[] = [];
   const authorize = tokenAuthorizer({
     cacheSeconds,
+    logger: { error: (_, message) => void errors.push(message) },
     now: () => it.nowMs,
     readSecret: async () => {
       it.reads += 1;
@@ -16,7 +18,7 @@ function setUp(secret: string, cacheSeconds = 60) {
   });
   const call = (token: string | undefined, name = "Authorization") =>
     authorize(eventOf(token && `Bearer ${token}`, name));
-  return { it, call, authorize };
+  return { it, call, authorize, errors };
 }
 
 const eventOf = (authorization: string | undefined, name = "Authorization"): AuthorizerEvent => ({
@@ -114,5 +116,35 @@ describe("the token authorizer", () => {
   it("fails, instead of refusing, when the secret cannot be read or holds no tokens", async () => {
     const { call } = setUp("short");
     await expect(call(A)).rejects.toThrow(/at least 16 characters/);
+  });
+
+  it.each([
+    ["a pair too short", "alice=short"],
+    ["quotes", `"alice=${A}"`],
+    ["half of a JSON object", '{"alice":'],
+    ["nothing", ""],
+  ])(
+    "goes on with the last good tokens when the secret becomes %s, and logs one error without it",
+    async (_, broken) => {
+      const { it, call, errors } = setUp(`alice=${A}`, 0);
+      await call(A);
+      it.secret = broken;
+      for (let i = 0; i < 3; i++) expect((await call(A)).principalId).toBe("alice");
+      await refused(call(B));
+      expect(errors).toEqual([expect.stringMatching(/last good tokens/)]);
+      expect(errors[0]).not.toContain(A);
+      // Once it is right again, the next fault is told again.
+      it.secret = `alice=${B}`;
+      expect((await call(B)).principalId).toBe("alice");
+      await refused(call(A));
+      it.secret = broken;
+      await call(B);
+      expect(errors).toHaveLength(2);
+    },
+  );
+
+  it("takes a secret of keys and values, and scopes with colons", async () => {
+    const { call } = setUp(JSON.stringify({ "bot:items:read": A }));
+    expect((await call(A)).context).toEqual({ name: "bot", scopes: "items:read" });
   });
 });

@@ -12,7 +12,7 @@ export {
 } from "./app.ts";
 export { type Access, authenticate } from "./auth/access.ts";
 export { createOAuth, type OAuth, type OAuthOptions } from "./auth/oauth.ts";
-export { mintToken, parseTokens, type TokenTable, tokenPrincipal } from "./auth/tokens.ts";
+export { firstTokenOf, mintToken, parseTokens, type Tokens, type TokenTable, tokenPrincipal } from "./auth/tokens.ts";
 export { builtinPrompts } from "./builtin/prompts/index.ts";
 export { builtinResources } from "./builtin/resources/index.ts";
 export { type BuiltinToolsOptions, builtinTools } from "./builtin/tools/index.ts";

@@ -1,6 +1,6 @@
 // Decides for a REST API who may pass: bearer tokens against those in a secret. Knows neither routes nor where secrets are kept.
 // From the parts of core alone: nothing here needs the rest, and it would be loaded with every cold start.
-import type { Principal } from "@stateful-mcp/core";
+import type { Logger, Principal } from "@stateful-mcp/core";
 import { parseTokens, type TokenTable } from "@stateful-mcp/core/tokens";
 
 /** What the authorizer reads of a REST API's REQUEST authorizer event. */
@@ -28,6 +28,8 @@ export interface AuthorizerOptions {
   readonly readSecret: () => Promise<string>;
   /** How long tokens are used without asking for the secret again: one taken out of it works at most this long. 0: never. */
   readonly cacheSeconds: number;
+  /** Told once when the secret becomes something that holds no tokens. Default: no log. */
+  readonly logger?: Pick<Logger, "error">;
   /** Milliseconds from any fixed point. Default: this process's. */
   readonly now?: () => number;
 }
@@ -74,6 +76,7 @@ class SecretTokens {
   #known: TokenTable | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
+  #faultTold = false;
 
   constructor(options: AuthorizerOptions) {
     this.#options = options;
@@ -96,12 +99,28 @@ class SecretTokens {
     this.#reading ??= this.#options
       .readSecret()
       .then((text) => {
-        this.#known = parseTokens(text);
+        this.#take(text);
         this.#readAt = this.#now();
       })
       .finally(() => {
         this.#reading = undefined;
       });
     return this.#reading;
+  }
+
+  /** A slip in an edit of the secret must not lock every caller out, nor pass for one long token: the last good tokens stay. */
+  #take(text: string): void {
+    try {
+      this.#known = parseTokens(text);
+      this.#faultTold = false;
+    } catch (error) {
+      if (!this.#known) throw error;
+      if (!this.#faultTold)
+        this.#options.logger?.error(
+          { err: error },
+          "The secret holds no valid tokens: the last good tokens stay valid",
+        );
+      this.#faultTold = true;
+    }
   }
 }

@@ -16,17 +16,9 @@ describe("MCP_AUTH_TOKEN", () => {
     [`alice=${A},alice=${B}`, { [A]: "alice", [B]: "alice" }],
     [`alice:read+write=${A}`, { [A]: "alice" }],
     [`alice=${A}=${B}`, { [`${A}=${B}`]: "alice" }],
-    // One part that is no name=token makes the whole one token.
-    ...[
-      `alice=${A},${B}`,
-      `alice=${A},bob=short`,
-      `${A},${B}`,
-      `alice=${"a".repeat(31)}`,
-      `al.ice=${A}`,
-      "dG9rZW4tdGhhdC1pcy1iYXNlNjQ=",
-      "dG9rZW4tdGhhdC1pcy1iYXNlNjQ==",
-      `${"n".repeat(65)}=${A}`,
-    ].map((whole): [string, Record<string, string>] => [whole, { [whole]: "default" }]),
+    ...["dG9rZW4tdGhhdC1pcy1iYXNlNjQ=", "dG9rZW4tdGhhdC1pcy1iYXNlNjQ=="].map(
+      (whole): [string, Record<string, string>] => [whole, { [whole]: "default" }],
+    ),
   ])("%s lets in %j and nobody else", async (text, expected) => {
     const table = parseTokens(text);
     for (const [token, subject] of Object.entries(expected))
@@ -42,21 +34,33 @@ describe("MCP_AUTH_TOKEN", () => {
     expect((await table.find(B))?.scopes).toBeUndefined();
   });
 
-  it.each(["", " ", ",", "short", "fifteen-chars-x", `two words ${A}`, `alice=${A} b`])(
-    "%j is refused without being shown",
-    (text) => {
-      const refused = (): unknown => {
-        try {
-          return parseTokens(text);
-        } catch (error) {
-          return error;
-        }
-      };
-      expect(refused()).toMatchObject({ code: "invalid_input" });
-      const shown = String(refused()) + JSON.stringify(refused());
-      for (const word of text.split(/[\s,=]+/).filter((part) => part.length > 5)) expect(shown).not.toContain(word);
-    },
-  );
+  it.each([
+    "",
+    " ",
+    ",",
+    "short",
+    "fifteen-chars-x",
+    `two words ${A}`,
+    `alice=${A} b`,
+    // One part that is no name=token never makes the whole one token.
+    `alice=${A},${B}`,
+    `alice=${A},bob=short`,
+    `${A},${B}`,
+    `alice=${"a".repeat(31)}`,
+    `al.ice=${A}`,
+    `${"n".repeat(65)}=${A}`,
+  ])("%j is refused without being shown", (text) => {
+    const refused = (): unknown => {
+      try {
+        return parseTokens(text);
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(refused()).toMatchObject({ code: "invalid_input" });
+    const shown = String(refused()) + JSON.stringify(refused());
+    for (const word of text.split(/[\s,=]+/).filter((part) => part.length > 5)) expect(shown).not.toContain(word);
+  });
 
   it("keeps no token in the table", () => {
     expect(JSON.stringify(parseTokens(`alice=${A},bob=${B}`))).not.toMatch(/a{32}|b{32}/);

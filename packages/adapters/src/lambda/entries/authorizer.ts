@@ -10,6 +10,11 @@ const client = new SecretsManagerClient();
 /** For a REST API's REQUEST authorizer. */
 export const handler = tokenAuthorizer({
   cacheSeconds,
+  // Not the server's logger, which would be most of what a cold start loads.
+  logger: {
+    error: ({ err }, message) =>
+      void process.stderr.write(`${JSON.stringify({ level: "error", message, reason: String(err) })}\n`),
+  },
   readSecret: async () => {
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId }));
     if (SecretString !== undefined) return SecretString;
