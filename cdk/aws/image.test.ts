@@ -150,8 +150,8 @@ describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` 
       expect(await ended(healthy)).toBe(0);
       const { stdout } = await promisify(execFile)(
         process.execPath,
-        ["--import", "tsx", "packages/cli/src/main.ts", "doctor", `${url}/mcp`, "--token", TOKEN],
-        { cwd: REPOSITORY },
+        ["--import", "tsx", "packages/cli/src/main.ts", "doctor", `${url}/mcp`, "--token-env", "TOKEN"],
+        { cwd: REPOSITORY, env: { ...process.env, TOKEN } },
       );
       expect(stdout).toContain("All is well.");
       server.kill("SIGTERM");

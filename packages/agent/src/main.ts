@@ -1,4 +1,5 @@
 // What `pnpm agent` runs: options, the server, the model and the terminal are put together here, and nowhere else.
+import { firstTokenOf } from "@stateful-mcp/core/tokens";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { bedrockModel } from "./bedrock.ts";
 import { Conversation, DEFAULT_MAX_ROUNDS } from "./conversation.ts";
@@ -9,7 +10,7 @@ import { Transcript } from "./transcript.ts";
 
 interface Options {
   url: URL;
-  token?: string;
+  tokenEnv?: string;
   model: string;
   script?: string;
   resume?: string;
@@ -19,7 +20,10 @@ interface Options {
 const program = new Command("agent")
   .description("Talk to a model that uses an MCP server's tools and keeps the conversation there.")
   .option("--url <url>", "the server's MCP endpoint", parseUrl, new URL("http://127.0.0.1:3333/mcp"))
-  .option("--token <token>", "bearer token for it (default: MCP_AUTH_TOKEN)")
+  .option(
+    "--token-env <name>",
+    "variable that holds the bearer token for it (default: MCP_AUTH_TOKEN, for a server on this machine)",
+  )
   .requiredOption(
     "--model <model>",
     "a model id or inference profile of Amazon Bedrock (default: BEDROCK_MODEL_ID), or scripted: no account needed",
@@ -50,14 +54,14 @@ try {
 // An HTTP connection that is kept alive must not keep the program alive.
 process.exit();
 
-async function converse({ url, token, model: id, script, resume, maxRounds }: Options): Promise<number> {
+async function converse({ url, tokenEnv, model: id, script, resume, maxRounds }: Options): Promise<number> {
   const model = id === "scripted" ? scriptedModel(script) : bedrockModel(id);
   const terminal = new Terminal();
   const server = await Server.connect(url, {
-    token: token ?? firstToken(process.env.MCP_AUTH_TOKEN),
+    token: tokenFor(url, tokenEnv),
     ask: (question) => terminal.ask(question),
   }).catch((error: unknown) => {
-    const hint = "start it with `npx -y pnpm@10 start`, or give --url, and --token if it wants one";
+    const hint = "start it with `npx -y pnpm@10 start`, or give --url, and --token-env if it wants a token";
     throw new Error(`No MCP server answers at ${url} (${messageOf(error)}); ${hint}`, { cause: error });
   });
   const transcript = resume === undefined ? await Transcript.create(server) : await Transcript.resume(server, resume);
@@ -98,12 +102,12 @@ function parseRounds(text: string): number {
   return rounds;
 }
 
-/** The first token of MCP_AUTH_TOKEN, without its name. */
-function firstToken(configured: string | undefined): string | undefined {
-  return configured
-    ?.split(",")[0]
-    ?.trim()
-    .replace(/^[A-Za-z0-9_-]+=(?=.{32})/, "");
+/** The token for this server. MCP_AUTH_TOKEN is that of a server on this machine, and is sent to no other unasked. */
+function tokenFor(url: URL, variable: string | undefined): string | undefined {
+  const onThisMachine = /^(localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname);
+  const configured = process.env[variable ?? (onThisMachine ? "MCP_AUTH_TOKEN" : "")];
+  if (variable !== undefined && !configured) throw new Error(`There is no variable ${variable} with a token`);
+  return configured ? firstTokenOf(configured) : undefined;
 }
 
 function messageOf(error: unknown): string {

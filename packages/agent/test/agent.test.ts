@@ -220,14 +220,37 @@ describe("the command line", () => {
     const server = await startServer();
     const scripted = ["--model", "scripted", "--url"];
     const nobody = await converse([...scripted, "http://127.0.0.1:9/mcp"], []);
-    const stranger = await converse([...scripted, server.href, "--token", "wrong"], []);
+    const wrong = { MY_TOKEN: "no-token-of-that-server" };
+    const stranger = await converse([...scripted, server.href, "--token-env", "MY_TOKEN"], [], wrong);
     const unknown = await converse([...scripted, server.href, "--resume", "ses_00000000000000000000000000"], []);
     for (const { code, stderr } of [nobody, stranger, unknown]) {
       expect([code, stderr.trim().split("\n").length]).toEqual([1, 1]);
     }
     expect(nobody.stderr).toContain("No MCP server answers at http://127.0.0.1:9/mcp");
-    expect(stranger.stderr).toContain("--token");
+    expect(stranger.stderr).toContain("--token-env");
     expect(unknown.stderr).toContain("ses_00000000000000000000000000");
+  });
+
+  it.each([`alice:read+write=${TOKEN}`, `{"alice":"${TOKEN}"}`, `alice=${TOKEN},bob=${TOKEN}b`])(
+    "sends the first token of what the server is configured with: %j",
+    async (configured) => {
+      const server = await startServer({ MCP_AUTH_TOKEN: configured });
+      const { code, stderr } = await converse(["--model", "scripted", "--url", server.href], ["hello"], {
+        MCP_AUTH_TOKEN: configured,
+      });
+      expect([code, stderr]).toEqual([0, ""]);
+    },
+  );
+
+  it("sends MCP_AUTH_TOKEN to no other machine unasked, and takes no token among its arguments", async () => {
+    const server = await startServer();
+    const elsewhere = server.href.replace("127.0.0.1", "localhost.localdomain.invalid");
+    const unasked = await converse(["--model", "scripted", "--url", elsewhere], []);
+    expect(unasked.stderr).toContain("--token-env");
+    const argument = await converse(["--model", "scripted", "--token", TOKEN], []);
+    expect(argument.code).toBe(2);
+    const unset = await converse(["--model", "scripted", "--token-env", "NOT_SET"], []);
+    expect([unset.code, unset.stderr]).toEqual([1, expect.stringContaining("NOT_SET")]);
   });
 
   it("ends with 2 for what it cannot understand, and asks for a model", async () => {

@@ -65,10 +65,13 @@ export async function main(argv: readonly string[]): Promise<number> {
     .command("doctor")
     .description("check this machine and its configuration, or a running server, and say how to fix what is wrong")
     .argument("[url]", "a server's MCP endpoint, for example http://127.0.0.1:3333/mcp")
-    .option("--token <token>", "bearer token for that server (default: MCP_AUTH_TOKEN)")
-    .action(async (url: string | undefined, options: { token?: string }) => {
-      const doctor = url === undefined ? import("./commands/doctor.ts") : import("./commands/doctor-url.ts");
-      code = await (await doctor).doctor({ url: url ?? "", ...options });
+    .option("--token-env <name>", "variable that holds the bearer token for that server; none is sent unasked")
+    .option("--token-stdin", "read that token from stdin")
+    .action(async (url: string | undefined, options: { tokenEnv?: string; tokenStdin?: true }) => {
+      code =
+        url === undefined
+          ? await (await import("./commands/doctor.ts")).doctor()
+          : await (await import("./commands/doctor-url.ts")).doctor(url, options);
     });
 
   program

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { freePort, run, startServer, temporaryDirectory } from "./process.ts";
+import { freePort, run, start, startServer, temporaryDirectory } from "./process.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";
 
@@ -55,20 +55,39 @@ describe("doctor <url>", () => {
     expect(code).toBe(0);
   });
 
-  it("sends the token it is given, or the configured one, and shows neither", async () => {
+  it.each([`alice=${TOKEN}`, `alice:read+write=${TOKEN}`, `{"alice":"${TOKEN}"}`])(
+    "sends the token that it is told to send, from a variable or stdin, and shows it nowhere: %j",
+    async (configured) => {
+      const env = { MCP_AUTH_TOKEN: configured };
+      const server = await startServer([], { env });
+      const piped = start(["doctor", server.url, "--token-stdin"]);
+      piped.child.stdin.end(`${TOKEN}\n`);
+      const all = [run(["doctor", server.url, "--token-env", "MCP_AUTH_TOKEN"], { env }), piped.ended];
+      for (const { code, stdout, stderr } of await Promise.all(all)) {
+        expect(stdout).not.toContain("✗");
+        expect([code, stderr]).toEqual([0, ""]);
+        expect(stdout).not.toContain(TOKEN);
+      }
+    },
+  );
+
+  it("sends no token unasked, and takes none among its arguments", async () => {
+    const seen: (string | undefined)[] = [];
+    const other = createServer(({ headers }, response) => {
+      seen.push(headers.authorization);
+      response.writeHead(401).end();
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void other.close());
+    await once(other, "listening");
+    const { port } = other.address() as { port: number };
+    const url = `http://127.0.0.1:${port}/mcp`;
     const env = { MCP_AUTH_TOKEN: `alice=${TOKEN}` };
-    const server = await startServer([], { env });
-    const [without, given, configured] = await Promise.all([
-      run(["doctor", server.url]),
-      run(["doctor", server.url, "--token", TOKEN]),
-      run(["doctor", server.url], { env }),
-    ]);
-    expect(without.code).toBe(1);
-    expect(without.stdout).toContain("--token");
-    for (const ended of [given, configured]) {
-      expect(ended.code).toBe(0);
-      expect(ended.stdout + ended.stderr).not.toContain(TOKEN);
-    }
+    const unasked = await run(["doctor", url], { env });
+    expect([unasked.code, unasked.stdout]).toEqual([1, expect.stringContaining("--token-env")]);
+    expect(seen.length).toBeGreaterThan(0);
+    expect(seen.filter((authorization) => authorization !== undefined)).toEqual([]);
+    expect((await run(["doctor", url, "--token", TOKEN])).code).toBe(2);
+    expect((await run(["doctor", url, "--token-env", "NOT_SET"])).stderr).toContain("NOT_SET");
   });
 
   it("fails on a server that is none, and on an address where nobody listens", async () => {

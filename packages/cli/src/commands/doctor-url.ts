@@ -1,20 +1,27 @@
 // `doctor <url>`: tries the core tools on a running server through the official client, as a user's client would.
+import { text } from "node:stream/consumers";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { loadConfig } from "@stateful-mcp/adapters/process";
-import { AppError, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
+import { AppError, firstTokenOf, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
 import { type Check, runChecks } from "../checklist.ts";
 import { VERSION } from "../version.ts";
 
 type Result = Record<string, unknown>;
 
-export async function doctor({ url, token }: { url: string; token?: string }): Promise<number> {
+export interface DoctorOptions {
+  /** The variable that holds the token, in the syntax of MCP_AUTH_TOKEN: its first token is sent. */
+  readonly tokenEnv?: string;
+  /** The token comes over stdin. */
+  readonly tokenStdin?: true;
+}
+
+export async function doctor(url: string, options: DoctorOptions): Promise<number> {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new AppError(
       "invalid_input",
       `${JSON.stringify(url)} is not a URL; give the MCP endpoint, for example http://127.0.0.1:3333/mcp`,
     );
   }
-  const bearer = token ?? firstToken(loadConfig().authToken);
+  const bearer = await askedToken(options);
   const endpoint = new URL(url);
   if (endpoint.pathname === "/") endpoint.pathname = "/mcp";
   const clients = new Map<string, Client>();
@@ -28,7 +35,7 @@ export async function doctor({ url, token }: { url: string; token?: string }): P
       const server = client.getServerVersion();
       return `${server?.name} ${server?.version}, revision ${client.getNegotiatedProtocolVersion()}`;
     },
-    fix: `See that an MCP server answers at ${endpoint}${bearer === undefined ? ", and give --token if it wants one" : " and that the token is one of its own"}`,
+    fix: `See that an MCP server answers at ${endpoint}${bearer === undefined ? ", and give --token-env <variable> if it wants a token" : " and that the token is one of its own"}`,
   });
   try {
     return await runChecks([
@@ -49,8 +56,8 @@ function toolChecks(connected: () => Client | undefined): Check[] {
     const client = connected();
     if (client === undefined) throw new Error("there is no connection");
     const answer = await client.callTool({ name, arguments: input });
-    const text = (answer.content as { text?: string }[] | undefined)?.map((part) => part.text).join(" ");
-    if (answer.isError) throw new Error(text ?? "the tool answered with an error");
+    const said = (answer.content as { text?: string }[] | undefined)?.map((part) => part.text).join(" ");
+    if (answer.isError) throw new Error(said ?? "the tool answered with an error");
     return (answer.structuredContent ?? {}) as Result;
   };
   const expect = (truth: boolean, result: Result) => {
@@ -117,9 +124,14 @@ function toolChecks(connected: () => Client | undefined): Check[] {
   ];
 }
 
-/** The first token of MCP_AUTH_TOKEN, without its name. */
-const firstToken = (configured: string | undefined): string | undefined =>
-  configured
-    ?.split(",")[0]
-    ?.trim()
-    .replace(/^[A-Za-z0-9_-]+=(?=.{32})/, "");
+/**
+ * The token to send: only what is asked for, because the address may be of another's server. Never an argument, which every user of
+ * this machine can read in the list of processes.
+ */
+async function askedToken({ tokenEnv, tokenStdin }: DoctorOptions): Promise<string | undefined> {
+  if (tokenStdin) return firstTokenOf(await text(process.stdin));
+  if (tokenEnv === undefined) return undefined;
+  const configured = process.env[tokenEnv];
+  if (configured) return firstTokenOf(configured);
+  throw new AppError("invalid_input", `There is no variable ${tokenEnv} with a token`);
+}
