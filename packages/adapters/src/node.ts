@@ -90,10 +90,6 @@ export async function serveNode(app: Pick<App, "fetch" | "drain">, options: Node
   };
 }
 
-/** True when only this machine can reach the address. A name other than localhost might be anything. */
-export const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
-
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));

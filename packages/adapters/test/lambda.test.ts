@@ -346,7 +346,7 @@ describe("an app bound to a function's environment", () => {
   });
 
   it.each([
-    [{ STATEFUL_MCP_TRUST_AUTHORIZER: undefined }, /Nobody says who may call/],
+    [{ STATEFUL_MCP_TRUST_AUTHORIZER: undefined }, /No authentication is configured/],
     [{ MCP_STATE_BACKEND: "local" }, /MCP_STATE_BACKEND: "local" is not allowed here/],
     [
       { STATEFUL_MCP_TRUST_AUTHORIZER: "perhaps" },

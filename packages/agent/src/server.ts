@@ -1,6 +1,7 @@
 // The MCP server as the agent uses it: connect with a bearer token, list tools, call one so that a repeat does no harm.
 // Knows the wire only; nothing of models.
 import { Client, type Progress, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import manifest from "../package.json" with { type: "json" };
 import type { Answer as FormAnswer, Question } from "./form.ts";
 import type { JsonObject, ToolSpec } from "./model.ts";
 
@@ -46,7 +47,7 @@ export class Server {
 
   static async connect(url: URL, { token, ask, fetch }: ConnectOptions): Promise<Server> {
     const client = new Client(
-      { name: "stateful-mcp-agent", version: "0.1.0" },
+      { name: manifest.name, version: manifest.version },
       { versionNegotiation: { mode: "auto" }, capabilities: { elicitation: { form: {} } } },
     );
     // Other kinds of questions are never asked: only forms have been announced.

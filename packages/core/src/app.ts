@@ -13,7 +13,15 @@ import { type Tool, withConfirmation } from "./define/tool.ts";
 import { AppError } from "./errors.ts";
 import { type Carried, createRouter } from "./http/router.ts";
 import type { ItemTables } from "./items/item-store.ts";
-import { BODY_HEADROOM_BYTES, DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import {
+  BODY_HEADROOM_BYTES,
+  DEFAULT_CACHE_TTL_SECONDS,
+  DEFAULT_IDEMPOTENCY_TTL_SECONDS,
+  DEFAULT_LIMITS,
+  DEFAULT_SESSION_MAX_SECONDS,
+  DEFAULT_SESSION_TTL_SECONDS,
+  type Limits,
+} from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import { legacyState } from "./mcp/legacy/state.ts";
 import { pooledFactory } from "./mcp/server.ts";
@@ -21,12 +29,13 @@ import { State } from "./state/state.ts";
 import type { BlobStore } from "./stores/blob-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { StateStore } from "./stores/state-store.ts";
+import { VERSION } from "./version.ts";
 
 /** Everything has a default: `createApp()` is the ready server in memory. */
 export interface AppOptions {
   /** Server name on the wire. Default `stateful-mcp`. */
   name?: string;
-  /** Server version on the wire. Default `0.1.0`. */
+  /** Server version on the wire. Default: that of this package. */
   version?: string;
   /** Default: the tools of the ready server. Give your own, or yours beside `builtinTools(…)`. */
   tools?: readonly Tool[];
@@ -103,15 +112,6 @@ export interface App {
 
 /** The revisions of MCP that an app speaks, newest first. */
 export const PROTOCOL_REVISIONS = ["2026-07-28", "2025-11-25"] as const;
-/** How long an unused session lives unless told otherwise, in seconds: a day. */
-export const DEFAULT_SESSION_TTL_SECONDS = 86_400;
-/** How long an expiring session can live at most, however often it is used, in seconds: 90 days. */
-export const DEFAULT_SESSION_MAX_SECONDS = 7_776_000;
-/** How long a cached tool result is served unless the tool says otherwise, in seconds: a quarter of an hour. */
-export const DEFAULT_CACHE_TTL_SECONDS = 900;
-/** How long the answer to a call with an idempotency key is kept, in seconds: a day. */
-export const DEFAULT_IDEMPOTENCY_TTL_SECONDS = 86_400;
-
 const INSTRUCTIONS =
   "This server remembers. Notes and values are kept per session, across calls, restarts and clients. " +
   "Call get_notes at the start of a conversation to recall what is known, and add_note to save decisions and facts worth keeping. " +
@@ -124,7 +124,7 @@ const INSTRUCTIONS =
 export function createApp(options: AppOptions = {}): App {
   const {
     name = "stateful-mcp",
-    version = "0.1.0",
+    version = VERSION,
     clock = systemClock,
     logger = silentLogger,
     backend = "memory",

@@ -4,10 +4,6 @@ export {
   type App,
   type AppOptions,
   createApp,
-  DEFAULT_CACHE_TTL_SECONDS,
-  DEFAULT_IDEMPOTENCY_TTL_SECONDS,
-  DEFAULT_SESSION_MAX_SECONDS,
-  DEFAULT_SESSION_TTL_SECONDS,
   PROTOCOL_REVISIONS,
 } from "./app.ts";
 export { type Access, authenticate } from "./auth/access.ts";
@@ -18,13 +14,12 @@ export { builtinResources } from "./builtin/resources/index.ts";
 export { type BuiltinToolsOptions, builtinTools } from "./builtin/tools/index.ts";
 export type { ToolCall, ToolResult } from "./calls/call-tool.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export { type AppParts, bindApp, itemTablesFrom } from "./config/bind.ts";
 export {
   type Config,
   type ConfigRow,
   describeConfig,
-  itemTablesFrom,
   namesOfSetting,
-  optionsFrom,
   readConfig,
 } from "./config/settings.ts";
 export type { Asking, CallContext, Reporting } from "./define/context.ts";
@@ -56,7 +51,14 @@ export {
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
 export type { Carried } from "./http/router.ts";
 export type * from "./items/item-store.ts";
-export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+export {
+  DEFAULT_CACHE_TTL_SECONDS,
+  DEFAULT_IDEMPOTENCY_TTL_SECONDS,
+  DEFAULT_LIMITS,
+  DEFAULT_SESSION_MAX_SECONDS,
+  DEFAULT_SESSION_TTL_SECONDS,
+  type Limits,
+} from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
 export type { SessionHandle } from "./state/session-handle.ts";
@@ -67,3 +69,4 @@ export { MemoryStore } from "./stores/memory.ts";
 export { MemoryBlobStore } from "./stores/memory-blobs.ts";
 export type * from "./stores/state-store.ts";
 export type { TraceContext } from "./trace.ts";
+export { VERSION } from "./version.ts";

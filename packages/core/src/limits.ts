@@ -73,3 +73,12 @@ export function nestsDeeperThan(value: unknown, levels: number): boolean {
   }
   return false;
 }
+
+/** How long an unused session lives unless told otherwise, in seconds: a day. */
+export const DEFAULT_SESSION_TTL_SECONDS = 86_400;
+/** How long an expiring session can live at most, however often it is used, in seconds: 90 days. */
+export const DEFAULT_SESSION_MAX_SECONDS = 7_776_000;
+/** How long a cached tool result is served unless the tool says otherwise, in seconds: a quarter of an hour. */
+export const DEFAULT_CACHE_TTL_SECONDS = 900;
+/** How long the answer to a call with an idempotency key is kept, in seconds: a day. */
+export const DEFAULT_IDEMPOTENCY_TTL_SECONDS = 86_400;

@@ -1,19 +1,20 @@
-// The only place where a function's environment becomes configuration and binds an App to a table. For processes without a
-// command line: no files are read, nothing is created, and nobody is asked before the first call.
+// Turns a function's environment into configuration and binds an app to it. For processes without a command line: no files are
+// read, nothing is created, and no service is asked before the first call.
 import {
-  type Access,
   type App,
   AppError,
   type BlobStore,
+  bindApp,
   type Config,
   type ItemTables,
   itemTablesFrom,
   MemoryStore,
-  optionsFrom,
   readConfig,
+  type StateStore,
 } from "@stateful-mcp/core";
-import { createDynamoDBClient, DynamoDBItems, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
-import { accessFromConfig } from "../access.ts";
+import { DynamoDBItems, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+import { chooseAccess } from "../access.ts";
+import { openClient } from "../client.ts";
 import { createLogger } from "../logger.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -35,23 +36,19 @@ export interface BindOptions {
  */
 export function bindEnvironment(app: App, { environment = process.env, openBlobs }: BindOptions = {}): App {
   const config = readConfig({ MCP_STATE_BACKEND: "dynamodb", ...environment });
-  const { logLevel: level, environment: name } = config;
-  const blobs = blobsOf(config, openBlobs, environment);
-  const items = app.options.items ? undefined : openItems(config);
-  return app.with({
-    ...optionsFrom(config),
-    ...(blobs && { blobs }),
-    ...(items && { items }),
-    // A stream that waits for something to say keeps a whole environment busy, and its bill running.
-    subscriptions: config.subscriptions ?? false,
-    logger: createLogger({ level, environment: name }),
-    ...app.options,
+  const logger = createLogger({ level: config.logLevel, environment: config.environment });
+  return bindApp(app, config, {
     store: app.options.store ?? openStore(config),
-    access: app.options.access ?? chooseAccess(config),
+    access: app.options.access ?? chooseAccess(config, { kind: "lambda" }, logger),
+    logger,
+    blobs: blobsOf(config, openBlobs, environment),
+    items: app.options.items ? undefined : openItems(config),
+    // A stream that waits for something to say keeps a whole environment busy, and its bill running.
+    subscriptions: false,
   });
 }
 
-function openStore(config: Config) {
+function openStore(config: Config): StateStore {
   const { backend, table } = config;
   if (backend === "memory") return new MemoryStore();
   if (backend === "local")
@@ -64,24 +61,11 @@ function openItems(config: Config): ItemTables | undefined {
   return itemTablesFrom(config, new DynamoDBItems({ client: openClient(config) }));
 }
 
-const openClient = ({ endpoint, region }: Config) =>
-  createDynamoDBClient({ ...(endpoint !== undefined && { endpoint }), ...(region !== undefined && { region }) });
-
 function blobsOf(config: Config, open: OpenBlobs | undefined, environment: Environment): BlobStore | undefined {
   if (config.blobBucket === undefined) return undefined;
   if (open) return open(config, environment);
   throw new AppError(
     "invalid_input",
     "STATEFUL_MCP_BLOB_BUCKET is set, but this function was bundled without a client for buckets",
-  );
-}
-
-function chooseAccess(config: Config): Access {
-  if (config.trustAuthorizer) return { mode: "carrier" };
-  const configured = accessFromConfig(config);
-  if (configured) return configured;
-  throw new AppError(
-    "invalid_input",
-    "Nobody says who may call: set STATEFUL_MCP_TRUST_AUTHORIZER=on behind an authorizer, set MCP_AUTH_TOKEN or STATEFUL_MCP_OAUTH_ISSUER, or give createApp an access",
   );
 }

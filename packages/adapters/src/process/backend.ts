@@ -96,14 +96,8 @@ async function openTable(config: Config) {
   return { client, place, blobs, openItemClient: () => openClient(config), close };
 }
 
-async function openClient({ endpoint, region }: Config): Promise<Client> {
-  const { createDynamoDBClient } = await import("@stateful-mcp/core/dynamodb");
-  // The SDK reads the profile itself; from a flag or .env it has been put where it looks.
-  return createDynamoDBClient({
-    ...(endpoint !== undefined && { endpoint }),
-    ...(region !== undefined && { region }),
-  });
-}
+/** Loaded only here: a process that keeps its state in memory needs no client. */
+const openClient = async (config: Config): Promise<Client> => (await import("../client.ts")).openClient(config);
 
 /** The tables of the item tools, reached through a client of their own: a busy agent must not hold up state. */
 export async function openItems(config: Config, backend: Backend) {
@@ -113,13 +107,8 @@ export async function openItems(config: Config, backend: Backend) {
   return { items: itemTablesFrom(config, new DynamoDBItems({ client })), close: () => client.destroy() };
 }
 
-async function openBucket({ blobBucket: bucket, region }: Config) {
-  if (bucket === undefined) return undefined;
-  const { S3Blobs } = await import("@stateful-mcp/core/s3");
-  // The SDK reads this variable too, but would then look for the bucket in the host name, where other services do not have it.
-  const endpoint = process.env.AWS_ENDPOINT_URL_S3;
-  return new S3Blobs({ bucket, ...(region !== undefined && { region }), ...(endpoint && { endpoint }) });
-}
+const openBucket = async (config: Config) =>
+  config.blobBucket === undefined ? undefined : (await import("../bucket.ts")).openBucket(config, process.env);
 
 async function regionOf(client: Client, profile: string | undefined): Promise<string> {
   try {

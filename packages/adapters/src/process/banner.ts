@@ -1,6 +1,6 @@
 // What a person reads when a server starts: a few lines on a terminal, one log line elsewhere.
 import { styleText } from "node:util";
-import { type App, type Logger, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
+import { type App, type Logger, PROTOCOL_REVISIONS, VERSION } from "@stateful-mcp/core";
 
 /** What there is to say about a server that has started. */
 export interface Started {
@@ -14,7 +14,7 @@ export interface Started {
 
 /** Says on stderr that the server has started. */
 export function announce(app: Pick<App, "tools" | "options">, started: Started, logger: Logger): void {
-  const { name = "stateful-mcp", version = "0.1.0" } = app.options;
+  const { name = "stateful-mcp", version = VERSION } = app.options;
   const tools = app.tools.map((tool) => tool.name);
   const url = started.at === "stdio" ? undefined : started.at.url;
   if (!process.stderr.isTTY) {

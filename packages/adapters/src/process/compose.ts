@@ -1,6 +1,6 @@
 // Binds an app to its configuration and backend: for the command line and for servers that people write themselves. Functions on
 // AWS Lambda are put together by ../lambda/bind.ts.
-import { type Access, type App, AppError, type Config, type Logger, optionsFrom } from "@stateful-mcp/core";
+import { type Access, type App, AppError, bindApp, type Config, type Logger } from "@stateful-mcp/core";
 import { openBackend, openItems, ownBackend } from "./backend.ts";
 
 /** An app that runs on its backend, until it is closed. */
@@ -34,15 +34,7 @@ export async function compose(app: App, config: Config, options: ComposeOptions)
   }
   const { store, blobs } = backend;
   const opened = app.options.items ? undefined : await openItems(config, backend);
-  const running = app.with({
-    ...optionsFrom(config),
-    ...(blobs && { blobs }),
-    ...(opened?.items && { items: opened.items }),
-    logger,
-    ...app.options,
-    store,
-    access,
-  });
+  const running = bindApp(app, config, { store, access, logger, blobs, items: opened?.items });
   const close = async () => {
     await running.close();
     opened?.close();

@@ -1,8 +1,8 @@
 // An app as a process that serves MCP and the REST routes over HTTP, until SIGTERM or SIGINT.
 import { once } from "node:events";
-import { type Access, type App, AppError, type Config, type Logger } from "@stateful-mcp/core";
-import { accessFromConfig } from "../access.ts";
-import { isLoopback, serveNode } from "../node.ts";
+import type { Access, App, Logger } from "@stateful-mcp/core";
+import { chooseAccess } from "../access.ts";
+import { serveNode } from "../node.ts";
 import { announce } from "./banner.ts";
 import { compose } from "./compose.ts";
 import { loadConfig, openLogger } from "./environment.ts";
@@ -26,8 +26,9 @@ export interface ServeOptions {
 /** Serves until it is told to stop. Resolves with the exit code. @throws AppError when it cannot start. */
 export async function serve(app: App, options: ServeOptions = {}): Promise<number> {
   const config = loadConfig({ HOST: options.host, PORT: options.port });
-  const access = app.options.access ?? chooseAccess(config, options.allowAnonymous === true);
   const logger = await openLogger(config);
+  const allowAnonymous = options.allowAnonymous === true;
+  const access = app.options.access ?? chooseAccess(config, { kind: "http", allowAnonymous }, logger);
   logCrashes(logger);
   const stop = stopSignal();
   const composed = await compose(app, config, { access, logger, createTable: options.createTable === true });
@@ -52,19 +53,6 @@ export async function serve(app: App, options: ServeOptions = {}): Promise<numbe
   return EXIT.done;
 }
 
-function chooseAccess(config: Config, allowAnonymous: boolean): Access {
-  const configured = accessFromConfig(config);
-  if (configured && allowAnonymous)
-    throw new AppError("invalid_input", "Authentication is configured and --allow-anonymous given: drop one of them");
-  if (configured) return configured;
-  if (allowAnonymous) return { mode: "anonymous" };
-  if (isLoopback(config.host)) return { mode: "local" };
-  throw new AppError(
-    "invalid_input",
-    `Other machines can reach ${config.host}: set MCP_AUTH_TOKEN (\`stateful-mcp token\` mints one) or STATEFUL_MCP_OAUTH_ISSUER, or give --allow-anonymous if everybody may call`,
-  );
-}
-
 function describeAccess(access: Access): string {
   switch (access.mode) {
     case "local":
@@ -74,7 +62,7 @@ function describeAccess(access: Access): string {
     case "oauth":
       return `callers with an access token of ${access.oauth.options.issuer}${access.tokens ? ", or a static bearer token" : ""}`;
     case "carrier":
-      return "callers that whoever carries their requests has authenticated";
+      return "callers whom the carrier of their requests has authenticated";
     case "anonymous":
       return "everybody, without a token: only unguessable session handles work, nothing can be listed";
   }

@@ -116,7 +116,7 @@ export const integer = (
   ...facts,
 });
 
-export const HOST_NAME = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/;
+const HOST_NAME = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/;
 
 export const hostNames = (name: string, facts: Facts): Variable<readonly string[]> => ({
   name,

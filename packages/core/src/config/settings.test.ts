@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { AppError } from "../errors.ts";
 import type { ItemStore } from "../items/item-store.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
-import { describeConfig, itemTablesFrom, readConfig, VARIABLES } from "./settings.ts";
+import { itemTablesFrom } from "./bind.ts";
+import { describeConfig, readConfig, VARIABLES } from "./settings.ts";
 
 function refusal(environment: Record<string, string>): string {
   try {

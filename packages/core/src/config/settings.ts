@@ -1,9 +1,13 @@
 // Every environment variable, once: its name, kind, default and meaning. The README's table and all error messages come
 // from here. Reads the map it is given and never the process, so that whoever composes a process decides what counts.
-import type { AppOptions } from "../app.ts";
 import { AppError } from "../errors.ts";
-import type { ItemStore, ItemTables } from "../items/item-store.ts";
-import { DEFAULT_LIMITS, type Limits } from "../limits.ts";
+import {
+  DEFAULT_CACHE_TTL_SECONDS,
+  DEFAULT_LIMITS,
+  DEFAULT_SESSION_MAX_SECONDS,
+  DEFAULT_SESSION_TTL_SECONDS,
+  type Limits,
+} from "../limits.ts";
 import {
   choice,
   type Facts,
@@ -158,18 +162,18 @@ export const VARIABLES = {
   sessionTtlSeconds: integer("STATEFUL_MCP_SESSION_TTL_SECONDS", 60, TEN_YEARS, {
     orZero: "never",
     unit: "seconds",
-    defaultText: "0 (never) on `local`, else 86400",
+    defaultText: `0 (never) on \`local\`, else ${DEFAULT_SESSION_TTL_SECONDS}`,
     description: "How long an unused session lives; each use extends it",
   }),
   sessionMaxSeconds: or(
-    String(90 * 86_400),
+    String(DEFAULT_SESSION_MAX_SECONDS),
     integer("STATEFUL_MCP_SESSION_MAX_SECONDS", 60, TEN_YEARS, {
       unit: "seconds",
       description: "How long an expiring session can live at most, however often it is used",
     }),
   ),
   cacheTtlSeconds: or(
-    "900",
+    String(DEFAULT_CACHE_TTL_SECONDS),
     integer("STATEFUL_MCP_CACHE_TTL_SECONDS", 1, 31_536_000, {
       unit: "seconds",
       description: "How long a cached tool result is served",
@@ -257,7 +261,7 @@ export function readConfig(environment: Environment): Config {
   const values = Object.fromEntries(
     Object.entries(table).map(([key, variable]) => [key, readVariable(variable, environment)]),
   ) as Values;
-  const sessionTtlSeconds = values.sessionTtlSeconds ?? (values.backend === "local" ? 0 : 86_400);
+  const sessionTtlSeconds = values.sessionTtlSeconds ?? (values.backend === "local" ? 0 : DEFAULT_SESSION_TTL_SECONDS);
   if (sessionTtlSeconds > values.sessionMaxSeconds) {
     throw new AppError(
       "invalid_input",
@@ -276,42 +280,6 @@ function requireItemTables({ itemTables, itemModes, table }: Values): void {
     if (!itemTables.includes(name))
       throw refuse(`STATEFUL_MCP_ITEM_MODES names ${name}, which is not in DYNAMODB_TABLE_NAME`);
 }
-
-/** The tables of the item tools; undefined when there are none. The store that reaches them is the composer's. */
-export const itemTablesFrom = (config: Config, store: ItemStore): ItemTables | undefined =>
-  config.itemTables.length === 0
-    ? undefined
-    : {
-        store,
-        tables: config.itemTables.map((name) => ({ name, mode: config.itemModes.get(name) ?? "read-only" })),
-        scan: config.itemScan,
-      };
-
-/** What configuration says about an app. Store, access and logger are for whoever composes the process. */
-export const optionsFrom = (config: Config): AppOptions => ({
-  backend: config.backend,
-  table: config.table,
-  sessions: {
-    ttlSeconds: config.sessionTtlSeconds,
-    maxSeconds: config.sessionMaxSeconds,
-    defaultSession: config.defaultSession,
-  },
-  cache: { ttlSeconds: config.cacheTtlSeconds },
-  confirm: config.confirm,
-  limits: {
-    noteMaxBytes: config.noteMaxBytes,
-    valueMaxBytes: config.valueMaxBytes,
-    blobMaxBytes: config.blobMaxBytes,
-    sessionsPerPrincipal: config.sessionsPerPrincipal,
-    notesPerSession: config.notesPerSession,
-    callsPerMinute: config.callsPerMinute,
-    bodyMaxBytes: config.bodyMaxBytes,
-    callTimeoutMs: config.callTimeoutMs,
-  },
-  allowedHosts: config.allowedHosts,
-  allowedOrigins: config.allowedOrigins,
-  ...(config.subscriptions !== undefined && { subscriptions: config.subscriptions }),
-});
 
 function readVariable(variable: Variable<unknown>, environment: Environment): unknown {
   const { name, alias, allowed, secret } = variable;

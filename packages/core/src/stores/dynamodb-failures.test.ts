@@ -3,9 +3,9 @@ import { Agent } from "node:http";
 import { Duplex } from "node:stream";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createDynamoDBClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
 import { type Engine, loopbackClient, startDynalite } from "../testing/engines.ts";
 import { type Fault, type FaultyProxy, startBlackHole, startFaultyProxy } from "../testing/faulty-proxy.ts";
-import { createDynamoDBClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
 import type { StateStore } from "./state-store.ts";
 
 const TABLE = "mcp_state";

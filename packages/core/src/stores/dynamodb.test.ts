@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CreateTableCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DynamoDBStore, inspectTable, setupTable, teardownTable } from "../dynamodb.ts";
 import {
   type Engine,
   findDynoxide,
@@ -12,7 +13,6 @@ import {
   startDynoxide,
 } from "../testing/engines.ts";
 import { describeStateStore, movableClock } from "../testing/store-contract.ts";
-import { DynamoDBStore, inspectTable, setupTable, teardownTable } from "../dynamodb.ts";
 
 const TABLE = "mcp_state";
 

@@ -1,0 +1,76 @@
+// Binds an app to its configuration and to what a process has opened for it, in the one order of precedence. Knows neither how a
+// store or a bucket is opened nor how the app is served.
+import type { App, AppOptions } from "../app.ts";
+import type { Access } from "../auth/access.ts";
+import type { ItemStore, ItemTables } from "../items/item-store.ts";
+import type { Logger } from "../logger.ts";
+import type { BlobStore } from "../stores/blob-store.ts";
+import type { StateStore } from "../stores/state-store.ts";
+import type { Config } from "./settings.ts";
+
+/** What a process opens or decides for an app. */
+export interface AppParts {
+  readonly store: StateStore;
+  readonly access: Access;
+  readonly logger: Logger;
+  /** Where large values are kept. Default: nowhere. */
+  readonly blobs?: BlobStore | undefined;
+  /** The tables of the item tools. Default: none. */
+  readonly items?: ItemTables | undefined;
+  /** Whether clients may hold streams of changes, where neither the configuration nor the app says. Default true. */
+  readonly subscriptions?: boolean;
+}
+
+/**
+ * The app as the configuration says. What the app's own code has fixed wins over the configuration; the store and the access given
+ * here win over both, because the process has chosen them with the app in view.
+ */
+export function bindApp(app: App, config: Config, parts: AppParts): App {
+  const { store, access, logger, blobs, items, subscriptions } = parts;
+  return app.with({
+    ...(subscriptions !== undefined && { subscriptions }),
+    ...optionsFrom(config),
+    ...(blobs && { blobs }),
+    ...(items && { items }),
+    logger,
+    ...app.options,
+    store,
+    access,
+  });
+}
+
+/** The tables of the item tools; undefined when there are none. The process opens the store that reaches them. */
+export const itemTablesFrom = (config: Config, store: ItemStore): ItemTables | undefined =>
+  config.itemTables.length === 0
+    ? undefined
+    : {
+        store,
+        tables: config.itemTables.map((name) => ({ name, mode: config.itemModes.get(name) ?? "read-only" })),
+        scan: config.itemScan,
+      };
+
+/** What configuration says about an app. */
+const optionsFrom = (config: Config): AppOptions => ({
+  backend: config.backend,
+  table: config.table,
+  sessions: {
+    ttlSeconds: config.sessionTtlSeconds,
+    maxSeconds: config.sessionMaxSeconds,
+    defaultSession: config.defaultSession,
+  },
+  cache: { ttlSeconds: config.cacheTtlSeconds },
+  confirm: config.confirm,
+  limits: {
+    noteMaxBytes: config.noteMaxBytes,
+    valueMaxBytes: config.valueMaxBytes,
+    blobMaxBytes: config.blobMaxBytes,
+    sessionsPerPrincipal: config.sessionsPerPrincipal,
+    notesPerSession: config.notesPerSession,
+    callsPerMinute: config.callsPerMinute,
+    bodyMaxBytes: config.bodyMaxBytes,
+    callTimeoutMs: config.callTimeoutMs,
+  },
+  allowedHosts: config.allowedHosts,
+  allowedOrigins: config.allowedOrigins,
+  ...(config.subscriptions !== undefined && { subscriptions: config.subscriptions }),
+});
