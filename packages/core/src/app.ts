@@ -4,14 +4,15 @@ import type { Access } from "./auth/access.ts";
 import { builtinPrompts } from "./builtin/prompts/index.ts";
 import { builtinResources } from "./builtin/resources/index.ts";
 import { builtinTools } from "./builtin/tools/index.ts";
-import type { CallRuntime } from "./calls/call.ts";
 import { callTool, type ToolCall, type ToolResult } from "./calls/call-tool.ts";
+import type { Services } from "./calls/services.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Prompt } from "./define/prompt.ts";
 import { type Resource, ResourceTable } from "./define/resource.ts";
 import { type Tool, withConfirmation } from "./define/tool.ts";
 import { AppError } from "./errors.ts";
-import { type Carried, createRouter } from "./http/router.ts";
+import type { Carried } from "./http/carried.ts";
+import { createRouter } from "./http/router.ts";
 import type { ItemTables } from "./items/item-store.ts";
 import {
   BODY_HEADROOM_BYTES,
@@ -154,7 +155,7 @@ export function createApp(options: AppOptions = {}): App {
     sessions: { ttlSeconds, maxSeconds, defaultSession: options.sessions?.defaultSession },
     idempotencyTtlSeconds: options.idempotency?.ttlSeconds ?? DEFAULT_IDEMPOTENCY_TTL_SECONDS,
   });
-  const runtime: CallRuntime = {
+  const services: Services = {
     tools: named("tools", tools),
     resources: new ResourceTable(resources),
     prompts: named("prompts", prompts),
@@ -163,11 +164,11 @@ export function createApp(options: AppOptions = {}): App {
     callsPerMinute: limits.callsPerMinute,
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
   };
-  const legacy = legacyState(store, clock, (work) => state.inBackground(work));
-  const mcp = pooledFactory(runtime, { name, version, instructions: INSTRUCTIONS, subscriptions, legacy });
+  const legacy = legacyState(store, clock, (work) => state.background.run(work));
+  const mcp = pooledFactory(services, { name, version, instructions: INSTRUCTIONS, subscriptions, legacy });
   let draining = false;
   const router = createRouter({
-    runtime,
+    services,
     mcp,
     legacy,
     access,
@@ -190,9 +191,9 @@ export function createApp(options: AppOptions = {}): App {
     with: (more) => createApp({ ...options, ...more }),
     fetch: router.fetch,
     mcp,
-    call: (call) => callTool(runtime, call),
+    call: (call) => callTool(services, call),
     ready: () => store.ping(),
-    settle: () => state.settle(),
+    settle: () => state.background.settle(),
     drain: () => {
       draining = true;
       // A stream without an end would hold the process until it is cut, and its client as long.
@@ -200,7 +201,7 @@ export function createApp(options: AppOptions = {}): App {
     },
     close: async () => {
       await router.close();
-      await state.close();
+      await state.background.close();
     },
   };
 }

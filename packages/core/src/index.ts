@@ -49,7 +49,7 @@ export {
   type ToolDefinition,
 } from "./define/tool.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
-export type { Carried } from "./http/router.ts";
+export type { Carried } from "./http/carried.ts";
 export type * from "./items/item-store.ts";
 export {
   DEFAULT_CACHE_TTL_SECONDS,
@@ -61,8 +61,8 @@ export {
 } from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
+export type { CallerState } from "./state/caller-state.ts";
 export type { SessionHandle } from "./state/session-handle.ts";
-export type { CallerState } from "./state/state.ts";
 export type { Json } from "./state/values.ts";
 export type { BlobStore } from "./stores/blob-store.ts";
 export { MemoryStore } from "./stores/memory.ts";

@@ -55,25 +55,6 @@ export const PAGE_MAX_BYTES = 65_536;
 /** Nesting of JSON in a request, arrays and objects together. */
 export const NESTING_MAX_LEVELS = 64;
 
-const encoder = new TextEncoder();
-/** Length in UTF-8 bytes. */
-export const byteLength = (text: string): number => encoder.encode(text).length;
-
-/** Whether JSON nests deeper than that. Iterative, so that hostile nesting cannot exhaust the stack. */
-export function nestsDeeperThan(value: unknown, levels: number): boolean {
-  let row: unknown[] = [value];
-  for (let level = 0; row.length > 0; level++) {
-    const next: unknown[] = [];
-    for (const item of row) {
-      if (item === null || typeof item !== "object") continue;
-      if (level >= levels) return true;
-      for (const child of Object.values(item)) if (child !== null && typeof child === "object") next.push(child);
-    }
-    row = next;
-  }
-  return false;
-}
-
 /** How long an unused session lives unless told otherwise, in seconds: a day. */
 export const DEFAULT_SESSION_TTL_SECONDS = 86_400;
 /** How long an expiring session can live at most, however often it is used, in seconds: 90 days. */

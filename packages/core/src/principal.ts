@@ -29,6 +29,9 @@ export function makePrincipal(
 export const LOCAL_PRINCIPAL: Principal = makePrincipal("local", "stateful-mcp", "local");
 export const ANONYMOUS_PRINCIPAL: Principal = makePrincipal("anonymous", "stateful-mcp", "anonymous");
 
+/** What a caller's token must allow for everything that only reads. */
+export const READ_SCOPE = "read";
+
 /** @throws AppError `forbidden` when the caller's scopes do not include the one a tool needs. */
 export function authorize(principal: Principal, scope: string): void {
   if (!principal.scopes || principal.scopes.includes(scope)) return;

@@ -3,27 +3,31 @@ import type { PromptMessage } from "@modelcontextprotocol/server";
 import { userMessages } from "../define/prompt.ts";
 import type { Complete } from "../define/resource.ts";
 import { AppError } from "../errors.ts";
-import { admit, askingOf, type CallOrigin, type CallRuntime, runCall, unlessAsking } from "./call.ts";
-import { READ_SCOPE } from "./call-resource.ts";
+import { READ_SCOPE } from "../principal.ts";
+import { askingOf, unlessAsking } from "./asking.ts";
+import { contextOf, runCall } from "./call.ts";
+import type { CallSource, Services } from "./services.ts";
 
 /** @throws AppError `not_found`, `invalid_input`; InputNeeded. */
 export function getPrompt(
-  runtime: CallRuntime,
-  origin: CallOrigin,
+  services: Services,
+  source: CallSource,
   name: string,
   given: Readonly<Record<string, string>>,
 ): Promise<{ description: string; messages: PromptMessage[] }> {
-  return runCall(runtime, origin, { prompt: name.slice(0, 64) }, async (scope) => {
-    await admit(runtime, origin.principal, READ_SCOPE);
-    const prompt = runtime.prompts.get(name);
-    if (!prompt) throw noPrompt(runtime, name);
+  return runCall(services, source, { prompt: name.slice(0, 64) }, { scope: READ_SCOPE }, async (inProgress) => {
+    const prompt = services.prompts.get(name);
+    if (!prompt) throw noPrompt(services, name);
     const missing = Object.entries(prompt.arguments).find(([one, { required }]) => required && !given[one]);
     if (missing) throw new AppError("invalid_input", `${name}: ${missing[0]} is missing. ${missing[1].description}`);
     const asked = { target: `prompts/get ${name}`, arguments: given };
-    const answer = await prompt.run(given, { ...scope.context, ...(await askingOf(runtime, origin, asked)) });
+    const answer = await prompt.run(given, {
+      ...contextOf(services, source, inProgress),
+      ...(await askingOf(services, source, asked)),
+    });
     if (typeof answer === "string")
       return { description: prompt.description, messages: userMessages({ type: "text", text: answer }) };
-    const messages = await unlessAsking<readonly PromptMessage[]>(runtime, origin.principal, asked, answer);
+    const messages = await unlessAsking<readonly PromptMessage[]>(services, source.principal, asked, answer);
     return { description: prompt.description, messages: [...messages] };
   });
 }
@@ -35,35 +39,41 @@ const VALUES_MAX = 100;
 
 /** Suggestions for an argument; none for anonymous callers, who share a principal and must not see each other's names. */
 export function completeArgument(
-  runtime: CallRuntime,
-  origin: CallOrigin,
+  services: Services,
+  source: CallSource,
   target: CompletionTarget,
   argument: { readonly name: string; readonly value: string },
   given: Readonly<Record<string, string>>,
 ): Promise<{ values: string[]; total: number; hasMore: boolean }> {
-  return runCall(runtime, origin, { completion: argument.name.slice(0, 64) }, async ({ context }) => {
-    await admit(runtime, origin.principal, READ_SCOPE);
-    const complete = completerOf(runtime, target, argument.name);
-    const anonymous = origin.principal.kind === "anonymous";
-    const all = anonymous ? [] : ((await complete?.(argument.value, { ...context, given })) ?? []);
-    return { values: all.slice(0, VALUES_MAX), total: all.length, hasMore: all.length > VALUES_MAX };
-  });
+  return runCall(
+    services,
+    source,
+    { completion: argument.name.slice(0, 64) },
+    { scope: READ_SCOPE },
+    async (inProgress) => {
+      const context = contextOf(services, source, inProgress);
+      const complete = completerOf(services, target, argument.name);
+      const anonymous = source.principal.kind === "anonymous";
+      const all = anonymous ? [] : ((await complete?.(argument.value, { ...context, given })) ?? []);
+      return { values: all.slice(0, VALUES_MAX), total: all.length, hasMore: all.length > VALUES_MAX };
+    },
+  );
 }
 
-function completerOf(runtime: CallRuntime, target: CompletionTarget, argument: string): Complete | undefined {
+function completerOf(services: Services, target: CompletionTarget, argument: string): Complete | undefined {
   if ("prompt" in target) {
-    const prompt = runtime.prompts.get(target.prompt);
-    if (!prompt) throw noPrompt(runtime, target.prompt);
+    const prompt = services.prompts.get(target.prompt);
+    if (!prompt) throw noPrompt(services, target.prompt);
     return Object.hasOwn(prompt.arguments, argument) ? prompt.arguments[argument]?.complete : undefined;
   }
-  const resource = runtime.resources.template(target.template);
+  const resource = services.resources.template(target.template);
   if (!resource)
     throw new AppError("not_found", `There is no resource template ${JSON.stringify(target.template.slice(0, 200))}.`);
   return Object.hasOwn(resource.complete, argument) ? resource.complete[argument] : undefined;
 }
 
-function noPrompt(runtime: CallRuntime, name: string): AppError {
-  const known = [...runtime.prompts.keys()].join(", ") || "none";
+function noPrompt(services: Services, name: string): AppError {
+  const known = [...services.prompts.keys()].join(", ") || "none";
   return new AppError(
     "not_found",
     `There is no prompt ${JSON.stringify(name.slice(0, 64))}. The prompts are: ${known}.`,

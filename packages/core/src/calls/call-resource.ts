@@ -3,8 +3,11 @@ import { createHash } from "node:crypto";
 import type { CallContext } from "../define/context.ts";
 import { AppError } from "../errors.ts";
 import { PAGE_DEFAULT_ENTRIES } from "../limits.ts";
+import { READ_SCOPE } from "../principal.ts";
 import { decodeCursor, encodeCursor } from "../state/cursor.ts";
-import { admit, askingOf, type CallOrigin, type CallRuntime, contextOf, runCall, unlessAsking } from "./call.ts";
+import { askingOf, unlessAsking } from "./asking.ts";
+import { contextOf, runCall } from "./call.ts";
+import type { CallSource, Services } from "./services.ts";
 
 /** A resource as lists show it. */
 export interface WireResource {
@@ -17,25 +20,21 @@ export interface WireResource {
 
 export type ResourceText = { uri: string; mimeType?: string } & ({ text: string } | { blob: string });
 
-/** What a caller's token must allow, as for a tool that only reads. */
-export const READ_SCOPE = "read";
-
 /** @throws AppError `not_found`; InputNeeded. */
-export function readResource(runtime: CallRuntime, origin: CallOrigin, uri: string): Promise<ResourceText> {
-  return runCall(runtime, origin, { resource: uri.slice(0, 200) }, async (scope) => {
-    await admit(runtime, origin.principal, READ_SCOPE);
-    const found = runtime.resources.find(uri);
+export function readResource(services: Services, source: CallSource, uri: string): Promise<ResourceText> {
+  return runCall(services, source, { resource: uri.slice(0, 200) }, { scope: READ_SCOPE }, async (inProgress) => {
+    const found = services.resources.find(uri);
     if (!found) throw noResource(uri);
     const { resource, variables } = found;
     const asked = { target: "resources/read", arguments: uri };
     const answer = await resource.read(variables, {
-      ...scope.context,
-      ...(await askingOf(runtime, origin, asked)),
+      ...contextOf(services, source, inProgress),
+      ...(await askingOf(services, source, asked)),
     });
     if (answer === undefined) throw noResource(uri);
     const content = { uri, ...(resource.mimeType !== undefined && { mimeType: resource.mimeType }) };
     if (typeof answer === "string") return { ...content, text: answer };
-    const bytes = await unlessAsking<Uint8Array>(runtime, origin.principal, asked, answer);
+    const bytes = await unlessAsking<Uint8Array>(services, source.principal, asked, answer);
     return { ...content, blob: Buffer.from(bytes).toString("base64") };
   });
 }
@@ -48,13 +47,12 @@ const noResource = (uri: string): AppError =>
 
 /** A page of what this caller can read, and the cursor of the next one. */
 export function listResources(
-  runtime: CallRuntime,
-  origin: CallOrigin,
+  services: Services,
+  source: CallSource,
   cursor: string | undefined,
 ): Promise<{ resources: WireResource[]; nextCursor?: string }> {
-  return runCall(runtime, origin, { resource: "list" }, async (scope) => {
-    await admit(runtime, origin.principal, READ_SCOPE);
-    const all = await listAll(runtime, scope.context);
+  return runCall(services, source, { resource: "list" }, { scope: READ_SCOPE }, async (inProgress) => {
+    const all = await listAll(services, contextOf(services, source, inProgress));
     // By name rather than by number, so that what is added or removed meanwhile moves nothing across a page's edge.
     const after = cursor === undefined ? undefined : decodeCursor(cursor, ["number", "string"]);
     const rest = after
@@ -71,9 +69,9 @@ export function listResources(
 
 type Listed = WireResource & { readonly order: number };
 
-async function listAll(runtime: CallRuntime, context: CallContext): Promise<Listed[]> {
+async function listAll(services: Services, context: CallContext): Promise<Listed[]> {
   const listed: Listed[] = [];
-  for (const [order, resource] of runtime.resources.all.entries()) {
+  for (const [order, resource] of services.resources.all.entries()) {
     const { title, description, mimeType } = resource;
     const common = { order, description, ...(mimeType !== undefined && { mimeType }) };
     if (!resource.isTemplate) listed.push({ ...common, uri: resource.uri, name: resource.name, title });
@@ -92,17 +90,17 @@ async function listAll(runtime: CallRuntime, context: CallContext): Promise<List
 
 /** A resource's version, or the list's, as this caller sees it now. What does not exist, or is not the caller's, is `absent`. */
 export async function versionOf(
-  runtime: CallRuntime,
-  origin: CallOrigin,
+  services: Services,
+  source: CallSource,
   watched: { uri: string } | "list",
   signal: AbortSignal,
 ): Promise<string> {
-  const context = contextOf(runtime, origin, signal);
+  const context = contextOf(services, source, { signal, fields: {} });
   if (watched === "list") {
-    const uris = (await listAll(runtime, context)).map(({ uri }) => uri);
+    const uris = (await listAll(services, context)).map(({ uri }) => uri);
     return createHash("sha256").update(JSON.stringify(uris)).digest("base64url");
   }
-  const found = runtime.resources.find(watched.uri);
+  const found = services.resources.find(watched.uri);
   try {
     const version = await found?.resource.watch?.(found.variables, context);
     return version === undefined ? ABSENT : `v${version}`;

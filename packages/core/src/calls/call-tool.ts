@@ -1,27 +1,19 @@
-// The one pipeline every tool call takes, whatever carried it: validate, run once, validate the answer.
+// The one pipeline every tool call takes, no matter what carried it: validate, run once, validate the answer.
 import type * as z from "zod";
 import { confirmation } from "../define/confirm.ts";
 import type { Tool, ToolContext } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
-import { NESTING_MAX_LEVELS, nestsDeeperThan } from "../limits.ts";
+import { NESTING_MAX_LEVELS } from "../limits.ts";
+import { type Caller, ownerOf } from "../state/caller.ts";
 import type { KeyedCall } from "../state/idempotency.ts";
 import { principalPartition, SHARED_OWNER } from "../state/keys.ts";
-import { ownerOf } from "../state/session-handle.ts";
-import type { Caller } from "../state/state.ts";
-import {
-  admit,
-  askingOf,
-  type CallOrigin,
-  type CallRuntime,
-  callerOf,
-  reportingOf,
-  runCall,
-  type Scope,
-  unlessAsking,
-} from "./call.ts";
+import { nestsDeeperThan } from "../text.ts";
+import { askingOf, unlessAsking } from "./asking.ts";
+import { type Admission, type CallInProgress, callerOf, contextOf, reportingOf, runCall } from "./call.ts";
+import type { CallSource, Services } from "./services.ts";
 
 /** One call of a tool, however it arrived. */
-export interface ToolCall extends CallOrigin {
+export interface ToolCall extends CallSource {
   readonly name: string;
   /** As the client sent them: anything. */
   readonly arguments: unknown;
@@ -38,40 +30,42 @@ export interface ToolResult {
 }
 
 /** Runs a call to its result. Everything it throws is an AppError that the caller may see; InputNeeded is a question. */
-export function callTool(runtime: CallRuntime, call: ToolCall): Promise<ToolResult> {
+export function callTool(services: Services, call: ToolCall): Promise<ToolResult> {
   const { signal: _, ...unsignalled } = call;
+  const tool = services.tools.get(call.name);
   return runCall(
-    runtime,
+    services,
     // A result that is kept is computed for others too: one caller who goes away does not end it.
-    runtime.tools.get(call.name)?.cache ? unsignalled : call,
+    tool?.cache ? unsignalled : call,
     { tool: call.name.slice(0, 64) },
-    (scope) => run(runtime, call, scope),
+    admissionTo(tool),
+    (inProgress) => {
+      if (!tool) throw unknownTool(services.tools, call.name);
+      return run(services, tool, call, inProgress);
+    },
     ({ replayed }) => (replayed ? "replayed" : "ok"),
   );
 }
 
-async function run(runtime: CallRuntime, call: ToolCall, scope: Scope): Promise<ToolResult> {
-  const tool = runtime.tools.get(call.name);
-  if (!tool) throw unknownTool(runtime.tools, call.name);
-  await admit(runtime, call.principal, tool.scope);
-  if (tool.callsPerMinute) await runtime.state.rateLimits.admit(call.principal.id, tool.name, tool.callsPerMinute);
+/** A call of a tool that does not exist needs no scope, but counts. */
+const admissionTo = (tool: Tool | undefined): Admission => ({
+  ...(tool && { scope: tool.scope }),
+  ...(tool?.callsPerMinute && { limits: [[tool.name, tool.callsPerMinute]] }),
+});
+
+async function run(services: Services, tool: Tool, call: ToolCall, inProgress: CallInProgress): Promise<ToolResult> {
   const { session_id: sessionId, idempotency_key: givenKey, ...rest } = parseInput(tool, call.arguments);
   const { confirm, ...input } = tool.confirm ? rest : { ...rest, confirm: undefined };
   const key = typeof givenKey === "string" ? givenKey : call.idempotencyKey;
   const caller = callerOf(call);
   let sessionName = "";
   if (tool.session !== "none") {
-    sessionName = scope.context.state.session(typeof sessionId === "string" ? sessionId : undefined).id;
-    scope.fields.session = sessionName;
+    sessionName = services.state.sessionIdFor(caller, typeof sessionId === "string" ? sessionId : undefined);
+    inProgress.fields.session = sessionName;
   }
+  const confirmed = confirm === true;
   const attempt = (keyed?: KeyedCall) =>
-    runOnce(runtime, tool, input, {
-      call,
-      caller: { ...caller, keyed },
-      sessionName,
-      scope,
-      confirmed: confirm === true,
-    });
+    runOnce(services, tool, input, { call, caller: { ...caller, keyed }, sessionName, inProgress, confirmed });
   // A tool that only reads has no effect to protect: its key is accepted and means nothing.
   if (key === undefined || tool.annotations.readOnlyHint) return { structured: await attempt(), replayed: false };
   if (call.principal.kind === "anonymous" && !sessionName) {
@@ -81,7 +75,7 @@ async function run(runtime: CallRuntime, call: ToolCall, scope: Scope): Promise<
   }
   const owner = ownerOf(call.principal, sessionName);
   const request = { principal: owner, tool: tool.name, session: sessionName, key, arguments: input };
-  const { result, replayed } = await runtime.state.idempotency.run(request, { claimFirst: tool.idempotent }, attempt);
+  const { result, replayed } = await services.state.idempotency.run(request, { claimFirst: tool.idempotent }, attempt);
   return { structured: result, replayed };
 }
 
@@ -89,32 +83,29 @@ interface Attempt {
   readonly call: ToolCall;
   readonly caller: Caller;
   readonly sessionName: string;
-  readonly scope: Scope;
+  readonly inProgress: CallInProgress;
   readonly confirmed: boolean;
 }
 
-async function runOnce(runtime: CallRuntime, tool: Tool, input: Record<string, unknown>, attempt: Attempt) {
-  const { call, caller, sessionName, scope, confirmed } = attempt;
-  const state = runtime.state.forCaller(caller);
-  const session = tool.session === "none" ? undefined : state.session(sessionName);
+async function runOnce(services: Services, tool: Tool, input: Record<string, unknown>, attempt: Attempt) {
+  const { call, caller, sessionName, inProgress, confirmed } = attempt;
+  const given = contextOf(services, call, inProgress, caller);
+  const session = tool.session === "none" ? undefined : given.state.session(sessionName);
   const asked = { target: `tools/call ${tool.name}`, arguments: [sessionName, input] };
-  const { progress, logToClient } = reportingOf(call);
   const context: ToolContext = {
     get session() {
       if (!session) throw new TypeError(`The tool ${tool.name} is defined with session: "none" and asked for one.`);
       return session;
     },
-    ...scope.context,
-    state,
-    ...(await askingOf(runtime, call, asked, caller.keyed)),
-    progress,
-    logToClient,
+    ...given,
+    ...(await askingOf(services, call, asked, caller.keyed)),
+    ...reportingOf(call),
   };
-  // Without an exchange a program calls, which has nobody to ask.
-  const question = tool.confirm && call.exchange ? confirmation(tool, input, confirmed, context) : undefined;
+  // Without a channel to a client a program calls, which has no person to ask.
+  const question = tool.confirm && call.channel ? confirmation(tool, input, confirmed, context) : undefined;
   const compute = async () =>
-    unlessAsking(runtime, caller.principal, asked, question ?? (await tool.run(input, context)));
-  const result = tool.cache ? await throughCache(runtime, tool, caller, input, compute) : await compute();
+    unlessAsking(services, caller.principal, asked, question ?? (await tool.run(input, context)));
+  const result = tool.cache ? await throughCache(services, tool, caller, input, compute) : await compute();
   await session?.settle();
   return checkedResult(tool, session ? { session_id: session.id, ...result } : result);
 }
@@ -130,25 +121,25 @@ function checkedResult(tool: Tool, result: Record<string, unknown>): Record<stri
 }
 
 async function throughCache(
-  runtime: CallRuntime,
+  services: Services,
   tool: Tool,
   caller: Caller,
   input: Record<string, unknown>,
   compute: () => Promise<Record<string, unknown>>,
 ) {
   const {
-    ttlSeconds = runtime.cacheTtlSeconds,
+    ttlSeconds = services.cacheTtlSeconds,
     staleSeconds = Math.ceil(ttlSeconds / 10),
     shared,
     version = "",
   } = tool.cache ?? {};
   const owner = shared ? SHARED_OWNER : principalPartition(caller.principal.id);
   const call = { owner, tool: tool.name, toolVersion: version, arguments: input, ttlSeconds, staleSeconds };
-  const { result, cached } = await runtime.state.cache.get(call, compute);
+  const { result, cached } = await services.state.cache.get(call, compute);
   return { ...result, cached };
 }
 
-export function unknownTool(tools: ReadonlyMap<string, Tool>, name: string): AppError {
+function unknownTool(tools: ReadonlyMap<string, Tool>, name: string): AppError {
   const known = [...tools.keys()].join(", ");
   return new AppError("not_found", `There is no tool ${JSON.stringify(name.slice(0, 64))}. The tools are: ${known}.`);
 }

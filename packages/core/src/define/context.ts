@@ -2,7 +2,7 @@
 import type { ClientCapabilities, InputResponses, LoggingLevel } from "@modelcontextprotocol/server";
 import type { Logger } from "../logger.ts";
 import type { Principal } from "../principal.ts";
-import type { CallerState } from "../state/state.ts";
+import type { CallerState } from "../state/caller-state.ts";
 import type { TraceContext } from "../trace.ts";
 
 /** What tools, resources and prompts are given alike. */

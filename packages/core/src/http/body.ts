@@ -1,7 +1,8 @@
 // Reads a request's JSON within bounds: size, nesting, encoding. Answers bad input with an AppError, never with a crash.
 import { isJsonContentType, readRequestBody } from "@modelcontextprotocol/server";
 import { AppError } from "../errors.ts";
-import { byteLength, NESTING_MAX_LEVELS, nestsDeeperThan } from "../limits.ts";
+import { NESTING_MAX_LEVELS } from "../limits.ts";
+import { byteLength, nestsDeeperThan } from "../text.ts";
 
 /** @throws AppError `invalid_input`, `unsupported_media_type` or `too_large`. */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {

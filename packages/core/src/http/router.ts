@@ -8,23 +8,26 @@ import {
   type McpServerFactory,
   originValidationResponse,
 } from "@modelcontextprotocol/server";
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { cors } from "hono/cors";
-import { type Access, authenticate, challengeFor, resourceUrl } from "../auth/access.ts";
-import type { CallRuntime } from "../calls/call.ts";
+import type { Access } from "../auth/access.ts";
+import type { Services } from "../calls/services.ts";
 import type { Tool } from "../define/tool.ts";
-import { AppError, ERROR_CODES } from "../errors.ts";
+import { AppError } from "../errors.ts";
 import { LegacyHttp } from "../mcp/legacy/http.ts";
 import type { LegacyState } from "../mcp/legacy/state.ts";
 import { createListens, isListen } from "../mcp/listen.ts";
 import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "../mcp/request.ts";
 import { answerInTime } from "../mcp/sse.ts";
-import { authorize, type Principal } from "../principal.ts";
+import { authorize } from "../principal.ts";
 import { readJson } from "./body.ts";
+import { type Bindings, type Carried, principalOf, type RequestContext } from "./carried.ts";
+import { serveMetadata } from "./discovery.ts";
+import { asAppError, problem } from "./problem.ts";
 import { serveRest } from "./rest.ts";
 
 export interface RouterOptions {
-  runtime: CallRuntime;
+  services: Services;
   mcp: McpServerFactory;
   legacy: LegacyState;
   access: Access;
@@ -44,20 +47,6 @@ export interface RouterOptions {
   draining: () => boolean;
 }
 
-/** What whoever carries a request knows about it: never part of it, so no client can send it. */
-export interface Carried {
-  /** Who calls, for `access: { mode: "carrier" }`; of no effect otherwise. */
-  readonly principal?: Principal;
-  /** Milliseconds after which a call must have its answer, where that is less than the app's own limit. */
-  readonly timeLimitMs?: number;
-}
-
-export interface Bindings {
-  Bindings: Carried;
-}
-
-type RequestContext = Context<Bindings>;
-
 export interface Router {
   fetch(request: Request, carried?: Carried): Promise<Response>;
   /** Ends the streams that clients take up again elsewhere. Calls go on. */
@@ -66,21 +55,20 @@ export interface Router {
 }
 
 export function createRouter(options: RouterOptions): Router {
-  const { runtime, access } = options;
+  const { services, access } = options;
   const handler = createMcpHandler(options.mcp, {
     legacy: "reject",
-    onerror: (error) => runtime.logger.debug({ err: error.message }, "rejected"),
+    onerror: (error) => services.logger.debug({ err: error.message }, "rejected"),
   });
-  const listens = createListens({ runtime, mcp: options.mcp });
+  const listens = createListens({ services, mcp: options.mcp });
   const legacy = new LegacyHttp({
-    runtime,
+    services,
     legacy: options.legacy,
     factory: options.mcp,
     standingStreams: options.subscriptions,
   });
-  const knownScopes = new Set([...runtime.tools.values()].map((tool) => tool.scope));
-  const principalOf = (c: RequestContext): Promise<Principal> =>
-    authenticate(access, c.req.header("authorization"), { carried: c.env.principal, knownScopes });
+  const knownScopes = new Set([...services.tools.values()].map((tool) => tool.scope));
+  const door = { access, knownScopes };
   const app = new Hono<Bindings>();
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
@@ -89,21 +77,11 @@ export function createRouter(options: RouterOptions): Router {
   app.get("/health", (c) => health(c, options, { status: "healthy", service: options.service, table: options.table }));
   app.get("/mcp/health", (c) => health(c, options, { status: "ok" }));
 
-  serveRest(app, {
-    runtime,
-    service: options.service,
-    version: options.version,
-    bodyMaxBytes: options.bodyMaxBytes,
-    asksForToken: access.mode !== "local" && access.mode !== "anonymous",
-    principalOf,
-    failure: (thrown, c) => {
-      const error = asAppError(thrown, options);
-      return { error, headers: headersFor(error, c, options) };
-    },
-  });
+  const { service, version, bodyMaxBytes } = options;
+  serveRest(app, { services, door, service, version, bodyMaxBytes });
 
   app.all("/mcp", async (c) => {
-    const principal = await principalOf(c);
+    const principal = await principalOf(c, door);
     const authInfo: AuthInfo = {
       token: "",
       clientId: principal.subject,
@@ -116,12 +94,12 @@ export function createRouter(options: RouterOptions): Router {
     try {
       parsedBody = await readJson(request, options.bodyMaxBytes);
     } catch (thrown) {
-      const error = asAppError(thrown, options);
+      const error = asAppError(thrown, services.logger);
       const code = error.code === "invalid_input" ? -32_700 : -32_000;
       return c.json({ jsonrpc: "2.0", error: { code, message: error.message }, id: null }, error.status as 400);
     }
     // Before anything is answered: a token that does not reach far enough is a matter of HTTP (RFC 6750, section 3.1).
-    for (const tool of calledTools(parsedBody, runtime)) authorize(principal, tool.scope);
+    for (const tool of calledTools(parsedBody, services)) authorize(principal, tool.scope);
     if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
     if (options.subscriptions && isListen(parsedBody)) return listens.fetch(request, parsedBody, principal, authInfo);
     return answerInTime(handler.fetch(request, { authInfo, parsedBody }));
@@ -132,9 +110,9 @@ export function createRouter(options: RouterOptions): Router {
     const known =
       "/mcp, /mcp/list_tools, /mcp/call_tool, /tools/<name>, /openapi.json, /docs, /mcp/health, /health, /healthz, /readyz";
     const message = `There is nothing at ${c.req.path.slice(0, 100)}. The routes are: ${known}.`;
-    return problem(c, new AppError("not_found", message), options);
+    return problem(c, new AppError("not_found", message), access);
   });
-  app.onError((thrown, c) => problem(c, asAppError(thrown, options), options));
+  app.onError((thrown, c) => problem(c, asAppError(thrown, services.logger), access));
 
   const endStreams = async () => {
     legacy.close();
@@ -192,29 +170,8 @@ const CORS_REQUEST_HEADERS = [
   "Mcp-Session-Id",
 ];
 
-/** RFC 9728: where a client learns whose tokens are accepted here. */
-function serveMetadata(app: Hono<Bindings>, access: Access & { mode: "oauth" }, scopes: ReadonlySet<string>): void {
-  const document = (c: RequestContext) => {
-    const resource = resourceUrl(access, c.req.raw).href;
-    const body = {
-      resource,
-      authorization_servers: [access.oauth.options.issuer],
-      scopes_supported: [...scopes],
-      bearer_methods_supported: ["header"],
-      resource_name: "stateful-mcp",
-    };
-    // Any page may read what every client has to know.
-    return c.json(body, 200, { "Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300" });
-  };
-  app.get("/.well-known/oauth-protected-resource", document);
-  app.get("/.well-known/oauth-protected-resource/*", document);
-  app.get("/.well-known/oauth-authorization-server", async (c) =>
-    c.json(await access.oauth.metadata(), 200, { "Access-Control-Allow-Origin": "*" }),
-  );
-}
-
 /** The tools that a body's calls name, those of a batch included. */
-function calledTools(body: unknown, { tools }: CallRuntime): Tool[] {
+function calledTools(body: unknown, { tools }: Services): Tool[] {
   const messages: unknown[] = Array.isArray(body) ? body : [body];
   return messages.flatMap((message) => {
     const { method, params } = (message ?? {}) as { method?: unknown; params?: { name?: unknown } };
@@ -232,26 +189,4 @@ async function health(c: RequestContext, options: RouterOptions, body: Record<st
   } catch {
     return c.json({ ...body, status: "unavailable" }, 503);
   }
-}
-
-function asAppError(thrown: unknown, { runtime }: RouterOptions): AppError {
-  if (thrown instanceof AppError) return thrown;
-  runtime.logger.error({ err: thrown }, "unexpected error");
-  return new AppError("internal", "Something failed inside the server.");
-}
-
-function headersFor(error: AppError, c: RequestContext, { access }: RouterOptions): Record<string, string> {
-  const challenge = challengeFor(error, access, c.req.raw);
-  return {
-    ...(challenge !== undefined && { "WWW-Authenticate": challenge }),
-    ...(error.retryAfterSeconds !== undefined && { "Retry-After": String(error.retryAfterSeconds) }),
-  };
-}
-
-/** RFC 9457. */
-function problem(c: RequestContext, error: AppError, options: RouterOptions): Response {
-  const { title } = ERROR_CODES[error.code];
-  const body = { title, status: error.status, detail: error.message, code: error.code, ...error.details };
-  const headers = { "Content-Type": "application/problem+json", ...headersFor(error, c, options) };
-  return c.body(JSON.stringify(body), error.status as 400, headers);
 }

@@ -2,8 +2,9 @@
 // which tables may be reached and by whom.
 import type { AttributeValue, DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
-import { byteLength, PAGE_MAX_BYTES } from "../limits.ts";
+import { PAGE_MAX_BYTES } from "../limits.ts";
 import { type Input, newDeadline, type OperationName, type Output, send } from "../stores/dynamodb-client.ts";
+import { byteLength } from "../text.ts";
 import { Expressions, refusal, render } from "./expressions.ts";
 import type { Conditional, Item, ItemPage, ItemStore, PageRequest, QueryRequest, TableShape } from "./item-store.ts";
 import {

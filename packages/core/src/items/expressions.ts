@@ -2,7 +2,7 @@
 // words work, and what is missing, unused or foreign is refused before anything is sent. Knows no table.
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
-import { byteLength } from "../limits.ts";
+import { byteLength } from "../text.ts";
 import type { Placeholders } from "./item-store.ts";
 import { type Attributes, checkedName, isObject, refuse, toAttribute } from "./json.ts";
 

@@ -1,7 +1,7 @@
 // Tagged JSON to DynamoDB's attribute values and back, without loss: what cannot be kept is refused. Pure; knows no table.
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
-import { byteLength } from "../limits.ts";
+import { byteLength } from "../text.ts";
 
 export type Attributes = Record<string, AttributeValue>;
 

@@ -1,7 +1,8 @@
 // The keys of users' tables: read from the table, remembered, and what a request says held against them.
 import type { AttributeValue, TableDescription } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
-import { byteLength, PAGE_MAX_BYTES } from "../limits.ts";
+import { PAGE_MAX_BYTES } from "../limits.ts";
+import { byteLength } from "../text.ts";
 import type { Token } from "./expressions.ts";
 import type { Item, KeyAttribute, KeySchema, TableIndex, TableShape } from "./item-store.ts";
 import { type Attributes, fromAttribute, isObject, refuse, toAttribute, toName, valueBytes } from "./json.ts";

@@ -7,9 +7,9 @@ import {
   type ServerEvent,
   type ServerEventBus,
 } from "@modelcontextprotocol/server";
-import type { CallOrigin, CallRuntime } from "../calls/call.ts";
-import { READ_SCOPE, versionOf } from "../calls/call-resource.ts";
-import { authorize, type Principal } from "../principal.ts";
+import { versionOf } from "../calls/call-resource.ts";
+import type { CallSource, Services } from "../calls/services.ts";
+import { authorize, type Principal, READ_SCOPE } from "../principal.ts";
 
 const POLL_FIRST_MS = 250;
 const POLL_MAX_MS = 2_000;
@@ -50,13 +50,13 @@ export function isListen(body: unknown): body is ListenBody {
 }
 
 export interface ListensOptions {
-  runtime: CallRuntime;
+  services: Services;
   mcp: McpServerFactory;
 }
 
-export function createListens({ runtime, mcp }: ListensOptions): Listens {
+export function createListens({ services, mcp }: ListensOptions): Listens {
   const open = new Set<{ principal: Principal; close(): Promise<void> }>();
-  const { listensPerProcess, listensPerPrincipal } = runtime.state.limits;
+  const { listensPerProcess, listensPerPrincipal } = services.state.limits;
   let closed = false;
 
   /** Why one more cannot be held; undefined when it can. Anonymous callers have no identity to count by. */
@@ -83,8 +83,8 @@ export function createListens({ runtime, mcp }: ListensOptions): Listens {
         return Response.json({ jsonrpc: "2.0", id: body.id, error });
       }
       // Only what can be watched is acknowledged: the client must not wait for what will never come.
-      const watchable = uris.filter((uri) => runtime.resources.find(uri)?.resource.watch);
-      const watch = new Watch(runtime, { principal }, [
+      const watchable = uris.filter((uri) => services.resources.find(uri)?.resource.watch);
+      const watch = new Watch(services, { principal }, [
         ...watchable.map((uri) => ({ uri })),
         ...(notifications.resourcesListChanged ? (["list"] as const) : []),
       ]);
@@ -118,16 +118,16 @@ type Watched = { readonly uri: string } | "list";
 /** One stream's source of events. The SDK subscribes when the stream is acknowledged and unsubscribes when it has ended. */
 class Watch implements ServerEventBus {
   onend: () => void = () => {};
-  readonly #runtime: CallRuntime;
-  readonly #origin: CallOrigin;
+  readonly #services: Services;
+  readonly #source: CallSource;
   readonly #seen: Map<Watched, string>;
   readonly #ended = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #running = false;
 
-  constructor(runtime: CallRuntime, origin: CallOrigin, watched: readonly Watched[]) {
-    this.#runtime = runtime;
-    this.#origin = origin;
+  constructor(services: Services, source: CallSource, watched: readonly Watched[]) {
+    this.#services = services;
+    this.#source = source;
     this.#seen = new Map(watched.map((one) => [one, ""]));
   }
 
@@ -181,6 +181,6 @@ class Watch implements ServerEventBus {
   }
 
   #version(watched: Watched): Promise<string> {
-    return versionOf(this.#runtime, this.#origin, watched, this.#ended.signal);
+    return versionOf(this.#services, this.#source, watched, this.#ended.signal);
   }
 }

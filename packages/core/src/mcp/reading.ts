@@ -1,19 +1,19 @@
 // The handlers for what a client reads rather than calls: resources, prompts and completion.
 import type { Server, ServerContext } from "@modelcontextprotocol/server";
-import type { CallOrigin, CallRuntime } from "../calls/call.ts";
 import { type CompletionTarget, completeArgument, getPrompt } from "../calls/call-prompt.ts";
 import { listResources, readResource } from "../calls/call-resource.ts";
-import { protocolError, withOrigin } from "./request.ts";
+import type { CallSource, Services } from "../calls/services.ts";
+import { protocolError, withSource } from "./request.ts";
 
 /** Counts a handler while it runs. */
 export type Tracked = <T>(work: () => Promise<T>) => Promise<T>;
 
-export function serveResources(server: Server, runtime: CallRuntime, tracked: Tracked): void {
+export function serveResources(server: Server, services: Services, tracked: Tracked): void {
   const serve = serving(server, tracked);
   server.setRequestHandler("resources/list", ({ params }, context) =>
-    serve(context, (origin) => listResources(runtime, origin, params?.cursor)),
+    serve(context, (source) => listResources(services, source, params?.cursor)),
   );
-  const resourceTemplates = runtime.resources.all
+  const resourceTemplates = services.resources.all
     .filter(({ isTemplate }) => isTemplate)
     .map(({ uri, name, title, description, mimeType }) => ({
       uriTemplate: uri,
@@ -24,13 +24,13 @@ export function serveResources(server: Server, runtime: CallRuntime, tracked: Tr
     }));
   server.setRequestHandler("resources/templates/list", () => ({ resourceTemplates }));
   server.setRequestHandler("resources/read", ({ params }, context) =>
-    serve(context, async (origin) => ({ contents: [await readResource(runtime, origin, params.uri)] }), params.uri),
+    serve(context, async (source) => ({ contents: [await readResource(services, source, params.uri)] }), params.uri),
   );
 }
 
-export function servePrompts(server: Server, runtime: CallRuntime, tracked: Tracked): void {
+export function servePrompts(server: Server, services: Services, tracked: Tracked): void {
   const serve = serving(server, tracked);
-  const prompts = [...runtime.prompts.values()].map(({ name, title, description, arguments: given }) => ({
+  const prompts = [...services.prompts.values()].map(({ name, title, description, arguments: given }) => ({
     name,
     title,
     description,
@@ -42,18 +42,18 @@ export function servePrompts(server: Server, runtime: CallRuntime, tracked: Trac
   }));
   server.setRequestHandler("prompts/list", () => ({ prompts }));
   server.setRequestHandler("prompts/get", ({ params }, context) =>
-    serve(context, (origin) => getPrompt(runtime, origin, params.name, params.arguments ?? {})),
+    serve(context, (source) => getPrompt(services, source, params.name, params.arguments ?? {})),
   );
 }
 
-export function serveCompletion(server: Server, runtime: CallRuntime, tracked: Tracked): void {
+export function serveCompletion(server: Server, services: Services, tracked: Tracked): void {
   const serve = serving(server, tracked);
   server.setRequestHandler("completion/complete", ({ params }, context) => {
     const { ref, argument } = params;
     const target: CompletionTarget = ref.type === "ref/prompt" ? { prompt: ref.name } : { template: ref.uri };
     const given = params.context?.arguments ?? {};
-    return serve(context, async (origin) => ({
-      completion: await completeArgument(runtime, origin, target, argument, given),
+    return serve(context, async (source) => ({
+      completion: await completeArgument(services, source, target, argument, given),
     }));
   });
 }
@@ -61,11 +61,11 @@ export function serveCompletion(server: Server, runtime: CallRuntime, tracked: T
 /** Runs a handler's work for whom the request came from, and says what it throws as the protocol does. */
 export const serving =
   (server: Server, tracked: Tracked) =>
-  <T>(context: ServerContext, work: (origin: CallOrigin) => Promise<T>, uri?: string): Promise<T> =>
+  <T>(context: ServerContext, work: (source: CallSource) => Promise<T>, uri?: string): Promise<T> =>
     tracked(async () => {
       try {
         // A question travels in the result's place; the SDK tells the two apart.
-        return (await withOrigin(server, context, work)) as T;
+        return (await withSource(server, context, work)) as T;
       } catch (error) {
         throw protocolError(error, uri);
       }

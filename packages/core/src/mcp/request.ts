@@ -1,4 +1,4 @@
-// One MCP exchange as core sees it: who calls, what the transport offers, and how an error goes back. The caller and the client
+// One MCP channel as core sees it: who calls, what the transport offers, and how an error goes back. The caller and the client
 // come with each request and are never read from the server instance, which has served others before.
 import {
   CLIENT_CAPABILITIES_META_KEY,
@@ -10,7 +10,8 @@ import {
   type Server,
   type ServerContext,
 } from "@modelcontextprotocol/server";
-import { type CallOrigin, type Exchange, InputNeeded } from "../calls/call.ts";
+import { InputNeeded } from "../calls/asking.ts";
+import type { CallSource, ClientChannel } from "../calls/services.ts";
 import { AppError } from "../errors.ts";
 import { LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
@@ -27,13 +28,13 @@ const timeLimitOf = (context: ServerContext): number | undefined =>
   context.http?.authInfo?.extra?.[TIME_LIMIT_KEY] as number | undefined;
 
 /**
- * Runs a handler's work with the request's origin. Nothing that the work reports is sent after its answer: work that its
+ * Runs a handler's work with the request's source. Nothing that the work reports is sent after its answer: work that its
  * caller has given up must not speak into whatever the instance serves next.
  */
-export async function withOrigin<T>(
+export async function withSource<T>(
   server: Server,
   context: ServerContext,
-  work: (origin: CallOrigin) => Promise<T>,
+  work: (source: CallSource) => Promise<T>,
 ): Promise<T | InputRequiredResult> {
   let open = true;
   const send = (message: () => Promise<void>) => {
@@ -41,7 +42,7 @@ export async function withOrigin<T>(
     if (open) message().catch(() => {});
   };
   try {
-    return await work(originOf(server, context, send));
+    return await work(sourceOf(server, context, send));
   } catch (error) {
     if (error instanceof InputNeeded) return error.request;
     throw error;
@@ -50,7 +51,7 @@ export async function withOrigin<T>(
   }
 }
 
-function originOf(server: Server, context: ServerContext, send: (message: () => Promise<void>) => void): CallOrigin {
+function sourceOf(server: Server, context: ServerContext, send: (message: () => Promise<void>) => void): CallSource {
   const { mcpReq } = context;
   const envelope: Record<string, unknown> | undefined = mcpReq.envelope;
   // A modern request says what its client is; asking the instance would answer with whoever used it before.
@@ -58,8 +59,8 @@ function originOf(server: Server, context: ServerContext, send: (message: () => 
   const capabilities = envelope ? envelope[CLIENT_CAPABILITIES_META_KEY] : server.getClientCapabilities();
   const { name, version } = (info ?? {}) as { name?: unknown; version?: unknown };
   const progressToken = mcpReq._meta?.progressToken;
-  const exchange: Exchange = {
-    answers: mcpReq.inputResponses as Exchange["answers"],
+  const channel: ClientChannel = {
+    answers: mcpReq.inputResponses as ClientChannel["answers"],
     requestState: mcpReq.requestState<string>(),
     capabilities: (capabilities ?? {}) as ClientCapabilities,
     progress: (progress, total, message) => {
@@ -81,7 +82,7 @@ function originOf(server: Server, context: ServerContext, send: (message: () => 
     signal: mcpReq.signal,
     timeLimitMs: timeLimitOf(context),
     trace: traceOf(mcpReq._meta),
-    exchange,
+    channel,
   };
 }
 

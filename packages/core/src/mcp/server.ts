@@ -8,15 +8,15 @@ import {
   type ServerCapabilities,
   type ServerContext,
 } from "@modelcontextprotocol/server";
-import type { CallRuntime } from "../calls/call.ts";
 import { callTool } from "../calls/call-tool.ts";
+import type { Services } from "../calls/services.ts";
 import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
 import type { LegacyState } from "./legacy/state.ts";
 import { serveSubscriptions } from "./legacy/subscribe.ts";
 import { serveCompletion, servePrompts, serveResources, type Tracked } from "./reading.ts";
-import { protocolError, withOrigin } from "./request.ts";
+import { protocolError, withSource } from "./request.ts";
 
 export interface McpOptions {
   name: string;
@@ -74,11 +74,11 @@ const PUBLIC_LIST = { ttlMs: LIST_TTL_MS, cacheScope: "public" } as const;
 /** Depends on who asks and may change at any time. */
 const PRIVATE_STATE = { ttlMs: 0, cacheScope: "private" } as const;
 
-function capabilitiesOf(runtime: CallRuntime, { subscriptions, era }: ServerKind): ServerCapabilities {
-  const resources = runtime.resources.all;
+function capabilitiesOf(services: Services, { subscriptions, era }: ServerKind): ServerCapabilities {
+  const resources = services.resources.all;
   const completes =
     resources.some((one) => Object.keys(one.complete).length > 0) ||
-    [...runtime.prompts.values()].some((one) => Object.values(one.arguments).some(({ complete }) => complete));
+    [...services.prompts.values()].some((one) => Object.values(one.arguments).some(({ complete }) => complete));
   return {
     tools: {},
     logging: {},
@@ -89,7 +89,7 @@ function capabilitiesOf(runtime: CallRuntime, { subscriptions, era }: ServerKind
         ...(subscriptions && era === "modern" && resources.some((one) => one.list) && { listChanged: true }),
       },
     }),
-    ...(runtime.prompts.size > 0 && { prompts: {} }),
+    ...(services.prompts.size > 0 && { prompts: {} }),
     ...(completes && { completions: {} }),
   };
 }
@@ -98,9 +98,9 @@ function capabilitiesOf(runtime: CallRuntime, { subscriptions, era }: ServerKind
  * Builds a server. Nothing of a principal may be closed over here: an instance serves one request after the other, and who
  * asks comes with the request. `tracked` must count every handler that awaits anything.
  */
-function buildServer(runtime: CallRuntime, options: McpOptions, kind: ServerKind, tracked: Tracked): Server {
-  const capabilities = capabilitiesOf(runtime, kind);
-  const dynamic = runtime.resources.all.some((one) => one.list);
+function buildServer(services: Services, options: McpOptions, kind: ServerKind, tracked: Tracked): Server {
+  const capabilities = capabilitiesOf(services, kind);
+  const dynamic = services.resources.all.some((one) => one.list);
   const server = new Server(
     { name: options.name, version: options.version },
     {
@@ -116,32 +116,32 @@ function buildServer(runtime: CallRuntime, options: McpOptions, kind: ServerKind
       },
     },
   );
-  const tools = wireTools(runtime.tools.values());
+  const tools = wireTools(services.tools.values());
   server.setRequestHandler("tools/list", () => ({ tools }) as never);
   server.setRequestHandler("tools/call", ({ params }, context) =>
-    tracked(() => toolCall(server, runtime, params, context)),
+    tracked(() => toolCall(server, services, params, context)),
   );
-  if (capabilities.resources) serveResources(server, runtime, tracked);
-  if (kind.era === "legacy" && capabilities.resources?.subscribe) serveSubscriptions(server, runtime, options.legacy);
-  if (capabilities.prompts) servePrompts(server, runtime, tracked);
-  if (capabilities.completions) serveCompletion(server, runtime, tracked);
+  if (capabilities.resources) serveResources(server, services, tracked);
+  if (kind.era === "legacy" && capabilities.resources?.subscribe) serveSubscriptions(server, services, options.legacy);
+  if (capabilities.prompts) servePrompts(server, services, tracked);
+  if (capabilities.completions) serveCompletion(server, services, tracked);
   return server;
 }
 
 async function toolCall(
   server: Server,
-  runtime: CallRuntime,
+  services: Services,
   params: { name: string; arguments?: unknown },
   context: ServerContext,
 ) {
   const { name, arguments: given } = params;
-  const tool = runtime.tools.get(name);
+  const tool = services.tools.get(name);
   if (!tool)
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${JSON.stringify(name.slice(0, 64))}.`);
   try {
-    return await withOrigin(server, context, async (origin) => {
+    return await withSource(server, context, async (source) => {
       const idempotencyKey = metaText(context, IDEMPOTENCY_META_KEY);
-      const { structured, replayed } = await callTool(runtime, { ...origin, name, arguments: given, idempotencyKey });
+      const { structured, replayed } = await callTool(services, { ...source, name, arguments: given, idempotencyKey });
       const answer = tool.output
         ? { content: [{ type: "text" as const, text: JSON.stringify(structured) }], structuredContent: structured }
         : (structured as { content: [] });
@@ -162,17 +162,17 @@ function metaText(context: ServerContext, key: string): string | undefined {
 const IDLE_MAX = 64;
 
 /**
- * A factory that hands closed instances out again for modern requests. An instance comes back only when its exchange is over
+ * A factory that hands closed instances out again for modern requests. An instance comes back only when its channel is over
  * and no handler of it still runs: one left behind by a cancelled call could speak into the next caller's stream.
  */
-export function pooledFactory(runtime: CallRuntime, options: McpOptions): McpServerFactory {
+export function pooledFactory(services: Services, options: McpOptions): McpServerFactory {
   const idle: Server[] = [];
   const lease = (): Server => {
     const reused = idle.pop();
     if (reused) return reused;
     let handlers = 0;
     const kind = { era: "modern", subscriptions: options.subscriptions } as const;
-    const server = buildServer(runtime, options, kind, async (work) => {
+    const server = buildServer(services, options, kind, async (work) => {
       handlers += 1;
       try {
         return await work();
@@ -190,6 +190,6 @@ export function pooledFactory(runtime: CallRuntime, options: McpOptions): McpSer
   return ({ era, requestInfo }) => {
     if (era === "modern" && requestInfo) return lease();
     const subscriptions = options.subscriptions && (era === "modern" || requestInfo !== undefined);
-    return buildServer(runtime, options, { era, subscriptions }, (work) => work());
+    return buildServer(services, options, { era, subscriptions }, (work) => work());
   };
 }

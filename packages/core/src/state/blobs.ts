@@ -7,9 +7,10 @@
 // that nobody points to, which the blob store's own housekeeping removes; it never leaves a pointer to nothing.
 import { createHash } from "node:crypto";
 import { AppError } from "../errors.ts";
-import { byteLength, type Limits } from "../limits.ts";
+import type { Limits } from "../limits.ts";
 import type { BlobStore } from "../stores/blob-store.ts";
 import type { Attributes, Entry, StateStore } from "../stores/state-store.ts";
+import { byteLength } from "../text.ts";
 import { newBlobKey } from "./keys.ts";
 
 /** No JSON text begins with this. What follows it is the blob's key. */

@@ -5,6 +5,8 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Entry, Key, StateStore } from "../stores/state-store.ts";
+import { canonicalJson } from "../text.ts";
+import { backoff, pause } from "../waiting.ts";
 import type { Blobs, Placed } from "./blobs.ts";
 import { cachedResultKey, cacheLeaseKey } from "./keys.ts";
 import { type Held, heldForMs, Leases } from "./lease.ts";
@@ -91,14 +93,15 @@ export class ResultCache {
 
   async #computeOnce(call: CachedCall, key: Key, hash: string, compute: () => Promise<Result>) {
     const leaseKey = cacheLeaseKey(call.owner, hash);
-    for (let pollMs = POLL_FIRST_MS; ; pollMs = Math.min(pollMs * 2, POLL_MAX_MS)) {
+    const pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS);
+    for (;;) {
       const lease = await this.#store.get(leaseKey);
       const waitMs = heldForMs(lease, this.#clock);
       if (waitMs === 0) {
         const held = await this.#take(call, leaseKey, lease, 0);
         if (held) return this.#computeHolding(call, key, held, compute);
       } else {
-        await new Promise((resolve) => setTimeout(resolve, Math.min(pollMs, waitMs)));
+        await pause(Math.min(pauseMs(), waitMs));
       }
       const kept = await this.#look(key);
       if (kept) return { result: kept.result, cached: true };
@@ -168,13 +171,4 @@ export class ResultCache {
   #isFresh({ entry }: Kept): boolean {
     return Number(entry.attributes.freshUntil) > this.#clock.now();
   }
-}
-
-/** JSON with object keys in order, so that equal arguments have equal text. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) => {
-    if (inner === null || typeof inner !== "object" || Array.isArray(inner)) return inner;
-    // Entries rather than assignment: a key named __proto__ must stay a key.
-    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
-  });
 }

@@ -7,9 +7,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError, ERROR_CODES, type ErrorCode } from "../errors.ts";
-import { byteLength, type Limits } from "../limits.ts";
+import type { Limits } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
-import { canonicalJson } from "./cache.ts";
+import { byteLength, canonicalJson } from "../text.ts";
+import { backoff, pause } from "../waiting.ts";
 import { claimKey, principalOfPartition } from "./keys.ts";
 import { type Held, heldForMs, LEASE_MS, Leases, leaseAttributes } from "./lease.ts";
 import { keyedSlot, OperationForgotten } from "./operations.ts";
@@ -98,7 +99,8 @@ export class Idempotency {
     const key = claimKey(request.principal, hash);
     const argumentsHash = shortHash(canonicalJson(request.arguments));
     const deadline = performance.now() + WAIT_MS;
-    for (let pollMs = POLL_FIRST_MS; ; pollMs = Math.min(pollMs * 2, POLL_MAX_MS)) {
+    const pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS);
+    for (;;) {
       const entry = await this.store.get(key);
       if (!entry) return new KeyedCall(this, key, hash, argumentsHash);
       if (entry.attributes.arguments !== argumentsHash) {
@@ -114,7 +116,8 @@ export class Idempotency {
         const held = await this.leases.take(key, entry, { fenceAbove: 0, expiresAt });
         if (held) return new KeyedCall(this, key, hash, argumentsHash, { entry, held });
       } else if (performance.now() > deadline) throw inProgress(waitMs);
-      await new Promise((resolve) => setTimeout(resolve, Math.min(pollMs, waitMs || pollMs)));
+      const pollMs = pauseMs();
+      await pause(Math.min(pollMs, waitMs || pollMs));
     }
   }
 

@@ -1,7 +1,8 @@
 // A session's notes: a dense log of texts, each with who wrote it and when.
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import { byteLength, type Limits, PAGE_MAX_BYTES } from "../limits.ts";
+import { type Limits, PAGE_MAX_BYTES } from "../limits.ts";
+import { byteLength } from "../text.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { notesPrefix, sessionPartition } from "./keys.ts";
 import { type DenseLog, type LogPlace, sequenceOf } from "./log.ts";

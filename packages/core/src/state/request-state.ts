@@ -3,9 +3,9 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import { byteLength, type Limits } from "../limits.ts";
+import type { Limits } from "../limits.ts";
 import type { StateStore } from "../stores/state-store.ts";
-import { canonicalJson } from "./cache.ts";
+import { byteLength, canonicalJson } from "../text.ts";
 import { requestStateKey, requestStateUsedKey } from "./keys.ts";
 
 /** Long enough for a person to answer. */

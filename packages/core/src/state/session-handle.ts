@@ -1,40 +1,25 @@
 // One session as the caller of one call sees it: finds it, checks that it lives, and makes each write under the right identity.
 // The session item is read once per call and never remembered across calls.
-import { makePrincipal, type Principal } from "../principal.ts";
 import type { Operation } from "../stores/state-store.ts";
-import type { KeyedCall } from "./idempotency.ts";
+import { beginWrite, type Caller, ownerOf } from "./caller.ts";
 import { checkNote, type NotesPage, notesPlace } from "./notes.ts";
 import { isHandle, type Session, sessionNotFound } from "./session.ts";
-import type { Caller, State } from "./state.ts";
+import type { SessionParts } from "./session-parts.ts";
 import type { Json, StoredValue, ValuesPage } from "./values.ts";
-
-/** Anonymous callers have no identity to share: each handle is a principal of its own, so nobody's key is near another's. */
-export const ownerOf = (principal: Principal, id: string): string =>
-  principal.kind === "anonymous" ? makePrincipal("anonymous", "stateful-mcp", id).id : principal.id;
-
-/**
- * How to make a write that begins now: under the call's identity when it has an idempotency key, under the process's own
- * otherwise. To be called before anything is awaited, so that the order of writes does not depend on the store.
- */
-export function beginWrite(
-  keyed: KeyedCall | undefined,
-): <T>(write: (operation: Operation | undefined) => Promise<T>) => Promise<T> {
-  return keyed?.nextWrite() ?? ((write) => write(undefined));
-}
 
 /** The session of one call. Minted handles must exist; a name comes to be with its first write. */
 export class SessionHandle {
   /** The handle or name, as results repeat it. */
   readonly id: string;
-  readonly #state: State;
+  readonly #parts: SessionParts;
   readonly #caller: Caller;
   readonly #owner: string;
   #found: Promise<Session | undefined> | undefined;
   #touched: Promise<void> | undefined;
 
-  constructor(state: State, caller: Caller, id: string) {
+  constructor(parts: SessionParts, caller: Caller, id: string) {
     this.id = id;
-    this.#state = state;
+    this.#parts = parts;
     this.#caller = caller;
     this.#owner = ownerOf(caller.principal, id);
   }
@@ -43,18 +28,18 @@ export class SessionHandle {
   readonly notes = {
     /** Appends a note; resolves to its id and the number of notes. @throws AppError `too_large`, `invalid_input`. */
     add: async (text: string): Promise<{ noteId: string; count: number }> => {
-      checkNote(text, this.#state.limits);
+      checkNote(text, this.#parts.limits);
       const { keyed, principal, client } = this.#caller;
       const write = beginWrite(keyed);
       const note = { text, subject: principal.subject, client };
       const session = await this.#forWriting();
       const pin = await keyed?.pin(`notes ${this.id}`, async () => {
-        const tail = await this.#state.log.tailHint(notesPlace(this.#owner, session));
+        const tail = await this.#parts.log.tailHint(notesPlace(this.#owner, session));
         return { generation: session.generation, tail };
       });
       return write((operation) => {
-        const id = operationId(operation ?? this.#state.writer.nextOperation());
-        return this.#state.notes.add(this.#owner, { ...session, ...pin }, note, { id, fromTail: pin?.tail });
+        const id = operationId(operation ?? this.#parts.writer.nextOperation());
+        return this.#parts.notes.add(this.#owner, { ...session, ...pin }, note, { id, fromTail: pin?.tail });
       });
     },
     /** A page of at most `limit` notes (1 to 1,000; fewer when they are long) and the cursor of the next one. @throws AppError `invalid_input`. */
@@ -64,12 +49,12 @@ export class SessionHandle {
       order: "oldest" | "newest";
     }): Promise<NotesPage> => {
       const session = await this.#forReading();
-      return session ? this.#state.notes.page(this.#owner, session, options) : { notes: [] };
+      return session ? this.#parts.notes.page(this.#owner, session, options) : { notes: [] };
     },
     /** How many notes there are since the last reset. */
     count: async (): Promise<number> => {
       const session = await this.#forReading();
-      return session ? this.#state.notes.count(this.#owner, session) : 0;
+      return session ? this.#parts.notes.count(this.#owner, session) : 0;
     },
   };
 
@@ -78,7 +63,7 @@ export class SessionHandle {
     /** The value and its version; undefined when there is none. @throws AppError `invalid_input`. */
     get: async (key: string): Promise<StoredValue | undefined> => {
       const session = await this.#forReading();
-      return session && this.#state.values.get(this.#owner, session, key);
+      return session && this.#parts.values.get(this.#owner, session, key);
     },
     /**
      * Stores any JSON value. `ifVersion` makes it conditional (0: must not exist), `ttlSeconds` lets it end before the session.
@@ -91,14 +76,14 @@ export class SessionHandle {
     ): Promise<{ version: number }> => {
       const write = beginWrite(this.#caller.keyed);
       const session = await this.#pinnedForWriting();
-      return write((operation) => this.#state.values.set(this.#owner, session, key, value, { ...options, operation }));
+      return write((operation) => this.#parts.values.set(this.#owner, session, key, value, { ...options, operation }));
     },
     /** True when there was a value. @throws AppError `conflict` with `current_version`. */
     delete: async (key: string, options: { ifVersion?: number | undefined } = {}): Promise<boolean> => {
       const write = beginWrite(this.#caller.keyed);
       if (!(await this.#forReading())) return false;
       const session = await this.#pinnedForWriting();
-      return write((operation) => this.#state.values.delete(this.#owner, session, key, { ...options, operation }));
+      return write((operation) => this.#parts.values.delete(this.#owner, session, key, { ...options, operation }));
     },
     /** Adds to a number atomically and resolves to the new one. @throws AppError `conflict` when it is not a number. */
     increment: async (key: string, by = 1): Promise<number> => (await this.values.incrementVersioned(key, by)).value,
@@ -106,12 +91,12 @@ export class SessionHandle {
     incrementVersioned: async (key: string, by = 1): Promise<{ value: number; version: number }> => {
       const write = beginWrite(this.#caller.keyed);
       const session = await this.#pinnedForWriting();
-      return write((operation) => this.#state.values.increment(this.#owner, session, key, by, operation));
+      return write((operation) => this.#parts.values.increment(this.#owner, session, key, by, operation));
     },
     /** A page of keys and the cursor of the next one. */
     list: async (options: { prefix: string; cursor?: string | undefined; limit: number }): Promise<ValuesPage> => {
       const session = await this.#forReading();
-      return session ? this.#state.values.list(this.#owner, session, options) : { values: [] };
+      return session ? this.#parts.values.list(this.#owner, session, options) : { values: [] };
     },
   };
 
@@ -122,11 +107,11 @@ export class SessionHandle {
   readonly versions = {
     notes: async (): Promise<string | undefined> => {
       const session = await this.#find();
-      return session && `${session.generation} ${await this.#state.notes.count(this.#owner, session)}`;
+      return session && `${session.generation} ${await this.#parts.notes.count(this.#owner, session)}`;
     },
     value: async (key: string): Promise<string | undefined> => {
       const session = await this.#find();
-      const stored = session && (await this.#state.values.get(this.#owner, session, key));
+      const stored = session && (await this.#parts.values.get(this.#owner, session, key));
       return stored && `${session.generation} ${stored.version}`;
     },
   };
@@ -142,7 +127,7 @@ export class SessionHandle {
    */
   async reset(): Promise<number> {
     const generation = await beginWrite(this.#caller.keyed)((operation) =>
-      this.#state.sessions.reset(this.#owner, this.id, operation),
+      this.#parts.sessions.reset(this.#owner, this.id, operation),
     );
     this.#found = undefined;
     if (generation === undefined) {
@@ -150,20 +135,20 @@ export class SessionHandle {
       return 0;
     }
     const place = notesPlace(this.#owner, { id: this.id, generation });
-    const cleared = await this.#state.log.tail(place);
-    this.#state.log.forget(place);
-    this.#state.sweepLater(this.#owner, this.id, generation);
+    const cleared = await this.#parts.log.tail(place);
+    this.#parts.log.forget(place);
+    this.#parts.sweepLater(this.#owner, this.id, generation);
     return cleared;
   }
 
   /** Deletes the session with all it holds. False when there was none. */
   async delete(): Promise<boolean> {
     const generation = await beginWrite(this.#caller.keyed)((operation) =>
-      this.#state.sessions.delete(this.#owner, this.id, operation),
+      this.#parts.sessions.delete(this.#owner, this.id, operation),
     );
     this.#found = undefined;
     if (generation === undefined) return false;
-    this.#state.sweepLater(this.#owner, this.id, generation);
+    this.#parts.sweepLater(this.#owner, this.id, generation);
     return true;
   }
 
@@ -183,7 +168,7 @@ export class SessionHandle {
   async #forWriting(): Promise<Session> {
     const found = await this.#forReading();
     if (found) return found;
-    const { session } = await this.#state.sessions.create(this.#owner, this.id);
+    const { session } = await this.#parts.sessions.create(this.#owner, this.id);
     this.#found = Promise.resolve(session);
     return session;
   }
@@ -198,13 +183,13 @@ export class SessionHandle {
   }
 
   #find(): Promise<Session | undefined> {
-    this.#found ??= this.#state.sessions.find(this.#owner, this.id);
+    this.#found ??= this.#parts.sessions.find(this.#owner, this.id);
     return this.#found;
   }
 
   #touch(session: Session): void {
     // A failed touch costs a little lifetime and must not fail the call that the caller made.
-    this.#touched ??= this.#state.sessions.touch(this.#owner, session).catch(() => {});
+    this.#touched ??= this.#parts.sessions.touch(this.#owner, session).catch(() => {});
   }
 }
 

@@ -4,8 +4,9 @@ import { createHash, randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import { byteLength, SESSION_NAME_MAX_BYTES } from "../limits.ts";
+import { SESSION_NAME_MAX_BYTES } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
+import { byteLength } from "../text.ts";
 import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
 import { type EntryWriter, OperationForgotten } from "./operations.ts";
 

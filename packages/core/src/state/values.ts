@@ -1,8 +1,9 @@
 // A session's key-value entries: any JSON, with versions, atomic increments and their own optional expiry.
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import { byteLength, KEY_MAX_BYTES } from "../limits.ts";
+import { KEY_MAX_BYTES } from "../limits.ts";
 import type { Change, Operation, StateStore } from "../stores/state-store.ts";
+import { byteLength } from "../text.ts";
 import type { Blobs, Placed } from "./blobs.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";

@@ -3,7 +3,7 @@
 import { type Complete, defineResource } from "../../define/resource.ts";
 import { AppError } from "../../errors.ts";
 import { PAGE_DEFAULT_ENTRIES, PAGE_MAX_ENTRIES } from "../../limits.ts";
-import type { CallerState } from "../../state/state.ts";
+import type { CallerState } from "../../state/caller-state.ts";
 
 const isoTime = (ms: number): string => new Date(ms).toISOString();
 const JSON_TYPE = "application/json";

@@ -182,11 +182,11 @@ describe.each(engines.filter(({ name }) => name !== "Dynoxide" || "path" in dyno
       const put = { table: "orders", item: { ...key, version: 1 }, condition: "attribute_not_exists(PK)" };
       const version = { condition: "version = :v", expression_values: { ":v": 2 } };
       for (const refused of [
-        call("put_item", put),
-        call("update_item", { table: "orders", key, updates: { version: 9 }, ...version }),
-        call("delete_item", { table: "orders", key, ...version }),
+        () => call("put_item", put),
+        () => call("update_item", { table: "orders", key, updates: { version: 9 }, ...version }),
+        () => call("delete_item", { table: "orders", key, ...version }),
       ]) {
-        const error = await failed(refused);
+        const error = await failed(refused());
         expect(error).toMatchObject({ code: "conflict", details: { field: "condition", item } });
         expect(error.message).toContain('"version":3');
       }

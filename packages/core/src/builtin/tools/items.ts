@@ -3,7 +3,7 @@ import * as z from "zod";
 import { defineTool, type Tool } from "../../define/tool.ts";
 import { AppError } from "../../errors.ts";
 import type { ItemPage, ItemTables } from "../../items/item-store.ts";
-import { byteLength } from "../../limits.ts";
+import { byteLength } from "../../text.ts";
 
 const LIMIT_DEFAULT_ITEMS = 100;
 const LIMIT_MAX_ITEMS = 1000;

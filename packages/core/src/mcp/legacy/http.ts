@@ -1,5 +1,5 @@
 // 2025-era sessions over Streamable HTTP, on any instance: no transport outlives its request. What a session is lies in the
-// table; each POST builds a server, restores the session in it, and connects it to an Exchange.
+// table; each POST builds a server, restores the session in it, and connects it to an LegacyTransport.
 import {
   type AuthInfo,
   isInitializeRequest,
@@ -12,17 +12,17 @@ import {
   parseJSONRPCMessage,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/server";
-import type { CallRuntime } from "../../calls/call.ts";
+import type { Services } from "../../calls/services.ts";
 import { AppError } from "../../errors.ts";
 import type { Principal } from "../../principal.ts";
 import { openSse } from "../sse.ts";
 import type { LegacySession } from "./sessions.ts";
 import type { LegacyState } from "./state.ts";
 import { deliver, eventId, PRIMING_SINCE, parseEventId, STANDALONE, startingPoint } from "./stream.ts";
-import { cancelAddress, Exchange, newStreamName, responseAddress } from "./transport.ts";
+import { cancelAddress, LegacyTransport, newStreamName, responseAddress } from "./transport.ts";
 
 export interface LegacyOptions {
-  runtime: CallRuntime;
+  services: Services;
   legacy: LegacyState;
   factory: McpServerFactory;
   /** False: a stream is served only to resume a call. */
@@ -40,7 +40,7 @@ const BATCH_MAX = 100;
 export class LegacyHttp {
   readonly #options: LegacyOptions;
   /** Exchanges under way in this process, by principal and session: the short way for answers and cancellations. */
-  readonly #exchanges = new Map<string, Set<Exchange>>();
+  readonly #exchanges = new Map<string, Set<LegacyTransport>>();
   readonly #streams = new Set<() => void>();
   #closed = false;
 
@@ -87,9 +87,9 @@ export class LegacyHttp {
 
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
-    this.#options.runtime.state.inBackground(this.#options.legacy.sessions.touch(caller.principal.id, session));
+    this.#options.services.state.background.run(this.#options.legacy.sessions.touch(caller.principal.id, session));
     const requests = messages.filter(isJSONRPCRequest);
-    if (requests.length > 0) return this.#exchange(request, caller, session, messages, batch);
+    if (requests.length > 0) return this.#transport(request, caller, session, messages, batch);
     for (const message of messages) await this.#relay(caller, session, message);
     return new Response(null, { status: 202 });
   }
@@ -100,9 +100,9 @@ export class LegacyHttp {
       return rpcError(400, -32_600, "initialize must be alone in its request.");
     if (request.headers.has(SESSION_HEADER))
       return rpcError(400, -32_600, "This session is initialized. Leave Mcp-Session-Id out to begin another.");
-    const exchange = this.#newExchange(caller, undefined, "");
-    await this.#connect(exchange, request, caller);
-    const response = await exchange.respond([message], false, { authInfo: caller.authInfo, request });
+    const transport = this.#newExchange(caller, undefined, "");
+    await this.#connect(transport, request, caller);
+    const response = await transport.respond([message], false, { authInfo: caller.authInfo, request });
     const answer = (await response.json()) as { result?: { protocolVersion?: string } };
     // Refused: nothing was created, so nothing is left.
     if (!answer.result?.protocolVersion) return Response.json(answer);
@@ -114,22 +114,22 @@ export class LegacyHttp {
     return Response.json(answer, { headers: { [SESSION_HEADER]: session.id } });
   }
 
-  async #exchange(
+  async #transport(
     request: Request,
     caller: LegacyCaller,
     session: LegacySession,
     messages: readonly JSONRPCMessage[],
     batch: boolean,
   ): Promise<Response> {
-    const exchange = this.#newExchange(caller, session, session.protocolVersion);
-    await this.#connect(exchange, request, caller);
-    await exchange.prepare(restoring(session));
+    const transport = this.#newExchange(caller, session, session.protocolVersion);
+    await this.#connect(transport, request, caller);
+    await transport.prepare(restoring(session));
     const key = `${caller.principal.id} ${session.id}`;
     const siblings = this.#exchanges.get(key) ?? new Set();
-    this.#exchanges.set(key, siblings.add(exchange));
-    const closeServer = exchange.onclose;
-    exchange.onclose = () => {
-      siblings.delete(exchange);
+    this.#exchanges.set(key, siblings.add(transport));
+    const closeServer = transport.onclose;
+    transport.onclose = () => {
+      siblings.delete(transport);
       if (siblings.size === 0) this.#exchanges.delete(key);
       closeServer?.();
     };
@@ -139,15 +139,15 @@ export class LegacyHttp {
       if (typeof level === "string" && level.length <= 20)
         await this.#options.legacy.sessions.setLogLevel(caller.principal.id, session.id, level);
     }
-    return exchange.respond(messages, batch, { authInfo: caller.authInfo, request });
+    return transport.respond(messages, batch, { authInfo: caller.authInfo, request });
   }
 
-  #newExchange(caller: LegacyCaller, session: LegacySession | undefined, protocolVersion: string): Exchange {
+  #newExchange(caller: LegacyCaller, session: LegacySession | undefined, protocolVersion: string): LegacyTransport {
     const { events, sessions } = this.#options.legacy;
-    const { logger, state } = this.#options.runtime;
+    const { logger, state } = this.#options.services;
     const principal = caller.principal.id;
     const id = session?.id ?? "";
-    const exchange = new Exchange({
+    const transport = new LegacyTransport({
       sessionId: id,
       stream: newStreamName(state.clock.now()),
       headers: session ? { [SESSION_HEADER]: id } : {},
@@ -156,23 +156,23 @@ export class LegacyHttp {
         eventId(stream, await events.append({ principal, session: id, stream }, message)),
       takeMessage: (address) => sessions.message(principal, id, address),
     });
-    exchange.onerror = (error) => logger.warn({ err: error.message }, "an event was not kept");
-    return exchange;
+    transport.onerror = (error) => logger.warn({ err: error.message }, "an event was not kept");
+    return transport;
   }
 
-  async #connect(exchange: Exchange, request: Request, caller: LegacyCaller): Promise<void> {
+  async #connect(transport: LegacyTransport, request: Request, caller: LegacyCaller): Promise<void> {
     const server = await this.#options.factory({ era: "legacy", authInfo: caller.authInfo, requestInfo: request });
-    const onerror = exchange.onerror;
-    await server.connect(exchange);
-    exchange.onerror = onerror;
+    const onerror = transport.onerror;
+    await server.connect(transport);
+    transport.onerror = onerror;
   }
 
-  /** A response or a cancellation: to the exchange that waits for it, here or, through the table, elsewhere. */
+  /** A response or a cancellation: to the transport that waits for it, here or, through the table, elsewhere. */
   async #relay(caller: LegacyCaller, session: LegacySession, message: JSONRPCMessage): Promise<void> {
     const address = addressOf(message);
     if (address === undefined) return;
     const here = this.#exchanges.get(`${caller.principal.id} ${session.id}`) ?? [];
-    for (const exchange of here) if (exchange.deliver(address, message)) return;
+    for (const transport of here) if (transport.deliver(address, message)) return;
     await this.#options.legacy.sessions.leaveMessage(caller.principal.id, session.id, address, message);
   }
 
@@ -193,8 +193,8 @@ export class LegacyHttp {
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
     if (resume !== null && !from) return rpcError(400, -32_000, "Last-Event-ID is not one that this server sent.");
-    const { runtime, legacy } = this.#options;
-    const start = await startingPoint(runtime, legacy, { principal: caller.principal, session, from });
+    const { services, legacy } = this.#options;
+    const start = await startingPoint(services, legacy, { principal: caller.principal, session, from });
     const abort = new AbortController();
     const sse = openSse({ headers: { [SESSION_HEADER]: session.id }, onClose: () => abort.abort() });
     // A stream that is cut before its first event also needs a place to go on from.
@@ -204,8 +204,8 @@ export class LegacyHttp {
     this.#streams.add(end);
     if (this.#closed) end();
     request.signal.addEventListener("abort", end, { once: true });
-    void deliver(runtime, legacy, start, sse, abort.signal)
-      .catch((error: unknown) => runtime.logger.warn({ err: error }, "a stream ended early"))
+    void deliver(services, legacy, start, sse, abort.signal)
+      .catch((error: unknown) => services.logger.warn({ err: error }, "a stream ended early"))
       .finally(() => {
         this.#streams.delete(end);
         end();

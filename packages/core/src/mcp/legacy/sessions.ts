@@ -3,9 +3,9 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
-import { byteLength } from "../../limits.ts";
 import { legacyMessageKey, legacySessionKey } from "../../state/keys.ts";
 import type { StateStore } from "../../stores/state-store.ts";
+import { byteLength } from "../../text.ts";
 
 export interface LegacySession {
   readonly id: string;

@@ -1,8 +1,9 @@
 // One GET of a 2025-era client: from where a stream goes on, and the loop that delivers what other instances keep for it. Knows the
 // table's event log and an open stream; knows no HTTP.
 import { isJSONRPCErrorResponse, isJSONRPCResultResponse, type JSONRPCMessage } from "@modelcontextprotocol/server";
-import type { CallRuntime } from "../../calls/call.ts";
+import type { Services } from "../../calls/services.ts";
 import type { Principal } from "../../principal.ts";
+import { backoff, pause } from "../../waiting.ts";
 import type { SseStream } from "../sse.ts";
 import { cannotResume, type StreamEvent, type StreamPlace } from "./events.ts";
 import type { LegacySession } from "./sessions.ts";
@@ -47,7 +48,7 @@ export interface StartingPoint {
 
 /** Decides from where a GET is served. @throws AppError `not_found` when what the client asks for is no longer kept. */
 export async function startingPoint(
-  runtime: CallRuntime,
+  services: Services,
   { events }: LegacyState,
   of: { principal: Principal; session: LegacySession; from: EventPosition | undefined },
 ): Promise<StartingPoint> {
@@ -62,13 +63,13 @@ export async function startingPoint(
   const after = from?.sequence ?? (await events.tail(place));
   // The first read decides whether the stream can be resumed at all; later ones only go on from there.
   const first = from ? await events.resume(place, after) : [];
-  if (stream !== STANDALONE && after === 0 && first.length === 0 && isOver(runtime, stream)) throw cannotResume();
+  if (stream !== STANDALONE && after === 0 && first.length === 0 && isOver(services, stream)) throw cannotResume();
   return { principal, place, after, first };
 }
 
 /** Sends events until the stream is closed, its call is answered, or its session has ended. */
 export async function deliver(
-  runtime: CallRuntime,
+  services: Services,
   legacy: LegacyState,
   { principal, place, after, first }: StartingPoint,
   sse: SseStream,
@@ -82,16 +83,19 @@ export async function deliver(
   let position = after;
   let quietSince = performance.now();
   let checkedAt = performance.now();
-  for (let pollMs = POLL_FIRST_MS; !sse.closed; ) {
+  let pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS, 1.5);
+  while (!sse.closed) {
     for (const event of events) {
       sse.send({ id: eventId(stream, event.sequence), data: event.message });
       position = event.sequence;
     }
     if (ofCall && events.some((event) => isAnswer(event.message))) return;
-    pollMs = events.length > 0 ? POLL_FIRST_MS : Math.min(pollMs * 1.5, POLL_MAX_MS);
-    if (events.length > 0) quietSince = performance.now();
+    if (events.length > 0) {
+      pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS, 1.5);
+      quietSince = performance.now();
+    }
     if (ofCall && performance.now() - quietSince > SILENCE_MS) return;
-    await pause(pollMs, signal);
+    await pause(pauseMs(), signal);
     if (sse.closed) return;
     if (performance.now() - checkedAt > ALIVE_CHECK_MS) {
       checkedAt = performance.now();
@@ -99,13 +103,13 @@ export async function deliver(
       // A change since the subscription is told all the same: the subscription holds the version of its own time.
       subscribed = !ofCall;
     }
-    if (subscribed) subscribed = await tellChanges(runtime, legacy, { principal, session, signal }, tell);
+    if (subscribed) subscribed = await tellChanges(services, legacy, { principal, session, signal }, tell);
     events = await legacy.events.read(place, position);
   }
 }
 
 /** True when the call that opened this stream must be over: its time limit and a margin have passed. */
-function isOver({ state: { clock, limits } }: CallRuntime, stream: string): boolean {
+function isOver({ state: { clock, limits } }: Services, stream: string): boolean {
   return clock.now() - streamBeganAt(stream) > limits.callTimeoutMs + CALL_MARGIN_MS;
 }
 
@@ -113,10 +117,3 @@ const isAnswer = (message: string): boolean => {
   const parsed = JSON.parse(message) as JSONRPCMessage;
   return isJSONRPCResultResponse(parsed) || isJSONRPCErrorResponse(parsed);
 };
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    timer.unref();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });

@@ -11,6 +11,7 @@ import {
   type RequestId,
   type Transport,
 } from "@modelcontextprotocol/server";
+import { backoff, pause } from "../../waiting.ts";
 import { openSse, type SseStream } from "../sse.ts";
 
 /** A call that has not answered by then is likely to be waited for: from then on it can be resumed. */
@@ -20,7 +21,7 @@ const POLL_MAX_MS = 500;
 /** A person waits for an answer to be noticed; a cancellation may take a little longer and a read less often. */
 const ROUNDS_PER_CANCELLATION_LOOK = 4;
 
-export interface ExchangeOptions {
+export interface LegacyTransportOptions {
   readonly sessionId: string;
   /** The name of its stream, should it become one. */
   readonly stream: string;
@@ -45,12 +46,12 @@ export const streamBeganAt = (name: string): number => Number.parseInt(/^([0-9a-
 /** Milliseconds after which a client should come back to a stream that was closed on purpose. */
 const RETRY_MS = 1000;
 
-export class Exchange implements Transport {
+export class LegacyTransport implements Transport {
   onmessage?: (<T extends JSONRPCMessage>(message: T, extra?: MessageExtraInfo) => void) | undefined;
   onclose?: (() => void) | undefined;
   onerror?: ((error: Error) => void) | undefined;
   readonly sessionId: string;
-  readonly #options: ExchangeOptions;
+  readonly #options: LegacyTransportOptions;
   /** Requests of the client that are not answered yet. */
   readonly #open = new Set<RequestId>();
   /** Ids our requests bear on the wire, and the ids the server knows them by: its own count from 0 in every instance. */
@@ -63,8 +64,9 @@ export class Exchange implements Transport {
   #settle: ((response: Response) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
+  readonly #over = new AbortController();
 
-  constructor(options: ExchangeOptions) {
+  constructor(options: LegacyTransportOptions) {
     this.#options = options;
     this.sessionId = options.sessionId;
   }
@@ -98,7 +100,7 @@ export class Exchange implements Transport {
     return response;
   }
 
-  /** Whether this exchange waits for a message under this address; if so, it takes it. */
+  /** Whether this transport waits for a message under this address; if so, it takes it. */
   deliver(address: string, message: JSONRPCMessage): boolean {
     for (const wireId of this.#asked.keys()) {
       if (responseAddress(wireId) !== address) continue;
@@ -142,6 +144,7 @@ export class Exchange implements Transport {
   async close(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    this.#over.abort();
     clearTimeout(this.#timer);
     this.#sse?.close();
     this.onclose?.();
@@ -193,8 +196,9 @@ export class Exchange implements Transport {
   /** Looks for what reached other instances: answers to our requests, and cancellations. Only a stream waits long enough to need it. */
   async #poll(): Promise<void> {
     let round = 0;
-    for (let pollMs = POLL_FIRST_MS; !this.#ended; pollMs = Math.min(pollMs * 1.5, POLL_MAX_MS)) {
-      await new Promise((resolve) => setTimeout(resolve, pollMs).unref());
+    const pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS, 1.5);
+    while (!this.#ended) {
+      await pause(pauseMs(), this.#over.signal);
       round += 1;
       const cancellations = round % ROUNDS_PER_CANCELLATION_LOOK === 0 ? [...this.#open].map(cancelAddress) : [];
       const addresses = [...[...this.#asked.keys()].map(responseAddress), ...cancellations];

@@ -1,0 +1,41 @@
+// What every call is made with: what the app offers, and where the call came from. Types only.
+import type { Asking, Reporting } from "../define/context.ts";
+import type { Prompt } from "../define/prompt.ts";
+import type { ResourceTable } from "../define/resource.ts";
+import type { Tool } from "../define/tool.ts";
+import type { Logger } from "../logger.ts";
+import type { Principal } from "../principal.ts";
+import type { State } from "../state/state.ts";
+import type { TraceContext } from "../trace.ts";
+
+export interface Services {
+  readonly tools: ReadonlyMap<string, Tool>;
+  readonly resources: ResourceTable;
+  readonly prompts: ReadonlyMap<string, Prompt>;
+  readonly state: State;
+  readonly logger: Logger;
+  /** Calls a principal may make per minute over the whole fleet; 0: as many as it likes. */
+  readonly callsPerMinute: number;
+  /** How long results of cached tools are kept, unless a tool says otherwise. */
+  readonly cacheTtlSeconds: number;
+}
+
+/** Who makes a request, and over what. */
+export interface CallSource {
+  readonly principal: Principal;
+  /** The client program's name and version, as it gave them. */
+  readonly client?: string;
+  /** The 2025-era transport session it came in, if it came in one. */
+  readonly transportSession?: string | undefined;
+  readonly signal?: AbortSignal;
+  /** Milliseconds it may take, where that is less than the server's own limit. */
+  readonly timeLimitMs?: number | undefined;
+  readonly trace?: TraceContext | undefined;
+  /** What the transport offers beside the answer. Without it nothing can be asked or reported. */
+  readonly channel?: ClientChannel;
+}
+
+export interface ClientChannel extends Reporting, Pick<Asking, "answers" | "capabilities"> {
+  /** As it came from the client: the name of a kept state, or anything. */
+  readonly requestState: string | undefined;
+}

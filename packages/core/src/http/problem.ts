@@ -1,0 +1,27 @@
+// What goes wrong, as HTTP says it: an error that a caller may see, its headers, and problem+json (RFC 9457).
+import { type Access, challengeFor } from "../auth/access.ts";
+import { AppError, ERROR_CODES } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { RequestContext } from "./carried.ts";
+
+/** What is thrown, as an error that a caller may see; what is not meant for callers goes to the log. */
+export function asAppError(thrown: unknown, logger: Logger): AppError {
+  if (thrown instanceof AppError) return thrown;
+  logger.error({ err: thrown }, "unexpected error");
+  return new AppError("internal", "Something failed inside the server.");
+}
+
+export function headersFor(error: AppError, c: RequestContext, access: Access): Record<string, string> {
+  const challenge = challengeFor(error, access, c.req.raw);
+  return {
+    ...(challenge !== undefined && { "WWW-Authenticate": challenge }),
+    ...(error.retryAfterSeconds !== undefined && { "Retry-After": String(error.retryAfterSeconds) }),
+  };
+}
+
+export function problem(c: RequestContext, error: AppError, access: Access): Response {
+  const { title } = ERROR_CODES[error.code];
+  const body = { title, status: error.status, detail: error.message, code: error.code, ...error.details };
+  const headers = { "Content-Type": "application/problem+json", ...headersFor(error, c, access) };
+  return c.body(JSON.stringify(body), error.status as 400, headers);
+}

@@ -1,0 +1,128 @@
+// Everything one call may do with state, as its principal and no other. Knows no store.
+import { createHash } from "node:crypto";
+import { AppError } from "../errors.ts";
+import { beginWrite, type Caller, ownerOf } from "./caller.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { checkSessionId, isHandle, mintHandle, type Session } from "./session.ts";
+import { SessionHandle } from "./session-handle.ts";
+import type { SessionParts } from "./session-parts.ts";
+
+/** Everything one call may do with state, as its principal and no other. */
+export class CallerState {
+  readonly #parts: SessionParts;
+  readonly #caller: Caller;
+
+  constructor(parts: SessionParts, caller: Caller) {
+    this.#parts = parts;
+    this.#caller = caller;
+  }
+
+  /** The session a call means. @throws AppError `invalid_input` when none of the rules of `sessionIdFor` gives one. */
+  session(given?: string): SessionHandle {
+    return new SessionHandle(this.#parts, this.#caller, sessionIdFor(this.#parts.settings, this.#caller, given));
+  }
+
+  /** Creates a session: a minted handle, or a name of the caller's choice. @throws AppError `conflict` when the name is taken. */
+  async createSession(options: { name?: string | undefined; ttlSeconds?: number | undefined }): Promise<Session> {
+    const { principal } = this.#caller;
+    if (options.name !== undefined) {
+      if (principal.kind === "anonymous")
+        throw new AppError("invalid_input", "Sessions of an open server cannot be named. Leave name out.");
+      if (isHandle(options.name))
+        throw new AppError("invalid_input", "name must not start with ses_: that is for handles.");
+      checkSessionId(options.name);
+    }
+    const max = this.#parts.settings.maxSeconds;
+    const { ttlSeconds } = options;
+    if (ttlSeconds !== undefined && ttlSeconds > max)
+      throw new AppError("invalid_input", `ttl_seconds must be at most ${max}; ${ttlSeconds} was given.`);
+    const { keyed } = this.#caller;
+    const write = beginWrite(keyed);
+    // A re-sent call must mint the handle that its first attempt minted.
+    const id = options.name ?? mintHandle(await keyed?.seed());
+    const owner = ownerOf(principal, id);
+    const { session, created } = await write((operation) =>
+      this.#parts.sessions.create(owner, id, { ttlSeconds, operation }),
+    );
+    if (!created) {
+      throw new AppError(
+        "conflict",
+        `You have a session named ${JSON.stringify(id)} already. Use it, or choose another name.`,
+      );
+    }
+    return session;
+  }
+
+  /** The caller's live sessions, latest activity first. @throws AppError `forbidden` for anonymous callers. */
+  async listSessions(options: { cursor?: string | undefined; limit: number }): Promise<{
+    sessions: Session[];
+    nextCursor?: string;
+  }> {
+    const { principal } = this.#caller;
+    if (principal.kind === "anonymous")
+      throw new AppError(
+        "forbidden",
+        "Sessions of an open server cannot be listed. Keep the handle that create_session gave.",
+      );
+    const all = await this.#parts.sessions.list(principal.id);
+    let top = all[0]?.activeAtMs ?? 0;
+    let rest = all;
+    if (options.cursor !== undefined) {
+      const [cursorTop, activeAtMs, id] = decodeCursor(options.cursor, ["number", "number", "string"]);
+      top = cursorTop;
+      rest = all.sort(listedFrom(top)).filter((one) => listedFrom(top)({ activeAtMs, id }, one) < 0);
+    }
+    const sessions = rest.slice(0, options.limit);
+    const last = sessions.at(-1);
+    return {
+      sessions,
+      ...(last && rest.length > sessions.length && { nextCursor: encodeCursor([top, last.activeAtMs, last.id]) }),
+    };
+  }
+}
+
+/**
+ * The session a call means: the one it names, else the operator's default, else `default` for local use, else the one that
+ * belongs to its 2025-era transport session (a name like any other: its first write creates it).
+ * @throws AppError `invalid_input` when none of these gives one.
+ */
+export function sessionIdFor(
+  { defaultSession }: { defaultSession?: string | undefined },
+  { principal, transportSession }: Caller,
+  given?: string,
+): string {
+  if (principal.kind === "anonymous" && (given === undefined || !isHandle(given))) {
+    throw new AppError(
+      "invalid_input",
+      "This server is open to everybody, so only handles from create_session work here: pass one as session_id.",
+    );
+  }
+  const implied = principal.kind === "local" ? "default" : sessionOfTransport(transportSession);
+  const id = given ?? defaultSession ?? implied;
+  if (id === undefined) {
+    throw new AppError(
+      "invalid_input",
+      "session_id is missing. Call create_session once and pass its session_id to every later call.",
+    );
+  }
+  checkSessionId(id);
+  return id;
+}
+
+/** A name derived one way: whoever reads it in a result learns nothing of the transport session's own id. */
+function sessionOfTransport(id: string | undefined): string | undefined {
+  return id && `chat-${createHash("sha256").update(id).digest("hex").slice(0, 16)}`;
+}
+
+/**
+ * The order of a listing whose first page began at `top`: latest activity first, then those used since, by when. A session that
+ * is used while the pages are read moves towards their end, so that no page misses it.
+ */
+const listedFrom =
+  (top: number) =>
+  (a: Pick<Session, "activeAtMs" | "id">, b: Pick<Session, "activeAtMs" | "id">): number => {
+    const [aMoved, bMoved] = [a.activeAtMs > top, b.activeAtMs > top];
+    if (aMoved !== bMoved) return aMoved ? 1 : -1;
+    const later = aMoved ? a.activeAtMs - b.activeAtMs : b.activeAtMs - a.activeAtMs;
+    return later || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+  };

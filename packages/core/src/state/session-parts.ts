@@ -1,0 +1,61 @@
+// What sessions are made of, put together once per app: their items, notes and values, over one store.
+import type { Clock } from "../clock.ts";
+import type { Limits } from "../limits.ts";
+import type { StateStore } from "../stores/state-store.ts";
+import type { Background } from "./background.ts";
+import type { Blobs } from "./blobs.ts";
+import { DenseLog } from "./log.ts";
+import { Notes } from "./notes.ts";
+import { EntryWriter, type EntryWriterOptions } from "./operations.ts";
+import { type SessionSettings, Sessions } from "./session.ts";
+import { sweepSession } from "./sweep.ts";
+import { Values } from "./values.ts";
+
+/** On top of the longest a call may take: retries under way and clocks that differ. */
+const SWEEP_MARGIN_MS = 60_000;
+
+export interface SessionPartsOptions {
+  store: StateStore;
+  blobs: Blobs;
+  clock: Clock;
+  limits: Limits;
+  settings: SessionSettings & { defaultSession?: string | undefined };
+  /** Slots of calls that are complete, which an entry may forget. */
+  completedSlots: NonNullable<EntryWriterOptions["completedSlots"]>;
+  background: Background;
+}
+
+export class SessionParts {
+  readonly limits: Limits;
+  readonly settings: SessionPartsOptions["settings"];
+  readonly writer: EntryWriter;
+  readonly log: DenseLog;
+  readonly sessions: Sessions;
+  readonly notes: Notes;
+  readonly values: Values;
+  readonly #options: SessionPartsOptions;
+
+  constructor(options: SessionPartsOptions) {
+    const { store, blobs, clock, limits, settings, completedSlots } = options;
+    this.#options = options;
+    this.limits = limits;
+    this.settings = settings;
+    this.writer = new EntryWriter({ store, clock, completedSlots });
+    this.log = new DenseLog(store);
+    const maxPerPrincipal = limits.sessionsPerPrincipal;
+    this.sessions = new Sessions({ store, writer: this.writer, clock, settings, maxPerPrincipal });
+    this.notes = new Notes(this.log, clock, limits);
+    this.values = new Values({ store, blobs, writer: this.writer, clock });
+  }
+
+  /**
+   * Removes a generation's entries once no writer can still be adding to it: an append in flight that found its log half swept
+   * would count from the beginning again. A process that ends earlier leaves them to TTL.
+   */
+  sweepLater(owner: string, session: string, generation: string): void {
+    const { background, limits } = this.#options;
+    background.runLater(limits.callTimeoutMs + SWEEP_MARGIN_MS, () =>
+      sweepSession(this.#options, owner, session, generation),
+    );
+  }
+}

@@ -1,0 +1,29 @@
+// Text and JSON as bytes and bounds see them: length in UTF-8, depth of nesting, one spelling for equal JSON. Knows no limit itself.
+
+const encoder = new TextEncoder();
+/** Length in UTF-8 bytes. */
+export const byteLength = (text: string): number => encoder.encode(text).length;
+
+/** Whether JSON nests deeper than that. Iterative, so that hostile nesting cannot exhaust the stack. */
+export function nestsDeeperThan(value: unknown, levels: number): boolean {
+  let row: unknown[] = [value];
+  for (let level = 0; row.length > 0; level++) {
+    const next: unknown[] = [];
+    for (const item of row) {
+      if (item === null || typeof item !== "object") continue;
+      if (level >= levels) return true;
+      for (const child of Object.values(item)) if (child !== null && typeof child === "object") next.push(child);
+    }
+    row = next;
+  }
+  return false;
+}
+
+/** JSON with object keys in order, so that equal arguments have equal text. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) => {
+    if (inner === null || typeof inner !== "object" || Array.isArray(inner)) return inner;
+    // Entries rather than assignment: a key named __proto__ must stay a key.
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
