@@ -24,6 +24,9 @@ export type Door = { readonly kind: "http"; readonly allowAnonymous: boolean } |
  */
 export function chooseAccess(config: Config, door: Door, logger: Logger): Access {
   if (door.kind === "lambda" && config.trustAuthorizer) return { mode: "carrier" };
+  const { authToken, authTokenFile, oauthIssuer } = config;
+  if (door.kind === "http" && door.allowAnonymous && (authToken ?? authTokenFile ?? oauthIssuer) !== undefined)
+    throw new AppError("invalid_input", "Authentication is configured and --allow-anonymous given: drop one of them");
   const configured = accessFromConfig(config, logger);
   if (door.kind === "lambda") {
     if (configured) return configured;
@@ -32,8 +35,6 @@ export function chooseAccess(config: Config, door: Door, logger: Logger): Access
       "No authentication is configured: set STATEFUL_MCP_TRUST_AUTHORIZER=on behind an authorizer, set MCP_AUTH_TOKEN or STATEFUL_MCP_OAUTH_ISSUER, or give createApp an access",
     );
   }
-  if (configured && door.allowAnonymous)
-    throw new AppError("invalid_input", "Authentication is configured and --allow-anonymous given: drop one of them");
   if (configured) return configured;
   if (door.allowAnonymous) return { mode: "anonymous" };
   if (isLoopback(config.host)) return { mode: "local" };

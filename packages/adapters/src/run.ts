@@ -4,11 +4,11 @@ import { type App, AppError } from "@stateful-mcp/core";
 import { endWith } from "./process/exit.ts";
 
 const USAGE =
-  "without arguments the server speaks MCP over stdin and stdout; `serve` listens for HTTP and takes --host, --port, --create-table and --allow-anonymous";
+  "without arguments the server speaks MCP over stdin and stdout; `serve` listens for HTTP and takes --host, --port, --env-file, --create-table and --allow-anonymous";
 
 /**
  * Serves the app as this process's arguments say, and ends the process: over stdio without arguments, over HTTP with `serve`.
- * Settings come from the environment and `.env`, as for the ready server; what the app's own code has fixed stays.
+ * Settings come from the environment, with `serve --env-file` from that file as well; what the app's own code has fixed stays.
  *
  * State is kept on this machine's disk when the package `@stateful-mcp/local` is installed, in a DynamoDB table with
  * `MCP_STATE_BACKEND=dynamodb`, in memory with `MCP_STATE_BACKEND=memory`.
@@ -20,10 +20,17 @@ export function run(app: App): Promise<never> {
     const [command, ...rest] = process.argv.slice(2);
     if (command === undefined) return (await import("./process/stdio.ts")).stdio(app);
     if (command !== "serve") throw usage(`There is no command ${JSON.stringify(command)}`);
-    const { host, port, "create-table": createTable, "allow-anonymous": allowAnonymous } = serveFlags(rest);
+    const {
+      host,
+      port,
+      "env-file": envFile,
+      "create-table": createTable,
+      "allow-anonymous": allowAnonymous,
+    } = serveFlags(rest);
     return (await import("./process/serve.ts")).serve(app, {
       ...(host !== undefined && { host }),
       ...(port !== undefined && { port }),
+      ...(envFile !== undefined && { envFile }),
       ...(createTable && { createTable }),
       ...(allowAnonymous && { allowAnonymous }),
     });
@@ -35,6 +42,7 @@ function serveFlags(args: string[]) {
     const options = {
       host: { type: "string" },
       port: { type: "string" },
+      "env-file": { type: "string" },
       "create-table": { type: "boolean" },
       "allow-anonymous": { type: "boolean" },
     } as const;

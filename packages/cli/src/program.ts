@@ -6,10 +6,15 @@ import { VERSION } from "./version.ts";
 const AFTER_HELP = `
 Without a command it serves MCP over stdin and stdout, which is what desktop clients start.
 
-Configuration comes from the environment and from a .env file in the working directory; the environment wins.
+Configuration comes from the environment and, with --env-file, from a file; the environment wins. No file is read unasked.
 State is kept on this machine unless MCP_STATE_BACKEND=dynamodb.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 the state table cannot be reached.`;
+
+const ENV_FILE = ["--env-file <file>", "take settings from this file as well; the environment wins over it"] as const;
+interface EnvFile {
+  envFile?: string;
+}
 
 /** Runs the command that the arguments name. Resolves with its exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -30,6 +35,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description("serve MCP over HTTP, by default on http://127.0.0.1:3333/mcp")
     .option("--host <host>", "address to listen on (HOST); beyond this machine needs MCP_AUTH_TOKEN")
     .option("--port <port>", "port to listen on (PORT); 0 takes a free one")
+    .option(...ENV_FILE)
     .option("--create-table", "create the state table first if it is missing")
     .option(
       "--allow-anonymous",
@@ -42,35 +48,39 @@ export async function main(argv: readonly string[]): Promise<number> {
   program
     .command("setup")
     .description("create the state table with its TTL; does nothing where it already stands")
-    .action(async () => {
-      code = await (await import("./commands/setup.ts")).setup();
+    .option(...ENV_FILE)
+    .action(async (options: EnvFile) => {
+      code = await (await import("./commands/setup.ts")).setup(options);
     });
 
   program
     .command("demo-table")
     .description("create and fill a small table to try the item tools on")
     .argument("[name]", "its name", "demo_orders")
-    .action(async (name: string) => {
-      code = await (await import("./commands/demo-table.ts")).demoTable(name);
+    .option(...ENV_FILE)
+    .action(async (name: string, options: EnvFile) => {
+      code = await (await import("./commands/demo-table.ts")).demoTable(name, options);
     });
 
   program
     .command("teardown")
     .description("delete the state table and everything in it, after CONFIRM_DELETE=yes or typing its name")
-    .action(async () => {
-      code = await (await import("./commands/teardown.ts")).teardown();
+    .option(...ENV_FILE)
+    .action(async (options: EnvFile) => {
+      code = await (await import("./commands/teardown.ts")).teardown(options);
     });
 
   program
     .command("doctor")
     .description("check this machine and its configuration, or a running server, and say how to fix what is wrong")
     .argument("[url]", "a server's MCP endpoint, for example http://127.0.0.1:3333/mcp")
+    .option(...ENV_FILE)
     .option("--token-env <name>", "variable that holds the bearer token for that server; none is sent unasked")
     .option("--token-stdin", "read that token from stdin")
-    .action(async (url: string | undefined, options: { tokenEnv?: string; tokenStdin?: true }) => {
+    .action(async (url: string | undefined, options: EnvFile & { tokenEnv?: string; tokenStdin?: true }) => {
       code =
         url === undefined
-          ? await (await import("./commands/doctor.ts")).doctor()
+          ? await (await import("./commands/doctor.ts")).doctor(options)
           : await (await import("./commands/doctor-url.ts")).doctor(url, options);
     });
 
@@ -111,8 +121,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       "--table-arn <arn>",
       "the table's ARN (default: made of AWS_REGION and MCP_STATE_TABLE, without the account)",
     )
+    .option(...ENV_FILE)
     .option("--setup", "add what setup, doctor and teardown need")
-    .action(async (options: { tableArn?: string; setup?: true }) => {
+    .action(async (options: EnvFile & { tableArn?: string; setup?: true }) => {
       code = await (await import("./commands/iam-policy.ts")).printIamPolicy(options);
     });
 

@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { freePort, run, start, startServer, temporaryDirectory } from "./process.ts";
 
 const oneLine = (stderr: string) => {
@@ -30,7 +30,7 @@ describe("the command line", () => {
 
   it("ends with 2 and one line for a bad setting, whatever the command", async () => {
     const env = { PORT: "high" };
-    for (const ended of await Promise.all([run([], { env }), run(["serve"], { env }), run(["setup"], { env })])) {
+    for (const ended of await Promise.all([run(["serve"], { env }), run(["setup"], { env })])) {
       expect(ended).toMatchObject({ code: 2, stdout: "" });
       expect(ended.stderr).toBe('stateful-mcp: PORT: "high" is not allowed; expected a whole number from 0 to 65535\n');
     }
@@ -68,32 +68,137 @@ describe("the command line", () => {
   });
 });
 
-describe(".env in the working directory", () => {
-  it("configures the process, and the real environment wins", async () => {
+describe("a .env file", () => {
+  /** What a hostile folder holds: its address would get the notes, its command would be run, its token would open the server. */
+  async function hostileFolder() {
+    const cwd = temporaryDirectory();
+    let connections = 0;
+    const listener = createServer((socket) => {
+      connections++;
+      socket.destroy();
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void listener.close());
+    await once(listener, "listening");
+    const { port } = listener.address() as { port: number };
+    const proof = join(cwd, "it-ran");
+    writeFileSync(join(cwd, "aws"), `[default]\nregion = eu-central-1\ncredential_process = touch ${proof}\n`);
+    const settings = [
+      "MCP_STATE_BACKEND=dynamodb",
+      `DYNAMODB_ENDPOINT_URL=http://127.0.0.1:${port}`,
+      "AWS_CONFIG_FILE=aws",
+      "HOST=0.0.0.0",
+      "MCP_AUTH_TOKEN=known-to-the-one-who-made-the-folder",
+      "STATEFUL_MCP_NONSENSE=1",
+    ];
+    writeFileSync(join(cwd, ".env"), settings.join("\n"));
+    return { cwd, env: { MCP_STATE_BACKEND: "" }, untouched: () => !existsSync(proof) && connections === 0 };
+  }
+
+  it("of the folder a stdio server starts in changes nothing", async () => {
+    const { cwd, env, untouched } = await hostileFolder();
+    const server = start([], { cwd, env: { ...env, STATEFUL_MCP_DATA_DIR: join(cwd, "data") } });
+    const [line] = await server.logged(/.*"transport":"stdio".*/);
+    expect(JSON.parse(line)).toMatchObject({ state: join(cwd, "data") });
+    server.child.stdin.end();
+    expect((await server.ended).code).toBe(0);
+    expect(untouched()).toBe(true);
+  });
+
+  it("of the folder `serve` and the other commands start in changes nothing, and they say so", async () => {
+    const { cwd, env, untouched } = await hostileFolder();
+    const server = await startServer([], { cwd, env: { ...env, STATEFUL_MCP_DATA_DIR: join(cwd, "data") } });
+    expect(server.url).toMatch(/^http:\/\/127\.0\.0\.1:/);
+    await server.logged(/\.env of this folder is not read: give --env-file/);
+    expect((await fetch(`${server.url}/mcp/list_tools`)).status).toBe(200);
+    server.child.kill("SIGTERM");
+    await server.ended;
+    const { code, stdout, stderr } = await run(["setup"], { cwd });
+    expect([code, stdout]).toEqual([0, expect.stringContaining("memory backend")]);
+    expect(stderr).toContain("give --env-file");
+    expect(untouched()).toBe(true);
+  });
+
+  it("that is asked for configures the process and stands in the start message; the real environment wins", async () => {
     const cwd = temporaryDirectory();
     writeFileSync(join(cwd, ".env"), "ENVIRONMENT=from-file\nPORT=0\nHOST=::nowhere::\n");
-    const server = start(["serve"], { cwd, env: { HOST: "127.0.0.1" } });
-    await server.logged(/"environment":"from-file"/);
-    await server.logged(/"url":"http:\/\/127\.0\.0\.1:/);
+    const server = start(["serve", "--env-file", ".env"], { cwd, env: { HOST: "127.0.0.1" } });
+    const [line] = await server.logged(/.*"url":"http:\/\/127\.0\.0\.1:.*/);
+    expect(JSON.parse(line)).toMatchObject({ environment: "from-file", settings: join(cwd, ".env") });
     server.child.kill("SIGTERM");
     expect((await server.ended).code).toBe(0);
   });
 
   it("loses to the real environment under a setting's other name, too", async () => {
     const cwd = temporaryDirectory();
-    writeFileSync(join(cwd, ".env"), "MCP_SESSION_TABLE=from-file\nMCP_STATE_TABLE=from-file\n");
+    writeFileSync(join(cwd, "settings"), "MCP_SESSION_TABLE=from-file\nMCP_STATE_TABLE=from-file\n");
     for (const name of ["MCP_STATE_TABLE", "MCP_SESSION_TABLE"]) {
-      const { code, stdout } = await run(["doctor"], { cwd, env: { [name]: "from-environment" } });
+      const { code, stdout } = await run(["doctor", "--env-file", "settings"], {
+        cwd,
+        env: { [name]: "from-environment" },
+      });
       expect([code, stdout]).toEqual([0, expect.stringContaining("table from-environment")]);
     }
   });
 
-  it("is checked like the environment", async () => {
+  it("that is asked for is checked like the environment, and must be there", async () => {
     const cwd = temporaryDirectory();
     writeFileSync(join(cwd, ".env"), "STATEFUL_MCP_NONSENSE=1\n");
-    const ended = await run([], { cwd });
-    expect(ended.code).toBe(2);
-    expect(ended.stderr).toContain("STATEFUL_MCP_NONSENSE");
+    const [wrong, missing] = await Promise.all([
+      run(["serve", "--env-file", ".env"], { cwd }),
+      run(["setup", "--env-file", "none.env"], { cwd }),
+    ]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("STATEFUL_MCP_NONSENSE")]);
+    expect(missing.code).not.toBe(0);
+    expect(missing.stderr).toContain("none.env");
+  });
+});
+
+describe("settings", () => {
+  it("with names that other programs use, and values of theirs, are told and ignored over stdio", async () => {
+    const env = { LOG_LEVEL: "WARNING", PORT: "high", HOST: "x86_64-conda-linux-gnu" };
+    const { code, stderr } = await run([], { env });
+    expect(code).toBe(0);
+    const told = stderr.match(/"level":"warn".*/g) ?? [];
+    expect(told).toEqual([expect.stringContaining("PORT"), expect.stringContaining("LOG_LEVEL")]);
+    const strict = await run(["serve"], { env: { ...env, HOST: "127.0.0.1" } });
+    expect(strict.code).toBe(2);
+    oneLine(strict.stderr);
+  });
+
+  it("of our own are strict over stdio, too", async () => {
+    expect((await run([], { env: { STATEFUL_MCP_SESSION_TTL_SECONDS: "soon" } })).code).toBe(2);
+    expect((await run([], { env: { MCP_STATE_BACKEND: "redis" } })).code).toBe(2);
+  });
+
+  it("without effect are told at start", async () => {
+    const endpoint = { DYNAMODB_ENDPOINT_URL: "http://127.0.0.1:1" };
+    const server = await startServer([], { env: { ...endpoint, STATEFUL_MCP_OAUTH_AUDIENCE: "x" } });
+    await server.logged(/DYNAMODB_ENDPOINT_URL has no effect here: it needs MCP_STATE_BACKEND=dynamodb/);
+    await server.logged(/STATEFUL_MCP_OAUTH_AUDIENCE has no effect here/);
+    const { stderr } = await run([], { env: { MCP_AUTH_TOKEN: "x".repeat(40) } });
+    expect(stderr).toMatch(/MCP_AUTH_TOKEN has no effect here/);
+  });
+
+  it("may start a path with ~/, as no shell has seen them", async () => {
+    const cwd = temporaryDirectory();
+    writeFileSync(join(cwd, "tokens"), `desk=${"0123456789abcdef".repeat(3)}`, { mode: 0o600 });
+    const server = await startServer([], {
+      cwd,
+      env: { MCP_STATE_BACKEND: "", STATEFUL_MCP_DATA_DIR: "~/data", STATEFUL_MCP_AUTH_TOKEN_FILE: "~/tokens" },
+    });
+    await server.logged(new RegExp(`"state":"${join(cwd, "data")}"`));
+    expect((await fetch(`${server.url}/mcp/list_tools`)).status).toBe(401);
+    server.child.kill("SIGTERM");
+    await server.ended;
+  });
+
+  it("with a token that can be guessed, or a token file that every user may read, are told at start", async () => {
+    const cwd = temporaryDirectory();
+    const file = join(cwd, "tokens");
+    writeFileSync(file, `desk=${"x".repeat(40)}`);
+    const server = await startServer([], { env: { STATEFUL_MCP_AUTH_TOKEN_FILE: file } });
+    await server.logged(/can be guessed belongs to desk/);
+    if (process.platform !== "win32") await server.logged(/every user of this machine/);
   });
 });
 

@@ -15,6 +15,7 @@ export { type BuiltinToolsOptions, builtinTools } from "./builtin/tools/index.ts
 export type { ToolCall, ToolResult } from "./calls/call-tool.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { type AppParts, bindApp, itemTablesFrom } from "./config/bind.ts";
+export { type Carrier, settingsWithoutEffect } from "./config/effects.ts";
 export {
   type Config,
   type ConfigRow,

@@ -11,6 +11,7 @@ import {
   MemoryStore,
   readConfig,
   type StateStore,
+  settingsWithoutEffect,
 } from "@stateful-mcp/core";
 import { DynamoDBItems, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
 import { chooseAccess } from "../access.ts";
@@ -37,6 +38,7 @@ export interface BindOptions {
 export function bindEnvironment(app: App, { environment = process.env, openBlobs }: BindOptions = {}): App {
   const config = readConfig({ MCP_STATE_BACKEND: "dynamodb", ...environment });
   const logger = createLogger({ level: config.logLevel, environment: config.environment });
+  for (const notice of settingsWithoutEffect(config, environment, "lambda")) logger.warn({}, notice);
   return bindApp(app, config, {
     store: app.options.store ?? openStore(config),
     access: app.options.access ?? chooseAccess(config, { kind: "lambda" }, logger),

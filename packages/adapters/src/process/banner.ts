@@ -7,6 +7,8 @@ export interface Started {
   /** `listening` or `stdio`, with what belongs to it. */
   readonly at: { readonly url: string } | "stdio";
   readonly place: string;
+  /** The file that settings were taken from, besides the environment. */
+  readonly settings?: string | undefined;
   /** Who may call, for a person. */
   readonly access: string;
   readonly connect: readonly string[];
@@ -18,7 +20,7 @@ export function announce(app: Pick<App, "tools" | "options">, started: Started, 
   const tools = app.tools.map((tool) => tool.name);
   const url = started.at === "stdio" ? undefined : started.at.url;
   if (!process.stderr.isTTY) {
-    const { place, access } = started;
+    const { place, settings, access } = started;
     logger.info(
       {
         version,
@@ -26,6 +28,7 @@ export function announce(app: Pick<App, "tools" | "options">, started: Started, 
         transport: url ? "http" : "stdio",
         url,
         state: place,
+        settings,
         access,
         tools,
       },
@@ -36,6 +39,7 @@ export function announce(app: Pick<App, "tools" | "options">, started: Started, 
   const rows: [string, string][] = [
     ["endpoint", url ?? "stdin and stdout"],
     ["state", started.place],
+    ...(started.settings === undefined ? [] : [["settings", started.settings] satisfies [string, string]]),
     ["access", started.access],
     ["tools", tools.join(" ")],
     ...started.connect.map((line, index): [string, string] => [index === 0 ? "connect" : "", line]),

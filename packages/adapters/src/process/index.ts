@@ -6,7 +6,7 @@ import type { StdioProcessOptions } from "./stdio.ts";
 
 export { createLogger, type LoggerOptions } from "../logger.ts";
 export { type Backend, openBackend } from "./backend.ts";
-export { loadConfig, openLogger } from "./environment.ts";
+export { type LoadOptions, loadConfig, openLogger } from "./environment.ts";
 export { EXIT, endWith, messageOf } from "./exit.ts";
 export type { ServeOptions, StdioProcessOptions };
 

@@ -1,5 +1,6 @@
 // An app as a process that serves MCP and the REST routes over HTTP, until SIGTERM or SIGINT.
 import { once } from "node:events";
+import { resolve } from "node:path";
 import type { Access, App, Logger } from "@stateful-mcp/core";
 import { chooseAccess } from "../access.ts";
 import { serveNode } from "../node.ts";
@@ -19,14 +20,20 @@ export interface ServeOptions {
   createTable?: true;
   /** Serves everybody without tokens. Default false. */
   allowAnonymous?: true;
+  /** A file with settings; the environment wins over it. Default: no file is read. */
+  envFile?: string;
   /** More lines for a person on how to connect. */
   hints?: (url: string) => readonly string[];
 }
 
 /** Serves until it is told to stop. Resolves with the exit code. @throws AppError when it cannot start. */
 export async function serve(app: App, options: ServeOptions = {}): Promise<number> {
-  const config = loadConfig({ HOST: options.host, PORT: options.port });
+  const { host, port, envFile } = options;
+  const notices: string[] = [];
+  const flags = { HOST: host, PORT: port };
+  const config = loadConfig({ flags, envFile, carrier: "http", tell: (notice) => notices.push(notice) });
   const logger = await openLogger(config);
+  for (const notice of notices) logger.warn({}, notice);
   const allowAnonymous = options.allowAnonymous === true;
   const access = app.options.access ?? chooseAccess(config, { kind: "http", allowAnonymous }, logger);
   logCrashes(logger);
@@ -40,6 +47,7 @@ export async function serve(app: App, options: ServeOptions = {}): Promise<numbe
     {
       at: { url },
       place,
+      settings: envFile && resolve(envFile),
       access: describeAccess(access),
       connect: [...howToConnect(running, url, access), ...(options.hints?.(url) ?? [])],
     },

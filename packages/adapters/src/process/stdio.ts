@@ -15,8 +15,10 @@ export interface StdioProcessOptions {
 /** Serves until stdin ends or SIGTERM or SIGINT comes. Resolves with the exit code. @throws AppError when it cannot start. */
 export async function stdio(app: App, { hints = [] }: StdioProcessOptions = {}): Promise<number> {
   const output = takeStdout();
-  const config = loadConfig();
+  const notices: string[] = [];
+  const config = loadConfig({ carrier: "stdio", tell: (notice) => notices.push(notice) });
   const logger = await openLogger(config);
+  for (const notice of notices) logger.warn({}, notice);
   const { app: running, place, close } = await compose(app, config, { access: { mode: "local" }, logger });
   announce(running, { at: "stdio", place, access: "the program that started this one", connect: hints }, logger);
   const code = await serveStdio(running, { output, logger, signal: stopSignal() });

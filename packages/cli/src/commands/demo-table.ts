@@ -1,9 +1,9 @@
 // `demo-table`: makes and fills a small table, and says how to try the item tools on it.
-import { loadConfig, openBackend } from "@stateful-mcp/adapters/process";
+import { type LoadOptions, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
 import { EXIT } from "../run.ts";
 
-export async function demoTable(name: string): Promise<number> {
-  const config = loadConfig();
+export async function demoTable(name: string, options: LoadOptions): Promise<number> {
+  const config = loadConfig(options);
   const backend = await openBackend(config);
   const client = await backend.openItemClient();
   try {

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { type Backend, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
+import { type Backend, type LoadOptions, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
 import { AppError, type Config, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
 import { type Check, runChecks } from "../checklist.ts";
 import { EXIT } from "../run.ts";
@@ -18,10 +18,17 @@ interface Findings {
   backend?: Backend;
 }
 
-export async function doctor(): Promise<number> {
+export async function doctor(options: LoadOptions): Promise<number> {
   const found: Findings = {};
   try {
-    return await runChecks([runtime, configuration(found), backend(found), table(found), permissions(found), protocol]);
+    return await runChecks([
+      runtime,
+      configuration(found, options),
+      backend(found),
+      table(found),
+      permissions(found),
+      protocol,
+    ]);
   } finally {
     await found.backend?.close();
   }
@@ -39,12 +46,12 @@ const runtime: Check = {
   },
 };
 
-const configuration = (found: Findings): Check => ({
+const configuration = (found: Findings, options: LoadOptions): Check => ({
   name: "configuration",
-  fix: "Correct this variable in the environment or in the .env file of this directory",
+  fix: "Correct this variable in the environment or in the file that --env-file names",
   essential: true,
   run: async () => {
-    found.config = loadConfig();
+    found.config = loadConfig(options);
     return `backend ${found.config.backend}, table ${found.config.table}`;
   },
 });

@@ -1,16 +1,16 @@
 // `iam-policy`: prints the least IAM policy for the features that the configuration turns on.
 
-import { loadConfig } from "@stateful-mcp/adapters/process";
+import { type LoadOptions, loadConfig } from "@stateful-mcp/adapters/process";
 import { type IamFeature, iamPolicy } from "@stateful-mcp/core/iam";
 import { EXIT } from "../run.ts";
 
-export interface IamPolicyOptions {
+export interface IamPolicyOptions extends LoadOptions {
   tableArn?: string;
   setup?: true;
 }
 
-export async function printIamPolicy({ tableArn, setup }: IamPolicyOptions): Promise<number> {
-  const { table, region, blobBucket, itemTables, itemModes } = loadConfig();
+export async function printIamPolicy({ tableArn, setup, envFile }: IamPolicyOptions): Promise<number> {
+  const { table, region, blobBucket, itemTables, itemModes } = loadConfig({ envFile });
   const tableArns = `arn:aws:dynamodb:${region ?? "<region>"}:<account>:table`;
   const writable = itemTables.filter((name) => itemModes.get(name) === "read-write");
   const features: IamFeature[] = ["state"];

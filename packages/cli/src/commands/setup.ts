@@ -1,9 +1,9 @@
 // `setup`: creates the state table with its TTL. Says what it did; a second run finds everything in place.
-import { loadConfig, openBackend } from "@stateful-mcp/adapters/process";
+import { type LoadOptions, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
 import { EXIT } from "../run.ts";
 
-export async function setup(): Promise<number> {
-  const config = loadConfig();
+export async function setup(options: LoadOptions): Promise<number> {
+  const config = loadConfig(options);
   const backend = await openBackend(config);
   try {
     if (config.backend === "dynamodb" && backend.client !== undefined) {

@@ -1,11 +1,11 @@
 // `teardown`: deletes the state table with everything in it, only after an explicit yes.
 import { createInterface } from "node:readline/promises";
-import { loadConfig, openBackend } from "@stateful-mcp/adapters/process";
+import { type LoadOptions, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
 import { AppError, type Config } from "@stateful-mcp/core";
 import { EXIT } from "../run.ts";
 
-export async function teardown(): Promise<number> {
-  const config = loadConfig();
+export async function teardown(options: LoadOptions): Promise<number> {
+  const config = loadConfig(options);
   if (config.backend === "memory") {
     throw new AppError(
       "invalid_input",

@@ -16,6 +16,8 @@ export interface Variable<T> {
   readonly defaultText?: string;
   /** Its value appears in no message and no log. */
   readonly secret?: true;
+  /** Other programs use the name, too: a value of theirs need not stop a server that a client has started. */
+  readonly generic?: true;
   readonly description: string;
   /** Undefined: not an allowed value. */
   readonly parse: (text: string) => T | undefined;
@@ -27,6 +29,7 @@ export interface Facts {
   readonly unit?: Unit;
   readonly defaultText?: string;
   readonly secret?: true;
+  readonly generic?: true;
 }
 
 /** A variable with a default always has a value; one without may be undefined. */

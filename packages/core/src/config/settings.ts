@@ -72,11 +72,15 @@ export const VARIABLES = {
     defaultText: "AWS",
     description: "Another DynamoDB-compatible engine to use with the `dynamodb` backend",
   }),
-  host: or("127.0.0.1", text("HOST", { description: "Address that `serve` listens on" })),
-  port: or("3333", integer("PORT", 0, 65_535, { description: "Port that `serve` listens on; 0 takes a free one" })),
+  host: or("127.0.0.1", text("HOST", { generic: true, description: "Address that `serve` listens on" })),
+  port: or(
+    "3333",
+    integer("PORT", 0, 65_535, { generic: true, description: "Port that `serve` listens on; 0 takes a free one" }),
+  ),
   logLevel: or(
     "info",
     choice("LOG_LEVEL", ["debug", "info", "warn", "error", "silent"], {
+      generic: true,
       description: "Least severe log lines to write",
     }),
   ),
@@ -85,7 +89,8 @@ export const VARIABLES = {
     text("ENVIRONMENT", { description: "Name of this deployment, repeated in every log line" }),
   ),
   authToken: text("MCP_AUTH_TOKEN", {
-    allowed: "one token of at least 16 characters without spaces, or comma-separated `name=<at least 32 characters>`",
+    allowed:
+      "one token of at least 16 characters without spaces, or comma-separated `name=<at least 32 characters>` or `name:scope+scope=…`",
     secret: true,
     defaultText: "none: loopback only",
     description: "Static bearer tokens for HTTP; each name is a principal of its own, a name given twice is a rotation",
@@ -250,16 +255,25 @@ const settingNames = settings.flat();
 export const namesOfSetting = (name: string): readonly string[] =>
   settings.find((setting) => setting.includes(name)) ?? [];
 
+/** How configuration is read. */
+export interface ReadOptions {
+  /**
+   * Told of a value that is not allowed where other programs use the name, too (`HOST`, `PORT`, `LOG_LEVEL`); the default then
+   * applies. Without it such a value is an error like any other.
+   */
+  readonly tolerate?: ((notice: string) => void) | undefined;
+}
+
 /**
  * Reads and checks configuration. An empty value counts as not set.
- * Throws `AppError("invalid_input")` with one line that names the variable, the value (never of a secret) and what is allowed.
+ * @throws AppError `invalid_input` with one line that names the variable, the value (never of a secret) and what is allowed.
  */
-export function readConfig(environment: Environment): Config {
+export function readConfig(environment: Environment, { tolerate }: ReadOptions = {}): Config {
   for (const name of Object.keys(environment)) {
     if (name.startsWith("STATEFUL_MCP_") && !settingNames.includes(name)) throw unknownVariable(name);
   }
   const values = Object.fromEntries(
-    Object.entries(table).map(([key, variable]) => [key, readVariable(variable, environment)]),
+    Object.entries(table).map(([key, variable]) => [key, readVariable(variable, environment, tolerate)]),
   ) as Values;
   const sessionTtlSeconds = values.sessionTtlSeconds ?? (values.backend === "local" ? 0 : DEFAULT_SESSION_TTL_SECONDS);
   if (sessionTtlSeconds > values.sessionMaxSeconds) {
@@ -281,7 +295,11 @@ function requireItemTables({ itemTables, itemModes, table }: Values): void {
       throw refuse(`STATEFUL_MCP_ITEM_MODES names ${name}, which is not in DYNAMODB_TABLE_NAME`);
 }
 
-function readVariable(variable: Variable<unknown>, environment: Environment): unknown {
+function readVariable(
+  variable: Variable<unknown>,
+  environment: Environment,
+  tolerate: ReadOptions["tolerate"],
+): unknown {
   const { name, alias, allowed, secret } = variable;
   const own = environment[name]?.trim() || undefined;
   const other = alias === undefined ? undefined : environment[alias]?.trim() || undefined;
@@ -296,10 +314,10 @@ function readVariable(variable: Variable<unknown>, environment: Environment): un
   const value = variable.parse(given);
   if (value !== undefined) return value;
   const shown = secret ? "its value" : JSON.stringify(given.slice(0, 100));
-  throw new AppError(
-    "invalid_input",
-    `${own === undefined ? alias : name}: ${shown} is not allowed; expected ${allowed}`,
-  );
+  const fault = `${own === undefined ? alias : name}: ${shown} is not allowed; expected ${allowed}`;
+  if (!variable.generic || !tolerate) throw new AppError("invalid_input", fault);
+  tolerate(`${fault}. It may be meant for another program, so the default applies: ${variable.default}`);
+  return variable.parse(variable.default ?? "");
 }
 
 function unknownVariable(name: string): AppError {
