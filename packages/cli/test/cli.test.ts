@@ -20,6 +20,16 @@ describe("the command line", () => {
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
+  it("tells an old Node.js which version is needed, before it meets anything it does not know", async () => {
+    const old = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.4' } })";
+    const nodeArguments = ["--import", `data:text/javascript,${encodeURIComponent(old)}`];
+    for (const commandLine of [[], ["doctor"]]) {
+      const ended = await run(commandLine, { nodeArguments });
+      expect(ended).toMatchObject({ code: 2, stdout: "" });
+      expect(ended.stderr).toMatch(/^stateful-mcp: Node\.js 18\.20\.4 is too old: \d+\.\d+ or newer is needed\. .*\n$/);
+    }
+  });
+
   it("ends with 2 for an unknown command or option", async () => {
     const [command, option] = await Promise.all([run(["sevre"]), run(["serve", "--prot", "1"])]);
     expect(command.code).toBe(2);

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { launchPacked } from "../src/install/launch.ts";
 import { run, temporaryDirectory } from "./process.ts";
 
 const BEFORE = `{
@@ -33,7 +34,7 @@ describe("install", () => {
     expect(stdout).toContain(`${file}.before-stateful-mcp`);
     expect(JSON.parse(text())).toEqual({
       ...JSON.parse(BEFORE),
-      mcpServers: { ...JSON.parse(BEFORE).mcpServers, memory: { command: "npx", args: ["-y", `file:${tarball}`] } },
+      mcpServers: { ...JSON.parse(BEFORE).mcpServers, memory: JSON.parse(JSON.stringify(launchPacked(tarball))) },
     });
     expect(text()).toContain('    "other": { "command": "x", "env": { "KEY": "secret" } }');
     expect(readFileSync(`${file}.before-stateful-mcp`, "utf8")).toBe(BEFORE);

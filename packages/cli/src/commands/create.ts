@@ -82,10 +82,10 @@ ${client}
 /** CloudFormation's names start with a letter and have no dots or underscores. */
 const stackName = (name: string): string => name.replace(/[._]/g, "-").replace(/^(?=\d)/, "mcp-");
 
-/** Clients start servers in a folder of theirs, so every path is absolute. */
+/** Clients start servers in a folder of theirs and may have no `node` on their path, so every path is absolute. */
 function commandLine(target: string): { command: string; args: string[] } {
-  const tsx = join(target, "node_modules", ".bin", process.platform === "win32" ? "tsx.cmd" : "tsx");
-  return { command: tsx, args: [join(target, "src", "server.ts")] };
+  const tsx = join(target, "node_modules", "tsx", "dist", "cli.mjs");
+  return { command: process.execPath, args: [tsx, join(target, "src", "server.ts")] };
 }
 
 type Tarballs = Record<(typeof PACKAGES)[number], string>;

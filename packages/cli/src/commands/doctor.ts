@@ -8,7 +8,6 @@ import { type Check, runChecks } from "../checklist.ts";
 import { EXIT } from "../run.ts";
 import { VERSION } from "../version.ts";
 
-const OLDEST_NODE = [20, 12] as const;
 /** How long the server that the doctor starts may take to answer, in milliseconds. */
 const ANSWER_MS = 20_000;
 
@@ -36,12 +35,9 @@ export async function doctor(options: LoadOptions): Promise<number> {
 
 const runtime: Check = {
   name: "runtime",
+  // A Node.js that is too old has been refused before this.
   fix: "Install Node.js 24 from https://nodejs.org",
   run: async () => {
-    const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-    if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
-      throw new Error(`Node.js ${process.versions.node} is older than ${OLDEST_NODE.join(".")}`);
-    }
     return `Node.js ${process.versions.node} on ${process.platform} ${process.arch}, stateful-mcp ${VERSION}`;
   },
 };

@@ -18,6 +18,7 @@ import { fileURLToPath } from "node:url";
 import { AppError } from "@stateful-mcp/core";
 import { CLIENTS, type ClientName, configEntry, configPaths, type Launch } from "../install/clients.ts";
 import { difference, withEntry } from "../install/edit.ts";
+import { launchPacked, launchProgram } from "../install/launch.ts";
 import { EXIT, messageOf } from "../run.ts";
 import { COMMAND } from "../version.ts";
 
@@ -104,7 +105,7 @@ function launch(tarball: string | undefined): Launch {
   if (tarball !== undefined) {
     const file = resolve(tarball);
     if (!existsSync(file)) throw new AppError("invalid_input", `There is no file ${file}`);
-    return { command: "npx", args: ["-y", `file:${file}`] };
+    return launchPacked(file);
   }
   const inSource = import.meta.url.endsWith(".ts");
   const main = fileURLToPath(new URL(inSource ? "../../dist/main.js" : "./main.js", import.meta.url));
@@ -118,7 +119,7 @@ function launch(tarball: string | undefined): Launch {
       "This runs from npx's cache; say with --tarball <file> what the client shall run",
     );
   }
-  return { command: "node", args: [main] };
+  return launchProgram(main);
 }
 
 function read(file: string): string | undefined {

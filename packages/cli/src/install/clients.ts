@@ -14,6 +14,8 @@ export interface Machine {
 export interface Launch {
   readonly command: string;
   readonly args: readonly string[];
+  /** Variables the server is started with, beside those the user has entered. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** What to call the server in a client's list. */
@@ -45,8 +47,8 @@ export function configPaths(client: ClientName, { platform, home, env }: Machine
 }
 
 /** Where the server stands in the client's JSON, and what stands there. */
-export function configEntry(client: ClientName, { command, args }: Launch): { path: string[]; value: object } {
+export function configEntry(client: ClientName, launch: Launch): { path: string[]; value: object } {
   return client === "vscode"
-    ? { path: ["servers", SERVER_NAME], value: { type: "stdio", command, args } }
-    : { path: ["mcpServers", SERVER_NAME], value: { command, args } };
+    ? { path: ["servers", SERVER_NAME], value: { type: "stdio", ...launch } }
+    : { path: ["mcpServers", SERVER_NAME], value: { ...launch } };
 }

@@ -35,7 +35,15 @@ it("replaces command and arguments of its own entry and leaves the rest of it", 
   expect(parse(withEntry(before, entry)).servers.memory).toEqual({ ...entry.value, env: { A: "b" } });
 });
 
+it("adds variables of its own to those of the user", () => {
+  const before = JSON.stringify({ servers: { memory: { command: "old", env: { A: "b", PATH: "x" } } } });
+  const launched = { ...entry, value: { ...entry.value, env: { PATH: "y" } } };
+  expect(parse(withEntry(before, launched)).servers.memory.env).toEqual({ A: "b", PATH: "y" });
+});
+
 it("changes nothing when it has been there already", () => {
+  const own = withEntry(JSON.stringify({ servers: { memory: { ...entry.value, env: { A: "b" } } } }), entry);
+  expect(withEntry(own, entry)).toBe(own);
   const once = withEntry("{}", entry);
   expect(withEntry(once, entry)).toBe(once);
 });

@@ -20,9 +20,9 @@ export function withEntry(text: string, { path, value }: { path: string[]; value
     throw new AppError("invalid_input", `Its "${key}" is no JSON object`);
   }
   const current = isObject(before[key]) ? before[key][name] : undefined;
-  if (JSON.stringify(current) === JSON.stringify(value)) return text;
   // What the user has added to the entry, such as its environment, stays.
-  const merged = isObject(current) ? { ...current, ...value } : value;
+  const merged = isObject(current) ? { ...current, ...value, ...environment(current, { ...value }) } : value;
+  if (JSON.stringify(current) === JSON.stringify(merged)) return text;
   const depth = isObject(before[key]) ? path.length : 1;
   // First in its object: comments behind other entries stay where they are.
   const edits = modify(body, path, merged, { getInsertionIndex: () => 0 });
@@ -52,6 +52,11 @@ function laidOut(edit: Edit, body: string, depth: number): Edit {
   if (/^[ \t]*(\/\/.*)?\r?\n/.test(rest)) return { ...edit, content: property + comma };
   const spaces = /^[ \t]*/.exec(rest)?.[0].length ?? 0;
   return { ...edit, length: spaces, content: property + comma + eol + unit.repeat(comma ? depth : depth - 1) };
+}
+
+function environment(current: Record<string, unknown>, value: Record<string, unknown>): object {
+  const [before, after] = [current.env, value.env];
+  return isObject(before) && isObject(after) ? { env: { ...before, ...after } } : {};
 }
 
 /** What changes between two texts of a file, for a person. */
