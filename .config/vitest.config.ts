@@ -4,7 +4,11 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   root: new URL("..", import.meta.url).pathname,
   test: {
-    include: ["packages/*/{src,test}/**/*.test.ts", "examples/*/**/*.test.ts", "cdk/{src,test}/**/*.test.ts"],
+    include: [
+      "packages/*/{src,test,wire,repository}/**/*.test.ts",
+      "examples/*/**/*.test.ts",
+      "cdk/{src,test}/**/*.test.ts",
+    ],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: "forks",

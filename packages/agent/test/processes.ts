@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ServerProcess } from "@stateful-mcp/torture";
+import { ServerProcess } from "@stateful-mcp/rig";
 import { onTestFinished } from "vitest";
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));

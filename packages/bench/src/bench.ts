@@ -1,7 +1,7 @@
 // What every benchmark works with: the processes it starts, the load it sends, and rounds that take the sides in turn.
 import { Child } from "./control.ts";
-import type { Target, Work } from "./load.ts";
 import type { Outcome } from "./outcome.ts";
+import type { Target, Work } from "./plan.ts";
 import { ratios } from "./statistics.ts";
 
 export interface Bench {

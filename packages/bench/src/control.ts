@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
-import type { LoadPlan, LoadResult, Target } from "./load.ts";
+import type { LoadPlan, LoadResult, Target } from "./plan.ts";
 
 /** What can be asked of a child, and what it answers. */
 export interface Questions {

@@ -2,8 +2,9 @@ import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
+import { freePort } from "@stateful-mcp/rig";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { freePort, run, start, startServer, temporaryDirectory } from "./process.ts";
+import { run, start, startServer, temporaryDirectory } from "./process.ts";
 
 const oneLine = (stderr: string) => {
   expect(stderr.trim().split("\n")).toHaveLength(1);

@@ -2,8 +2,9 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import { freePort } from "@stateful-mcp/rig";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { freePort, run, start, startServer, temporaryDirectory } from "./process.ts";
+import { run, start, startServer, temporaryDirectory } from "./process.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";
 

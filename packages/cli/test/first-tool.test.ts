@@ -7,8 +7,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { freePort } from "@stateful-mcp/rig";
 import { expect, it, onTestFinished } from "vitest";
-import { freePort, run, temporaryDirectory, watch } from "./process.ts";
+import { run, temporaryDirectory, watch } from "./process.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const execute = promisify(execFile);

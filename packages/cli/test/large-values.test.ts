@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { BUCKET, startS3Server } from "@stateful-mcp/rig";
 import dynalite from "dynalite";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { BUCKET, startS3Server } from "../../core/src/testing/s3-server.ts";
 import { startServer, temporaryDirectory } from "./process.ts";
 
 const VALUE = "x".repeat(3_145_728);

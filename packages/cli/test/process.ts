@@ -2,7 +2,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -84,14 +83,4 @@ export async function startServer(
   const running = start(["serve", "--port", "0", ...commandLine], options);
   const [, url] = await running.logged(/"url":"(http:[^"]+)\/mcp"/);
   return { ...running, url: url! };
-}
-
-/** A loopback port on which nobody listens right now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

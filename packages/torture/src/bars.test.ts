@@ -1,7 +1,8 @@
 // Runs every bar at test scale inside the normal suite. TORTURE_SEED replays a run.
+
+import { parseSeed } from "@stateful-mcp/rig";
 import { expect, test } from "vitest";
 import { loadBars } from "./bars.ts";
-import { parseSeed } from "./random.ts";
 import { judge, terminalTable } from "./report.ts";
 
 const seed = parseSeed(process.env.TORTURE_SEED);

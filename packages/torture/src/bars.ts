@@ -1,8 +1,8 @@
 // What a reliability bar is: a claim, the scales it is tried at, and a run that comes back with figures. Each bar is the
 // default export of one file in bars/ named after it, such as s1-kill.ts; this file finds and runs them and knows none by name.
 import { readdir } from "node:fs/promises";
+import { Random } from "@stateful-mcp/rig";
 import { type Progress, ProgressLine } from "./progress.ts";
-import { Random } from "./random.ts";
 import { type BarReport, judge } from "./report.ts";
 
 export type ScaleName = "test" | "full";

@@ -1,6 +1,6 @@
 // Hostile requests, seeded: well-formed ones of every kind, damaged as JSON, as text, in their headers, and as bytes on the socket.
 // Knows what a client may send and nothing of how a server takes it.
-import type { Random } from "./random.ts";
+import type { Random } from "@stateful-mcp/rig";
 
 export interface HostileRequest {
   readonly method: string;

@@ -1,8 +1,8 @@
 // The torture run: bars at full scale, progress on stderr, the table on stdout, a page on request.
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { parseSeed } from "@stateful-mcp/rig";
 import { loadBars, type ScaleName } from "./bars.ts";
-import { parseSeed } from "./random.ts";
 import { type BarReport, judge, markdownPage, terminalTable } from "./report.ts";
 
 const USAGE = `pnpm torture [--seed N] [--only S1,S2] [--scale test|full] [--out FILE]

@@ -1,6 +1,6 @@
 // Stores that are wrong in one way each, as a missing condition would make them. A bar that does not see them is blind.
 import type { Entry, StateStore, UpdateOptions } from "@stateful-mcp/core";
-import type { Random } from "./random.ts";
+import type { Random } from "@stateful-mcp/rig";
 
 type Plant = (store: StateStore, random: Random) => StateStore;
 

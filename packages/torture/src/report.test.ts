@@ -1,7 +1,7 @@
+import { parseSeed, Random } from "@stateful-mcp/rig";
 import { expect, test } from "vitest";
 import { defineBar } from "./bars.ts";
 import { ProgressLine, percent } from "./progress.ts";
-import { parseSeed, Random } from "./random.ts";
 import { type BarReport, judge, markdownPage, terminalTable } from "./report.ts";
 
 const report: BarReport = {

@@ -1,8 +1,8 @@
 // HTTP benchmarks: our echo and our counter against the official SDKs, fastmcp and the bare floor.
 import { type Bench, type Bencher, cpuOutcome, rateOutcome } from "../bench.ts";
 import type { Child } from "../control.ts";
-import type { Work } from "../load.ts";
 import type { Outcome } from "../outcome.ts";
+import type { Work } from "../plan.ts";
 import { ratios } from "../statistics.ts";
 
 const echo = (): Work => ({ kind: "echo" });

@@ -1,8 +1,6 @@
 // Baseline: the npm package fastmcp with HTTP streaming, as its documentation starts it.
 
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { freePort } from "@stateful-mcp/rig";
 import { FastMCP } from "fastmcp";
 import * as z from "zod";
 import { answerQuestions } from "../control.ts";
@@ -17,16 +15,6 @@ server.addTool({
   parameters: z.object({ text: z.string() }),
   execute: async ({ text }) => text,
 });
-
-/** It cannot tell which port it took, so it is given one that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
 
 async function start(): Promise<{ port: number }> {
   const port = await freePort();

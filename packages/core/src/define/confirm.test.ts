@@ -1,11 +1,11 @@
 // Tools that a person confirms: over MCP with clients that can ask and ones that cannot, and over REST.
 import { afterEach, describe, expect, it } from "vitest";
 import * as z from "zod";
+import { type ModernOptions, modern } from "../../test-support/modern-requests.ts";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { MemoryStore } from "../stores/memory.ts";
-import { type ModernOptions, modern } from "../testing/modern-requests.ts";
-import { movableClock } from "../testing/store-harness.ts";
+import { movableClock } from "../testing/contracts/store-harness.ts";
 import { defineTool } from "./tool.ts";
 
 const erased: string[] = [];

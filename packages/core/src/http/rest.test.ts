@@ -1,15 +1,15 @@
 // Tools over plain HTTP: the same answers as over MCP for whatever is sent, and a description of them that a validator accepts.
 import { Validator } from "@seriousme/openapi-schema-validator";
+import { type Engine, startDynalite } from "@stateful-mcp/rig";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
+import { modern } from "../../test-support/modern-requests.ts";
 import { type App, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { defineTool, type Tool } from "../define/tool.ts";
-import { DynamoDBItems, setupDemoTable } from "../dynamodb.ts";
-import { type Engine, startDynalite } from "../testing/engines.ts";
-import { modern } from "../testing/modern-requests.ts";
-import { movableClock } from "../testing/store-harness.ts";
+import { createDynamoDBClient, DynamoDBItems, setupDemoTable } from "../dynamodb.ts";
+import { movableClock } from "../testing/contracts/store-harness.ts";
 import { testApp } from "../testing/test-app.ts";
 
 type Json = Record<string, unknown>;
@@ -25,7 +25,7 @@ interface Server {
 /** An app with every tool of the product, on an engine and a table of its own. */
 async function startServer(options: Parameters<typeof testApp>[0] = {}): Promise<Server> {
   const engine = await startDynalite();
-  const client = engine.client();
+  const client = createDynamoDBClient(engine.connection);
   await setupDemoTable(client, "demo_orders", () => {});
   const tables = [{ name: "demo_orders", mode: "read-write" as const }];
   const { app } = testApp({ items: { store: new DynamoDBItems({ client }), tables }, ...options });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { interceptStore } from "../../test-support/intercepted-store.ts";
 import type { AppOptions } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { AppError } from "../errors.ts";
-import { interceptStore } from "../testing/intercepted-store.ts";
 import { testApp } from "../testing/test-app.ts";
 
 const HOST = "localhost:3333";

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { anyDocument, plain } from "../testing/documents.ts";
+import { anyDocument, plain } from "../../test-support/documents.ts";
 import { fromAttribute, fromAttributes, itemBytes, toAttribute, toAttributes } from "./json.ts";
 
 const through = (value: unknown) => fromAttribute(toAttribute(value, "value"));

@@ -1,12 +1,12 @@
 // Calls that ask their client before they answer, and the state that they want back.
 import { afterEach, describe, expect, it } from "vitest";
 import * as z from "zod";
+import { type ModernOptions, modern } from "../../test-support/modern-requests.ts";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { defineTool } from "../define/tool.ts";
 import { acceptedContent, inputRequired } from "../index.ts";
 import { MemoryStore } from "../stores/memory.ts";
-import { type ModernOptions, modern } from "../testing/modern-requests.ts";
 
 const okForm = z.object({ ok: z.boolean() });
 const effects: string[] = [];

@@ -1,10 +1,10 @@
 // subscriptions/listen over instances that share nothing but the store.
 import { afterEach, describe, expect, it } from "vitest";
+import { framesOf, type ModernOptions, modern, modernFetch, type Wire } from "../../test-support/modern-requests.ts";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { StateStore } from "../stores/state-store.ts";
-import { framesOf, type ModernOptions, modern, modernFetch, type Wire } from "../testing/modern-requests.ts";
 
 const ALICE = "a".repeat(32);
 const BOB = "b".repeat(32);

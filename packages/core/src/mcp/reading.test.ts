@@ -1,10 +1,10 @@
 // What a client reads rather than calls: resources, prompts and completion, on the wire and under each caller's own eyes.
 import { afterEach, describe, expect, it } from "vitest";
+import { type ModernOptions, modern } from "../../test-support/modern-requests.ts";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { definePrompt } from "../define/prompt.ts";
 import { defineResource } from "../define/resource.ts";
-import { type ModernOptions, modern } from "../testing/modern-requests.ts";
 
 const ALICE = { token: "a".repeat(32) };
 const BOB = { token: "b".repeat(32) };

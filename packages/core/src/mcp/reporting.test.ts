@@ -1,10 +1,10 @@
 // What a call says besides its answer: progress, lines for the client's log, blocks, its trace, and the end of its caller.
 import { afterEach, describe, expect, it } from "vitest";
 import * as z from "zod";
+import { modern, modernFetch, modernMessages } from "../../test-support/modern-requests.ts";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { defineTool, type Tool, type ToolContext } from "../define/tool.ts";
 import type { LogFields, Logger } from "../logger.ts";
-import { modern, modernFetch, modernMessages } from "../testing/modern-requests.ts";
 
 const opened: App[] = [];
 

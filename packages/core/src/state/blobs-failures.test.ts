@@ -1,17 +1,25 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import {
+  type Engine,
+  type FaultyProxy,
+  loopback,
+  loopbackBucket,
+  type S3Server,
+  startDynalite,
+  startFaultyProxy,
+  startS3Server,
+} from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
+import { BIG, Caller, down, textOf, Watched, WatchedStore } from "../../test-support/watched-blobs.ts";
 import { createApp } from "../app.ts";
 import { builtinTools } from "../builtin/tools/index.ts";
 import { defineTool } from "../define/tool.ts";
-import { DynamoDBStore, setupTable } from "../dynamodb.ts";
+import { createDynamoDBClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
 import { MemoryStore } from "../stores/memory.ts";
-import { type Engine, loopbackClient, startDynalite } from "../testing/engines.ts";
-import { type FaultyProxy, startFaultyProxy } from "../testing/faulty-proxy.ts";
-import { loopbackBlobs, type S3Server, startS3Server } from "../testing/s3-server.ts";
-import { movableClock } from "../testing/store-contract.ts";
-import { BIG, Caller, down, textOf, Watched, WatchedStore } from "../testing/watched-blobs.ts";
+import { S3Blobs } from "../stores/s3-blobs.ts";
+import { movableClock } from "../testing/contracts/store-contract.ts";
 
 describe("what goes wrong around a large value", () => {
   it("without a blob store it is refused, with the limit and the remedy", async () => {
@@ -171,11 +179,11 @@ describe("a lost reply between DynamoDB and a large value", () => {
   let client: DynamoDBClient;
   beforeAll(async () => {
     [engine, server] = await Promise.all([startDynalite(), startS3Server()]);
-    const direct = engine.client();
+    const direct = createDynamoDBClient(engine.connection);
     await setupTable(direct, "mcp_state", () => {});
     direct.destroy();
     proxy = await startFaultyProxy(engine.port);
-    client = loopbackClient(proxy.port);
+    client = createDynamoDBClient(loopback(proxy.port));
   });
   afterAll(async () => {
     client.destroy();
@@ -184,7 +192,7 @@ describe("a lost reply between DynamoDB and a large value", () => {
   });
 
   it("is noticed by nobody: one version, one blob", async () => {
-    const s3 = loopbackBlobs(server.port);
+    const s3 = new S3Blobs(loopbackBucket(server.port));
     const blobs = new Watched(s3);
     const caller = new Caller(createApp({ store: new DynamoDBStore({ client, table: "mcp_state" }), blobs }));
     const value = textOf(BIG);

@@ -1,13 +1,13 @@
+import { loopbackBucket, startDynalite, startS3Server } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BIG, Caller, textOf, Watched } from "../../test-support/watched-blobs.ts";
 import { type App, createApp } from "../app.ts";
-import { DynamoDBStore, setupTable } from "../dynamodb.ts";
+import { createDynamoDBClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
 import { MemoryStore } from "../stores/memory.ts";
+import { S3Blobs } from "../stores/s3-blobs.ts";
 import type { Entry, StateStore } from "../stores/state-store.ts";
-import { startDynalite } from "../testing/engines.ts";
-import { loopbackBlobs, startS3Server } from "../testing/s3-server.ts";
-import { BIG, Caller, textOf, Watched } from "../testing/watched-blobs.ts";
 import { Blobs } from "./blobs.ts";
 import { sessionPartition, valuesPrefix } from "./keys.ts";
 import { sweepSession } from "./sweep.ts";
@@ -29,9 +29,9 @@ const inMemory = async (): Promise<Place> => ({
 });
 const onServers = async (): Promise<Place> => {
   const [engine, server] = await Promise.all([startDynalite(), startS3Server()]);
-  const client = engine.client();
+  const client = createDynamoDBClient(engine.connection);
   await setupTable(client, "mcp_state", () => {});
-  const s3 = loopbackBlobs(server.port);
+  const s3 = new S3Blobs(loopbackBucket(server.port));
   const close = async () => {
     client.destroy();
     s3.close();

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
+import { endingAfter, holding } from "../../test-support/intercepted-store.ts";
 import { defineTool, type ToolCache } from "../define/tool.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import { endingAfter, holding } from "../testing/intercepted-store.ts";
 import { testApp } from "../testing/test-app.ts";
 import { LEASE_MS } from "./lease.ts";
 

@@ -1,11 +1,11 @@
+import { startDynalite } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DynamoDBStore, setupTable } from "../dynamodb.ts";
+import { endingAfter } from "../../test-support/intercepted-store.ts";
+import { createDynamoDBClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { StateStore } from "../stores/state-store.ts";
-import { startDynalite } from "../testing/engines.ts";
-import { endingAfter } from "../testing/intercepted-store.ts";
-import { type MovableClock, movableClock } from "../testing/store-harness.ts";
+import { type MovableClock, movableClock } from "../testing/contracts/store-harness.ts";
 import { type TestApp, testApp } from "../testing/test-app.ts";
 import { LEASE_MS } from "./lease.ts";
 
@@ -156,11 +156,11 @@ describeCrashes({
 
 describe("on dynalite", () => {
   let engine: Awaited<ReturnType<typeof startDynalite>>;
-  let client: ReturnType<typeof engine.client>;
+  let client: ReturnType<typeof createDynamoDBClient>;
   let tables = 0;
   beforeAll(async () => {
     engine = await startDynalite();
-    client = engine.client();
+    client = createDynamoDBClient(engine.connection);
   });
   afterAll(async () => {
     client.destroy();

@@ -1,12 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
+import {
+  endingAfter,
+  holding,
+  interceptStore,
+  pausedAt,
+  type StoreRequest,
+} from "../../test-support/intercepted-store.ts";
 import { defineTool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { ANONYMOUS_PRINCIPAL, LOCAL_PRINCIPAL } from "../principal.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { StateStore } from "../stores/state-store.ts";
-import { endingAfter, holding, interceptStore, pausedAt, type StoreRequest } from "../testing/intercepted-store.ts";
-import { movableClock } from "../testing/store-harness.ts";
+import { movableClock } from "../testing/contracts/store-harness.ts";
 import { type TestApp, testApp } from "../testing/test-app.ts";
 import { LEASE_MS } from "./lease.ts";
 

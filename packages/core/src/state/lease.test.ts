@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MemoryStore } from "../stores/memory.ts";
-import { movableClock } from "../testing/store-harness.ts";
+import { movableClock } from "../testing/contracts/store-harness.ts";
 import { heldForMs, LEASE_MS, Leases } from "./lease.ts";
 
 const KEY = { pk: "P#p#C#x", sk: "L" };

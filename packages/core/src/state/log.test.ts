@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { interceptStore, pausedAt } from "../../test-support/intercepted-store.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { StateStore } from "../stores/state-store.ts";
-import { interceptStore, pausedAt } from "../testing/intercepted-store.ts";
 import { DenseLog } from "./log.ts";
 
 const PLACE = { pk: "P#p#S#s", prefix: "N#g#" };

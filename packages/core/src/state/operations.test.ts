@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { holding, interceptStore } from "../../test-support/intercepted-store.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { Key, StateStore } from "../stores/state-store.ts";
-import { holding, interceptStore } from "../testing/intercepted-store.ts";
-import { movableClock } from "../testing/store-harness.ts";
+import { movableClock } from "../testing/contracts/store-harness.ts";
 import { EntryWriter, keyedSlot, OperationForgotten } from "./operations.ts";
 
 const KEY: Key = { pk: "P#p#S#s", sk: "V#g#n" };

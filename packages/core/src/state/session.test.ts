@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from "vitest";
+import { interceptStore, pausedAt } from "../../test-support/intercepted-store.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import { ANONYMOUS_PRINCIPAL } from "../principal.ts";
 import { MemoryStore } from "../stores/memory.ts";
-import { interceptStore, pausedAt } from "../testing/intercepted-store.ts";
-import { movableClock } from "../testing/store-harness.ts";
+import { movableClock } from "../testing/contracts/store-harness.ts";
 import { principalNamed, testApp } from "../testing/test-app.ts";
 import { sessionKey, sessionPartition } from "./keys.ts";
 import { mintHandle } from "./session.ts";

@@ -2,10 +2,17 @@ import { randomUUID } from "node:crypto";
 import { Agent } from "node:http";
 import { Duplex } from "node:stream";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import {
+  type Engine,
+  type FaultyProxy,
+  loopback,
+  type OrderedFault,
+  startBlackHole,
+  startDynalite,
+  startFaultyProxy,
+} from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDynamoDBClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
-import { type Engine, loopbackClient, startDynalite } from "../testing/engines.ts";
-import { type Fault, type FaultyProxy, startBlackHole, startFaultyProxy } from "../testing/faulty-proxy.ts";
 import type { StateStore } from "./state-store.ts";
 
 const TABLE = "mcp_state";
@@ -32,8 +39,8 @@ let witness: DynamoDBStore;
 beforeAll(async () => {
   engine = await startDynalite();
   proxy = await startFaultyProxy(engine.port);
-  client = loopbackClient(proxy.port);
-  direct = engine.client();
+  client = createDynamoDBClient(loopback(proxy.port));
+  direct = createDynamoDBClient(engine.connection);
   await setupTable(direct, TABLE, () => {});
   store = new DynamoDBStore({ client, table: TABLE });
   witness = new DynamoDBStore({ client: direct, table: TABLE });
@@ -46,8 +53,8 @@ afterAll(async () => {
 });
 
 const firstOnly =
-  (fault: Fault) =>
-  (n: number): Fault =>
+  (fault: OrderedFault) =>
+  (n: number): OrderedFault =>
     n === 1 ? fault : "pass";
 
 async function answersUnavailable(call: () => Promise<unknown>): Promise<void> {
@@ -58,7 +65,14 @@ async function answersUnavailable(call: () => Promise<unknown>): Promise<void> {
 }
 
 describe("a passing fault is not noticed", () => {
-  const faults: Fault[] = ["throttle", "fail with 500", "answer nonsense", "lose the reply", "cut the reply", "hang"];
+  const faults: OrderedFault[] = [
+    "throttle",
+    "fail with 500",
+    "answer nonsense",
+    "lose the reply",
+    "cut the reply",
+    "hang",
+  ];
   it.each(faults)("%s", async (fault) => {
     proxy.plan((n) => (n <= METHODS.length ? fault : "pass"));
     const results = await Promise.all(METHODS.map(([, call]) => call(store)));
@@ -90,7 +104,7 @@ describe("a lasting fault is unavailable within 5 s, and the store recovers by i
 
   it("an engine that accepts connections and never answers", async () => {
     const hole = await startBlackHole();
-    const lost = loopbackClient(hole.port);
+    const lost = createDynamoDBClient(loopback(hole.port));
     const stranded = new DynamoDBStore({ client: lost, table: TABLE });
     await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(stranded))));
     lost.destroy();
@@ -100,7 +114,10 @@ describe("a lasting fault is unavailable within 5 s, and the store recovers by i
   it("a port where nobody listens, and a socket that is not there", async () => {
     const hole = await startBlackHole();
     await hole.stop();
-    const clients = [loopbackClient(hole.port), createDynamoDBClient({ socketPath: `/tmp/${randomUUID()}.sock` })];
+    const clients = [
+      createDynamoDBClient(loopback(hole.port)),
+      createDynamoDBClient({ socketPath: `/tmp/${randomUUID()}.sock` }),
+    ];
     for (const refused of clients) {
       const stranded = new DynamoDBStore({ client: refused, table: TABLE });
       await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(stranded))));
@@ -132,7 +149,7 @@ describe("a lasting fault is unavailable within 5 s, and the store recovers by i
 });
 
 describe("a write that was done and whose reply was lost has one effect and is answered as done", () => {
-  const faults: Fault[] = ["lose the reply", "cut the reply"];
+  const faults: OrderedFault[] = ["lose the reply", "cut the reply"];
 
   it.each(faults)("put: %s", async (fault) => {
     const key = newKey();

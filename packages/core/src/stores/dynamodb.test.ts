@@ -2,8 +2,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CreateTableCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DynamoDBStore, inspectTable, setupTable, teardownTable } from "../dynamodb.ts";
 import {
   type Engine,
   findDynoxide,
@@ -11,8 +9,10 @@ import {
   startDynalite,
   startDynaliteOnSocket,
   startDynoxide,
-} from "../testing/engines.ts";
-import { describeStateStore, movableClock } from "../testing/store-contract.ts";
+} from "@stateful-mcp/rig";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createDynamoDBClient, DynamoDBStore, inspectTable, setupTable, teardownTable } from "../dynamodb.ts";
+import { describeStateStore, movableClock } from "../testing/contracts/store-contract.ts";
 
 const TABLE = "mcp_state";
 
@@ -20,7 +20,7 @@ async function harnessOn(start: () => Promise<Engine>) {
   const engine = await start();
   const clock = movableClock();
   // Two clients, as two processes would have.
-  const clients = [engine.client(), engine.client()] as const;
+  const clients = [createDynamoDBClient(engine.connection), createDynamoDBClient(engine.connection)] as const;
   await setupTable(clients[0], TABLE, () => {});
   const [store, other] = clients.map((client) => new DynamoDBStore({ client, table: TABLE, clock })) as [
     DynamoDBStore,
@@ -57,7 +57,7 @@ function describeEngine(name: string, start: () => Promise<Engine>, ttl: "on" | 
     let client: DynamoDBClient;
     beforeAll(async () => {
       engine = await start();
-      client = engine.client();
+      client = createDynamoDBClient(engine.connection);
     });
     afterAll(async () => {
       client.destroy();
@@ -119,7 +119,7 @@ function describeEngine(name: string, start: () => Promise<Engine>, ttl: "on" | 
 function describeCapacity(): void {
   it("one method is one request, billed as one small read or write", async () => {
     const engine = await startDynoxide();
-    const client = engine.client();
+    const client = createDynamoDBClient(engine.connection);
     try {
       await setupTable(client, TABLE, () => {});
       const consumed = recordConsumedCapacity(client);
@@ -150,7 +150,7 @@ function describeCapacity(): void {
 it("reaches an engine through a Unix socket", { skip: process.platform === "win32" }, async () => {
   const folder = await mkdtemp(join(tmpdir(), "stores-"));
   const engine = await startDynaliteOnSocket(join(folder, "engine.sock"));
-  const client = engine.client();
+  const client = createDynamoDBClient(engine.connection);
   try {
     await setupTable(client, TABLE, () => {});
     const store = new DynamoDBStore({ client, table: TABLE });

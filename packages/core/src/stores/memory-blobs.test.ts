@@ -1,4 +1,4 @@
-import { describeBlobStore } from "../testing/blob-contract.ts";
+import { describeBlobStore } from "../testing/contracts/blob-contract.ts";
 import { MemoryBlobStore } from "./memory-blobs.ts";
 
 describeBlobStore("MemoryBlobStore", async () => {

@@ -1,4 +1,4 @@
-import { describeStateStore, movableClock } from "../testing/store-contract.ts";
+import { describeStateStore, movableClock } from "../testing/contracts/store-contract.ts";
 import { MemoryStore } from "./memory.ts";
 
 describeStateStore("MemoryStore", async () => {

@@ -1,15 +1,22 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import {
+  type FaultyProxy,
+  loopbackBucket,
+  type OrderedFault,
+  type S3Server,
+  startBlackHole,
+  startFaultyProxy,
+  startS3Server,
+} from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { describeBlobStore } from "../testing/blob-contract.ts";
-import { type Fault, type FaultyProxy, startBlackHole, startFaultyProxy } from "../testing/faulty-proxy.ts";
-import { loopbackBlobs, type S3Server, startS3Server } from "../testing/s3-server.ts";
-import type { S3Blobs } from "./s3-blobs.ts";
+import { describeBlobStore } from "../testing/contracts/blob-contract.ts";
+import { S3Blobs } from "./s3-blobs.ts";
 
 describeBlobStore("S3Blobs on s3rver", async () => {
   const server = await startS3Server();
-  const [blobs, other] = [loopbackBlobs(server.port), loopbackBlobs(server.port)];
+  const [blobs, other] = [new S3Blobs(loopbackBucket(server.port)), new S3Blobs(loopbackBucket(server.port))];
   const close = async () => {
     blobs.close();
     other.close();
@@ -32,7 +39,7 @@ describe("what goes wrong between S3Blobs and the bucket", () => {
   beforeAll(async () => {
     server = await startS3Server();
     proxy = await startFaultyProxy(server.port);
-    blobs = loopbackBlobs(proxy.port);
+    blobs = new S3Blobs(loopbackBucket(proxy.port));
   });
   afterAll(async () => {
     blobs.close();
@@ -40,9 +47,9 @@ describe("what goes wrong between S3Blobs and the bucket", () => {
     await server.stop();
   });
 
-  const passing: Fault[] = ["fail with 500", "answer nonsense", "lose the reply", "hang"];
+  const passing: OrderedFault[] = ["fail with 500", "answer nonsense", "lose the reply", "hang"];
   it.each(passing)("one request answered with '%s' is not noticed", async (fault) => {
-    const firstOnly = (n: number): Fault => (n === 1 ? fault : "pass");
+    const firstOnly = (n: number): OrderedFault => (n === 1 ? fault : "pass");
     const key = `value/p/${fault.replaceAll(" ", "-")}`;
     proxy.plan(firstOnly);
     await blobs.put(key, BYTES);
@@ -69,7 +76,7 @@ describe("what goes wrong between S3Blobs and the bucket", () => {
 
   it.each(METHODS)("%s: a server that never says a word is unavailable", async (_, call) => {
     const hole = await startBlackHole();
-    const lost = loopbackBlobs(hole.port);
+    const lost = new S3Blobs(loopbackBucket(hole.port));
     await expect(call(lost)).rejects.toMatchObject({
       code: "unavailable",
       message: expect.stringContaining("Timeout"),
@@ -84,14 +91,14 @@ describe("what goes wrong between S3Blobs and the bucket", () => {
     const { port } = gone.address() as AddressInfo;
     gone.close();
     await once(gone, "close");
-    const lost = loopbackBlobs(port);
+    const lost = new S3Blobs(loopbackBucket(port));
     const message = expect.stringMatching(/"large-values".*ECONNREFUSED.*Try again/);
     await expect(call(lost)).rejects.toMatchObject({ code: "unavailable", message });
     lost.close();
   });
 
   it.each(METHODS.slice(0, 2))("%s: a bucket that does not exist is named, with what to do", async (_, call) => {
-    const lost = loopbackBlobs(server.port, "no-such-bucket");
+    const lost = new S3Blobs(loopbackBucket(server.port, "no-such-bucket"));
     const message = expect.stringMatching(/"no-such-bucket".*NoSuchBucket.*create it/);
     await expect(call(lost)).rejects.toMatchObject({ code: "unavailable", message });
     lost.close();

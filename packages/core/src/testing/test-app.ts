@@ -3,7 +3,7 @@ import { type App, type AppOptions, createApp } from "../app.ts";
 import { LOCAL_PRINCIPAL, makePrincipal, type Principal } from "../principal.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { StateStore } from "../stores/state-store.ts";
-import { type MovableClock, movableClock } from "./store-harness.ts";
+import { type MovableClock, movableClock } from "./contracts/store-harness.ts";
 
 /** What a test needs of an app. */
 export interface TestApp {

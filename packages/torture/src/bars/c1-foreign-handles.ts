@@ -1,9 +1,9 @@
 // One caller's handle in another caller's hands is worth nothing: every tool answers exactly as for a handle that never existed.
 // A renewed token loses nothing.
 import { randomBytes } from "node:crypto";
+import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { type CallOptions, messageOf } from "../client.ts";
-import type { Random } from "../random.ts";
 import { inParallel, type Rig, Run, startRig } from "./rig.ts";
 
 interface Scale {

@@ -3,11 +3,10 @@ import { spawn } from "node:child_process";
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
+import { freePort, type Random, ServerProcess } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { serveFromCheckout } from "../fleet.ts";
 import { type HostileRequest, hostileBytes, hostileRequest } from "../hostile.ts";
-import { freePort, ServerProcess } from "../processes.ts";
-import type { Random } from "../random.ts";
+import { serveFromCheckout } from "../serve-from-checkout.ts";
 
 /** An answer that has not come by then is a hang: the server's own limits are far below. */
 const HANG_MS = 20_000;

@@ -1,8 +1,8 @@
 // C6: an agreement counts once. Tampered, expired and foreign ones are refused; one used by many at the same time, on several
 // instances, runs its tool once.
 import { createApp, defineTool, parseTokens } from "@stateful-mcp/core";
-import { DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
-import { findDynoxide, startDynalite, startDynoxide } from "@stateful-mcp/core/testing/engines";
+import { createDynamoDBClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
+import { findDynoxide, startDynalite, startDynoxide } from "@stateful-mcp/rig";
 import * as z from "zod";
 import { defineBar } from "../bars.ts";
 
@@ -43,7 +43,7 @@ export default defineBar({
   run: async ({ scale, random, progress }) => {
     const engine = await ("path" in findDynoxide() ? startDynoxide() : startDynalite());
     const table = "confirm";
-    const clients = Array.from({ length: 4 }, () => engine.client());
+    const clients = Array.from({ length: 4 }, () => createDynamoDBClient(engine.connection));
     await setupTable(clients[0] as (typeof clients)[number], table, () => {});
     const runs = new Map<string, number>();
     const erase = defineTool({

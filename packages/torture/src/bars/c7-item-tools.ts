@@ -2,11 +2,17 @@
 // more than 128 read units unless it asks for consistency, and nothing fails inside.
 import { CreateTableCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { type App, AppError, createApp, LOCAL_PRINCIPAL } from "@stateful-mcp/core";
-import { DynamoDBItems, setupDemoTable } from "@stateful-mcp/core/dynamodb";
-import { findDynoxide, loopbackClient, startDynalite, startDynoxide } from "@stateful-mcp/core/testing/engines";
+import { createDynamoDBClient, DynamoDBItems, setupDemoTable } from "@stateful-mcp/core/dynamodb";
+import {
+  FaultProxy,
+  findDynoxide,
+  loopback,
+  type Random,
+  startDynalite,
+  startDynoxide,
+  WRITES,
+} from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { FaultProxy, WRITES } from "../fault-proxy.ts";
-import type { Random } from "../random.ts";
 
 const LISTED = ["writable", "readable"] as const;
 const SECRET = "secret";
@@ -185,7 +191,7 @@ export default defineBar<{ readonly calls: number }>({
     const exact = "path" in findDynoxide();
     const engine = await (exact ? startDynoxide() : startDynalite());
     cleanup.defer(() => engine.stop());
-    const direct = engine.client();
+    const direct = createDynamoDBClient(engine.connection);
     cleanup.defer(() => direct.destroy());
     await fill(direct);
     const violations: string[] = [];
@@ -210,7 +216,7 @@ export default defineBar<{ readonly calls: number }>({
         violations.push(`${operation} wrote to ${table}`);
       return false;
     };
-    const client = loopbackClient(Number(new URL(proxy.endpoint).port));
+    const client = createDynamoDBClient(loopback(Number(new URL(proxy.endpoint).port)));
     cleanup.defer(() => client.destroy());
     const serve = (mode: "read-only" | "read-write"): App =>
       createApp({

@@ -10,12 +10,20 @@ import {
   type Principal,
   type StateStore,
 } from "@stateful-mcp/core";
-import { DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
-import { type Engine, findDynoxide, loopbackClient, startDynalite } from "@stateful-mcp/core/testing/engines";
-import { FaultProxy, type Rule, WRITES } from "../fault-proxy.ts";
-import { freePort, ServerProcess } from "../processes.ts";
+import { createDynamoDBClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
+import {
+  type Engine,
+  FaultProxy,
+  findDynoxide,
+  freePort,
+  loopback,
+  type Random,
+  type Rule,
+  ServerProcess,
+  startDynalite,
+  WRITES,
+} from "@stateful-mcp/rig";
 import type { Progress } from "../progress.ts";
-import type { Random } from "../random.ts";
 
 export const TABLE = "torture";
 
@@ -74,7 +82,7 @@ export class Cluster implements AsyncDisposable {
 
   static async start(random: Random, rules: readonly Rule[] = []): Promise<Cluster> {
     const engine = await startEngine();
-    const client = loopbackClient(engine.port);
+    const client = createDynamoDBClient(loopback(engine.port));
     await setupTable(client, TABLE, () => {});
     client.destroy();
     return new Cluster(engine, random.fork("faults"), rules);
@@ -88,7 +96,7 @@ export class Cluster implements AsyncDisposable {
 
   async join({ around = (store) => store, ...options }: JoinOptions = {}): Promise<Instance> {
     const proxy = await this.proxy();
-    const client = loopbackClient(Number(new URL(proxy.endpoint).port));
+    const client = createDynamoDBClient(loopback(Number(new URL(proxy.endpoint).port)));
     const { clock } = options;
     const store = new DynamoDBStore({ client, table: TABLE, ...(clock && { clock }) });
     const app = createApp({ ...options, store: around(store) });

@@ -1,14 +1,12 @@
 // What bars share: a fleet on one table behind the fault proxy, and a look at the raw table. Knows no bar.
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { ScanCommand } from "@aws-sdk/client-dynamodb";
-import { setupTable } from "@stateful-mcp/core/dynamodb";
-import { findDynoxide, startDynalite, startDynoxide } from "@stateful-mcp/core/testing/engines";
+import { createDynamoDBClient, setupTable } from "@stateful-mcp/core/dynamodb";
+import { FaultProxy, Fleet, findDynoxide, type Random, startDynalite, startDynoxide } from "@stateful-mcp/rig";
 import type { Outcome } from "../bars.ts";
 import { Client } from "../client.ts";
-import { FaultProxy } from "../fault-proxy.ts";
-import { Fleet } from "../fleet.ts";
 import type { Progress } from "../progress.ts";
-import type { Random } from "../random.ts";
+import { serveFromCheckout } from "../serve-from-checkout.ts";
 
 const TABLE = "torture";
 
@@ -35,13 +33,14 @@ export async function startRig({ random, size = 4, env = {} }: RigOptions): Prom
   await using starting = new AsyncDisposableStack();
   const engine = await ("path" in findDynoxide() ? startDynoxide() : startDynalite());
   starting.defer(() => engine.stop());
-  const table = engine.client();
+  const table = createDynamoDBClient(engine.connection);
   starting.defer(() => table.destroy());
   await setupTable(table, TABLE, () => {});
   const proxy = await FaultProxy.start({ engine, random: random.fork("proxy") });
   starting.defer(() => proxy.close());
   const fleet = await Fleet.start({
     size,
+    serve: serveFromCheckout,
     env: {
       MCP_STATE_BACKEND: "dynamodb",
       MCP_STATE_TABLE: TABLE,

@@ -1,9 +1,9 @@
 // Servers are killed with SIGKILL under load. Whatever was acknowledged is there afterwards, once; whatever was deleted stays
 // deleted; what was cut off happened once or not at all, and exactly once when it was re-sent under its key.
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { type Client, isFinal, type Reply } from "../client.ts";
-import type { Random } from "../random.ts";
 import { Run, startRig } from "./rig.ts";
 
 interface Scale {

@@ -1,10 +1,8 @@
 // S10: a cached tool computes once for everybody who misses at the same time; a holder that dies delays the others by a lease
 // at most, and one that was paused and wakes up overwrites nothing.
 import { fileURLToPath } from "node:url";
+import { Fleet, type Member, type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { WRITES } from "../fault-proxy.ts";
-import { Fleet, type Member } from "../fleet.ts";
-import type { Random } from "../random.ts";
 import { type Run, RunCounter } from "../run-counter.ts";
 import { Cluster, callServer, inParallel, LEASE_MS, type Reply, TABLE, Tally } from "./instances.ts";
 

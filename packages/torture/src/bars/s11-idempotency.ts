@@ -2,10 +2,8 @@
 // sent, while processes are killed and replies are lost; with other arguments the key is refused. A tool whose effect lies
 // outside the table runs at least once, never twice at the same time, and has one recorded answer all the same.
 import { fileURLToPath } from "node:url";
+import { Fleet, type Member, type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { WRITES } from "../fault-proxy.ts";
-import { Fleet, type Member } from "../fleet.ts";
-import type { Random } from "../random.ts";
 import { RunCounter } from "../run-counter.ts";
 import { Cluster, callServer, inParallel, isOpen, type Reply, type Result, resend, TABLE, Tally } from "./instances.ts";
 

@@ -1,8 +1,9 @@
 // Every first attempt of every write is committed and its reply lost, so that every write is sent twice. No effect is doubled,
 // and no caller is told of a conflict with itself.
+
+import { WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import type { CallOptions, Client } from "../client.ts";
-import { WRITES } from "../fault-proxy.ts";
 import { inParallel, type Rig, Run, startRig } from "./rig.ts";
 
 interface Scale {

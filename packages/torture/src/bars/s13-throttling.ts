@@ -1,6 +1,7 @@
 // A store that refuses nearly every third request: nothing acknowledged is lost, and retries stay within a budget.
+
+import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import type { Random } from "../random.ts";
 import { type Rig, Run, startRig } from "./rig.ts";
 
 interface Scale {

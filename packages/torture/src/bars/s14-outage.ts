@@ -1,9 +1,9 @@
 // The store goes away, once with every connection cut and once without a word. Every call is answered in time with an error that
 // says "later", never with "not found"; no process ends; all is well again soon after the store is back.
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import type { Reply } from "../client.ts";
-import type { Random } from "../random.ts";
 import { type Rig, Run, startRig } from "./rig.ts";
 
 interface Scale {

@@ -1,12 +1,9 @@
 // S15: streams of 2025-era sessions, cut anywhere and resumed on other processes: what was committed is delivered, in order, once,
 // and to its own stream; what is no longer kept is said to be gone.
 import { type DynamoDBClient, ScanCommand } from "@aws-sdk/client-dynamodb";
-import { DynamoDBStore } from "@stateful-mcp/core/dynamodb";
-import { loopbackClient } from "@stateful-mcp/core/testing/engines";
+import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+import { Fleet, loopback, type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { WRITES } from "../fault-proxy.ts";
-import { Fleet } from "../fleet.ts";
-import type { Random } from "../random.ts";
 import { LegacySession, streamOf, type WireEvent } from "../streams.ts";
 import { Cluster, inParallel, TABLE, Tally } from "./instances.ts";
 import { talkingServer } from "./support-serving.ts";
@@ -220,7 +217,7 @@ export default defineBar<Scale>({
     await using closing = new AsyncDisposableStack();
     closing.defer(() => proxy.close());
     await using fleet = await Fleet.start({ size: PROCESSES, ...talkingServer(proxy.endpoint) });
-    const table = loopbackClient(cluster.engine.port);
+    const table = createDynamoDBClient(loopback(cluster.engine.port));
     closing.defer(() => table.destroy());
     const streams = Math.ceil(scale.events / LINES);
     const tally = new Tally(progress, (streams + scale.kills) * (LINES + 2));

@@ -1,9 +1,9 @@
 // Concurrent increments over several processes add up: exactly when every reply arrives, between acknowledged and attempted
 // when replies are lost after the commit, and exactly again when lost ones are re-sent under their keys.
+
+import { type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import type { Client } from "../client.ts";
-import { WRITES } from "../fault-proxy.ts";
-import type { Random } from "../random.ts";
 import { inParallel, Run, startRig } from "./rig.ts";
 
 interface Scale {

@@ -1,13 +1,13 @@
 // S3: what values and notes answer could have come from one copy, whatever the network does and whichever instance dies.
 // Histories with a bug planted between an app and its store show that the bar would see one.
 import { type StateStore, tokenPrincipal } from "@stateful-mcp/core";
+import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { firstFailure, type Verdict } from "../checkers/linearizability.ts";
 import { checkNotes, type NotesInput, type NotesOutput } from "../checkers/notes.ts";
 import { checkRegister, type RegisterInput, type RegisterOutput } from "../checkers/register.ts";
 import { History } from "../history.ts";
 import { PLANTED } from "../planted-stores.ts";
-import type { Random } from "../random.ts";
 import {
   addAll,
   Cluster,

@@ -1,8 +1,9 @@
 // A reset is one write however much the session holds, and notes that race with resets never give a list in which what was
 // cleared stands beside what came after, or in which something in between is missing.
+
+import { type Rule, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import type { Client } from "../client.ts";
-import { type Rule, WRITES } from "../fault-proxy.ts";
 import { inParallel, type Rig, Run, startRig } from "./rig.ts";
 
 interface Scale {

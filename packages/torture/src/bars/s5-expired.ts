@@ -1,8 +1,8 @@
 // S5: what has expired is gone for every operation, although nothing removes it from the table, and no write brings it back.
 // The clock is moved, never waited for; at full scale the instances' clocks also disagree by up to 5 s.
 import { type Clock, systemClock, tokenPrincipal } from "@stateful-mcp/core";
+import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import type { Random } from "../random.ts";
 import { Cluster, callApp, inParallel, type Reply, type Result, Tally } from "./instances.ts";
 
 const TTL_SECONDS = 60;

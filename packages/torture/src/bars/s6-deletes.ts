@@ -1,7 +1,7 @@
 // Deletes race with updates of what they delete. Whoever wins, the raw table holds no entry that an update has brought back.
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import type { Random } from "../random.ts";
 import { inParallel, type Rig, Run, type StoredItem, startRig } from "./rig.ts";
 
 interface Scale {

@@ -1,9 +1,9 @@
 // S7: what one instance has answered, every other one sees. Reads that do not ask for consistency are served old versions, so
 // a single one of them in the state store would show; a control read proves that they are.
 import { GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
-import { loopbackClient } from "@stateful-mcp/core/testing/engines";
+import { createDynamoDBClient } from "@stateful-mcp/core/dynamodb";
+import { loopback, type Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import type { Random } from "../random.ts";
 import { Cluster, callApp, type Instance, inParallel, type Reply, type Result, TABLE, Tally } from "./instances.ts";
 
 const INSTANCES = 3;
@@ -80,7 +80,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
 /** An old version for a read that does not ask for consistency: without it the bar shows nothing. */
 async function controlShows(cluster: Cluster): Promise<boolean> {
   const proxy = await cluster.proxy();
-  const client = loopbackClient(Number(new URL(proxy.endpoint).port));
+  const client = createDynamoDBClient(loopback(Number(new URL(proxy.endpoint).port)));
   const Key = { pk: { S: "control" }, sk: { S: "control" } };
   const read = async (ConsistentRead: boolean) =>
     (await client.send(new GetItemCommand({ TableName: TABLE, Key, ConsistentRead }))).Item?.n?.N;

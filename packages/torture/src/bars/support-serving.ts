@@ -1,6 +1,6 @@
 // What the bars of serving share: how processes are started that talk on streams. Knows no bar.
 import { fileURLToPath } from "node:url";
-import type { FleetOptions } from "../fleet.ts";
+import type { FleetOptions } from "@stateful-mcp/rig";
 import { TABLE } from "./instances.ts";
 
 const TALKING = fileURLToPath(new URL("../servers/talking.ts", import.meta.url));

@@ -1,8 +1,8 @@
 // V1: conversations of both eras whose every request goes to another process than the one before. No process misses what another
 // one was told.
 import { randomBytes } from "node:crypto";
+import { ERAS, OfficialClient } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { ERAS, OfficialClient } from "../official-clients.ts";
 import { inParallel, Run, startRig } from "./rig.ts";
 
 const PROCESSES = 4;

@@ -1,10 +1,8 @@
 // V2: instances that are restarted one after the other, gently under load and with kill -9, behind a load balancer: no accepted
 // request fails, nothing acknowledged is lost, and no client has to begin again.
 import { setTimeout as sleep } from "node:timers/promises";
+import { type CallSettings, ERAS, Fleet, type Member, OfficialClient, RoundRobin, ToolError } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { Fleet, type Member } from "../fleet.ts";
-import { type CallSettings, ERAS, OfficialClient, ToolError } from "../official-clients.ts";
-import { RoundRobin } from "../round-robin.ts";
 import { openModern, streamOf } from "../streams.ts";
 import { Cluster, Tally } from "./instances.ts";
 import { talkingServer } from "./support-serving.ts";

@@ -3,9 +3,8 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Fleet, IdleCutter } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { Fleet } from "../fleet.ts";
-import { IdleCutter } from "../idle-cutter.ts";
 import { LegacySession, type Opened, openModern, streamOf, type WireEvent } from "../streams.ts";
 import { Cluster, callServer, Tally } from "./instances.ts";
 import { talkingServer } from "./support-serving.ts";

@@ -1,9 +1,8 @@
 // V4: sessions whose clients never come back, and requests that are refused, leave next to nothing in the process and no timer;
 // what is refused writes nothing.
 import { setTimeout as sleep } from "node:timers/promises";
+import { type FaultProxy, Fleet, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { type FaultProxy, WRITES } from "../fault-proxy.ts";
-import { Fleet } from "../fleet.ts";
 import { LegacySession, streamOf } from "../streams.ts";
 import { Cluster, inParallel, Tally } from "./instances.ts";
 import { talkingServer } from "./support-serving.ts";

@@ -1,6 +1,6 @@
+import { Random } from "@stateful-mcp/rig";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Random } from "../random.ts";
 import { firstFailure, type Model, type Operation, type Verdict } from "./linearizability.ts";
 import { checkNotes, type NotesInput, NotesModel, type NotesOutput } from "./notes.ts";
 import { notesBugs, registerBugs, SimulatedNotes, SimulatedRegister } from "./planted-bugs.ts";

@@ -1,6 +1,6 @@
 // Small stores in memory, one correct and many wrong in a way that real ones have been: each wrong one must be caught by
 // its checker. They share no code with the checkers.
-import type { Random } from "../random.ts";
+import type { Random } from "@stateful-mcp/rig";
 import type { NotesInput, NotesOutput } from "./notes.ts";
 import type { RegisterInput, RegisterOutput } from "./register.ts";
 import { atOnce, type Serving, type Simulated } from "./simulation.ts";

@@ -1,6 +1,6 @@
 // Runs clients against a store in memory under a seeded scheduler and records what they see: the histories that prove a
 // checker right (a correct store) and awake (planted bugs). No real time passes: the clock counts scheduling steps.
-import type { Random } from "../random.ts";
+import type { Random } from "@stateful-mcp/rig";
 import type { Operation } from "./linearizability.ts";
 
 /** One call being served: it yields where other calls may come in between, and returns its answer. */

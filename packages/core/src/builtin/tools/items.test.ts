@@ -1,11 +1,5 @@
 // The item tools through the pipeline, on real engines: what they keep, what they refuse, and what that costs.
 import { CreateTableCommand, type DynamoDBClient, ScanCommand } from "@aws-sdk/client-dynamodb";
-import * as fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DynamoDBItems } from "../../dynamodb.ts";
-import { AppError } from "../../errors.ts";
-import type { ItemMode } from "../../items/item-store.ts";
-import { anyDocument, plain } from "../../testing/documents.ts";
 import {
   type Consumed,
   type Engine,
@@ -13,7 +7,13 @@ import {
   recordConsumedCapacity,
   startDynalite,
   startDynoxide,
-} from "../../testing/engines.ts";
+} from "@stateful-mcp/rig";
+import * as fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { anyDocument, plain } from "../../../test-support/documents.ts";
+import { createDynamoDBClient, DynamoDBItems } from "../../dynamodb.ts";
+import { AppError } from "../../errors.ts";
+import type { ItemMode } from "../../items/item-store.ts";
 import { type TestApp, testApp } from "../../testing/test-app.ts";
 
 type Json = Record<string, unknown>;
@@ -81,11 +81,11 @@ describe.each(engines.filter(({ name }) => name !== "Dynoxide" || "path" in dyno
         },
       });
     const all = async (table: string) =>
-      (await engine.client().send(new ScanCommand({ TableName: table }))).Items ?? [];
+      (await createDynamoDBClient(engine.connection).send(new ScanCommand({ TableName: table }))).Items ?? [];
 
     beforeAll(async () => {
       engine = await given.start();
-      client = engine.client();
+      client = createDynamoDBClient(engine.connection);
       await createTables(client);
       consumed = recordConsumedCapacity(client);
       app = serve({ orders: "read-write", typed: "read-write", archive: "read-only" });

@@ -1,13 +1,14 @@
 // The log of a stream's messages: what expired is said to be gone, never skipped.
+
+import { type Engine, startDynalite } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { pausedAt } from "../../../test-support/intercepted-store.ts";
 import { systemClock } from "../../clock.ts";
-import { DynamoDBStore } from "../../dynamodb.ts";
+import { createDynamoDBClient, DynamoDBStore } from "../../dynamodb.ts";
 import { eventPartsPartition, eventsPartition, sequenceText } from "../../state/keys.ts";
 import { setupTable } from "../../stores/dynamodb-table.ts";
 import { MemoryStore } from "../../stores/memory.ts";
 import type { StateStore } from "../../stores/state-store.ts";
-import { type Engine, startDynalite } from "../../testing/engines.ts";
-import { pausedAt } from "../../testing/intercepted-store.ts";
 import { EventLog, type StreamPlace } from "./events.ts";
 
 const STREAM = { principal: "p", session: "s", stream: "call" };
@@ -78,11 +79,11 @@ async function readOn(log: EventLog, after: number): Promise<string[]> {
 
 describe("a session's own stream", () => {
   let engine: Engine;
-  let client: ReturnType<Engine["client"]>;
+  let client: ReturnType<typeof createDynamoDBClient>;
   let store: DynamoDBStore;
   beforeAll(async () => {
     engine = await startDynalite();
-    client = engine.client();
+    client = createDynamoDBClient(engine.connection);
     await setupTable(client, "events", () => {});
     store = new DynamoDBStore({ client, table: "events" });
   });

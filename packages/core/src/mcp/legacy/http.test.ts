@@ -9,7 +9,7 @@ import { systemClock } from "../../clock.ts";
 import { defineTool } from "../../define/tool.ts";
 import { LOCAL_PRINCIPAL } from "../../principal.ts";
 import { MemoryStore } from "../../stores/memory.ts";
-import { movableClock } from "../../testing/store-harness.ts";
+import { movableClock } from "../../testing/contracts/store-harness.ts";
 import { EventLog } from "./events.ts";
 
 const ACCEPT = "application/json, text/event-stream";

@@ -1,0 +1,167 @@
+// pnpm conformance: runs the official suite against the fixture for each revision, directly and through a load balancer that
+// sends every request to the other one of two instances. Exits with 1 when a scored scenario fails that is not expected to.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { createDynamoDBClient, setupTable } from "@stateful-mcp/core/dynamodb";
+import { Fleet, RoundRobin } from "@stateful-mcp/rig";
+import dynalite from "dynalite";
+
+const REVISIONS = ["2025-11-25", "2026-07-28"];
+const WAYS = ["direct", "round-robin"] as const;
+type Way = (typeof WAYS)[number];
+
+/**
+ * Scored scenarios that may fail, each with its reason: "<revision> <way> <scenario>". One that passes must be taken out.
+ */
+const EXPECTED_FAILURES: Readonly<Record<string, string>> = {};
+
+const SUITE = join(
+  createRequire(import.meta.url).resolve("@modelcontextprotocol/conformance/package.json"),
+  "../dist/index.js",
+);
+const SCENARIO_TIMEOUT_MS = 30_000;
+const TEST_CREDENTIALS = { accessKeyId: "test", secretAccessKey: "test" };
+
+interface Check {
+  readonly id: string;
+  readonly status: "SUCCESS" | "FAILURE" | "WARNING" | "SKIPPED" | "INFO";
+  readonly errorMessage?: string;
+}
+
+interface Outcome {
+  readonly scenario: string;
+  readonly scored: boolean;
+  readonly passed: boolean;
+  /** What went wrong, one line per check; warnings too. */
+  readonly remarks: readonly string[];
+}
+
+async function suite(...args: string[]): Promise<string> {
+  const child = spawn(process.execPath, [SUITE, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    output += chunk;
+  });
+  await once(child, "close");
+  return output;
+}
+
+/** The server scenarios that a revision scores, as the suite itself lists them. */
+async function scoredScenarios(revision: string): Promise<ReadonlySet<string>> {
+  const listed = await suite("list", "--requirements", revision);
+  const section = /^Server scenarios[^\n]*\n((?: {2}- [^\n]+\n)+)/m.exec(listed)?.[1];
+  if (section === undefined) throw new Error(`The suite lists no server scenarios for ${revision}:\n${listed}`);
+  return new Set([...section.matchAll(/^ {2}- (\S+)/gm)].map(([, name = ""]) => name));
+}
+
+async function run(revision: string, url: string): Promise<Outcome[]> {
+  const scored = await scoredScenarios(revision);
+  const results = await mkdtemp(join(tmpdir(), "conformance-"));
+  try {
+    await suite(
+      "server",
+      "--url",
+      url,
+      "--requirements",
+      revision,
+      "-o",
+      results,
+      "--timeout",
+      String(SCENARIO_TIMEOUT_MS),
+    );
+    const outcomes: Outcome[] = [];
+    for (const directory of await readdir(results)) {
+      // server-<scenario>-<time>, the time beginning with a date.
+      const scenario = /^server-(.+?)-\d{4}-\d{2}-\d{2}T/.exec(directory)?.[1];
+      if (scenario === undefined) continue;
+      const checks = JSON.parse(await readFile(join(results, directory, "checks.json"), "utf8")) as Check[];
+      outcomes.push(judge(scenario, scored.has(scenario), checks));
+    }
+    // What did not run has not passed.
+    const ran = new Set(outcomes.map(({ scenario }) => scenario));
+    for (const scenario of scored)
+      if (!ran.has(scenario)) outcomes.push({ scenario, scored: true, passed: false, remarks: ["did not run"] });
+    return outcomes.sort((a, b) => a.scenario.localeCompare(b.scenario));
+  } finally {
+    await rm(results, { recursive: true });
+  }
+}
+
+function judge(scenario: string, scored: boolean, checks: readonly Check[]): Outcome {
+  const wrong = checks.filter(({ status }) => status === "FAILURE" || status === "WARNING");
+  const remarks = wrong.map(({ id, status, errorMessage = "" }) => `${status} ${id}: ${errorMessage.slice(0, 300)}`);
+  const passed = checks.length > 0 && !checks.some(({ status }) => status === "FAILURE");
+  return { scenario, scored, passed, remarks };
+}
+
+/** Prints one run and returns how many of its scored scenarios are not as expected. */
+function report(revision: string, way: Way, outcomes: readonly Outcome[]): number {
+  const scored = outcomes.filter((one) => one.scored);
+  const rest = outcomes.filter((one) => !one.scored);
+  const count = (all: readonly Outcome[]) => `${all.filter(({ passed }) => passed).length} of ${all.length}`;
+  let unexpected = 0;
+  const lines = [`${revision} ${way.padEnd(11)}  scored ${count(scored)}  not scored ${count(rest)}`];
+  for (const { scenario, scored: counts, passed, remarks } of outcomes) {
+    const reason = counts ? EXPECTED_FAILURES[`${revision} ${way} ${scenario}`] : undefined;
+    if (counts && passed === (reason !== undefined)) unexpected += 1;
+    if (passed && remarks.length === 0 && reason === undefined) continue;
+    const word = passed
+      ? reason === undefined
+        ? "passed"
+        : "PASSED, expected to fail"
+      : counts
+        ? "FAILED"
+        : "failed, not scored";
+    lines.push(`  ${scenario}: ${word}${reason === undefined ? "" : ` (${reason})`}`);
+    if (counts) lines.push(...remarks.map((remark) => `    ${remark}`));
+  }
+  process.stdout.write(`${lines.join("\n")}\n`);
+  return unexpected;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { revision: { type: "string" }, way: { type: "string" } } });
+  const revisions = REVISIONS.filter((one) => values.revision === undefined || values.revision === one);
+  const ways = WAYS.filter((one) => values.way === undefined || values.way === one);
+  const engine = dynalite({ createTableMs: 0 }).listen(0, "127.0.0.1");
+  await once(engine, "listening");
+  try {
+    const endpoint = `http://127.0.0.1:${(engine.address() as AddressInfo).port}`;
+    await createTable(endpoint);
+    await using fleet = await Fleet.start({ size: 2, env: {}, serve: (port) => fixtureOn(port, endpoint) });
+    const addresses = () => fleet.live.map(({ address }) => address);
+    await using balancer = await RoundRobin.start(addresses);
+    const addressOf = { direct: addresses()[0] ?? "", "round-robin": balancer.address };
+    let unexpected = 0;
+    for (const revision of revisions)
+      for (const way of ways) {
+        // The rebinding scenario wants a server that it reaches as localhost.
+        const url = new URL("/mcp", addressOf[way].replace("127.0.0.1", "localhost")).href;
+        unexpected += report(revision, way, await run(revision, url));
+      }
+    return unexpected === 0 && revisions.length > 0 && ways.length > 0 ? 0 : 1;
+  } finally {
+    engine.close();
+    engine.closeAllConnections();
+  }
+}
+
+async function createTable(endpoint: string): Promise<void> {
+  const client = createDynamoDBClient({ endpoint, region: "local", credentials: TEST_CREDENTIALS });
+  await setupTable(client, "mcp_state", () => {});
+  client.destroy();
+}
+
+function fixtureOn(port: number, endpoint: string): { command: string; args: readonly string[] } {
+  const main = fileURLToPath(new URL("serve-fixture.ts", import.meta.url));
+  return { command: process.execPath, args: ["--import", "tsx", main, String(port), endpoint] };
+}
+
+process.exitCode = await main();

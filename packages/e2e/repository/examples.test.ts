@@ -1,0 +1,206 @@
+// Every example, started as a person starts it, over stdio and over HTTP, and asked by the official client.
+
+import { once } from "node:events";
+import { globSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { freePort, ServerProcess, startS3Server } from "@stateful-mcp/rig";
+import { describe, expect, onTestFinished, test } from "vitest";
+
+const EXAMPLES = fileURLToPath(new URL("../../../examples/", import.meta.url));
+const TSX = import.meta.resolve("tsx");
+const serverOf = (example: string) => ["--import", TSX, join(EXAMPLES, example, "src/server.ts")];
+
+type Environment = Record<string, string>;
+type Over = "stdio" | "HTTP";
+
+async function directory(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "example-"));
+  onTestFinished(() => rm(path, { recursive: true, force: true, maxRetries: 5 }));
+  return path;
+}
+
+/** A client of the example, which has just been started for it. */
+async function connect(example: string, over: Over, settings: Environment = {}): Promise<Client> {
+  const cwd = await directory();
+  const env = { PATH: process.env.PATH ?? "", HOME: cwd, MCP_STATE_BACKEND: "memory", ...settings };
+  const client = new Client({ name: "examples", version: "1" }, { versionNegotiation: { mode: "auto" } });
+  if (over === "stdio") {
+    const command = process.execPath;
+    await client.connect(new StdioClientTransport({ command, args: serverOf(example), cwd, env, stderr: "ignore" }));
+  } else {
+    const port = await freePort();
+    const address = `http://127.0.0.1:${port}`;
+    const server = await ServerProcess.start({
+      command: process.execPath,
+      args: [...serverOf(example), "serve", "--port", String(port)],
+      cwd,
+      env: { MCP_AUTH_TOKEN: undefined, ...env },
+      ready: new URL(`${address}/readyz`),
+    });
+    onTestFinished(() => server.terminate());
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${address}/mcp`)));
+  }
+  onTestFinished(() => client.close());
+  return client;
+}
+
+const call = async (client: Client, name: string, args: Record<string, unknown> = {}) => {
+  const { structuredContent, isError, content } = await client.callTool({ name, arguments: args });
+  return isError ? { error: (content[0] as { text: string }).text } : structuredContent;
+};
+
+const covered = [
+  "hello-world",
+  "session-counter",
+  "search-website",
+  "count-s3-buckets",
+  "long-report",
+  "file-store",
+  "own-app-on-aws",
+  // With the guide that it belongs to, in oauth-guide.test.ts.
+  "oauth-issuer",
+];
+
+test("every example is tried", () => {
+  const all = globSync("*/package.json", { cwd: EXAMPLES }).map((path) => path.replace(/[\\/].*/, ""));
+  expect(all.toSorted()).toEqual(covered.toSorted());
+});
+
+test("hello world takes fewer than ten lines of one's own", () => {
+  const text = readFileSync(join(EXAMPLES, "hello-world/src/app.ts"), "utf8");
+  const own = text.split("\n").filter((line) => line.trim() !== "" && !/^(import|\/\/)/.test(line));
+  expect(own.length).toBeLessThan(10);
+});
+
+describe.each(["stdio", "HTTP"] as const)("over %s", (over) => {
+  test("hello-world greets", async () => {
+    const client = await connect("hello-world", over);
+    expect(client.getServerVersion()?.name).toBe("hello-world");
+    expect(await call(client, "hello", { name: "Ana" })).toEqual({ greeting: "Hello, Ana!" });
+  });
+
+  test("session-counter counts per session, a repeated call once", async () => {
+    const client = await connect("session-counter", over);
+    expect(await call(client, "get_counter")).toEqual({ session_id: "default", counter: 0 });
+    expect(await call(client, "increment_counter")).toEqual({ session_id: "default", counter: 1 });
+    const again = { idempotency_key: "once" };
+    expect(await call(client, "increment_counter", again)).toEqual({ session_id: "default", counter: 2 });
+    expect(await call(client, "increment_counter", again)).toEqual({ session_id: "default", counter: 2 });
+    expect(await call(client, "increment_counter", { session_id: "other" })).toMatchObject({ counter: 1 });
+    expect(await call(client, "get_counter")).toMatchObject({ counter: 2 });
+  });
+
+  test("search-website asks once per search, and says what is wrong with the key", async () => {
+    const service = await searchService();
+    const settings = { SERPER_URL: service.url, SERPER_API_KEY: "right" };
+    const client = await connect("search-website", over, settings);
+    const question = { query: "durable state", site: "example.org" };
+    const results = [{ title: "durable state site:example.org", link: "https://example.org/", snippet: "" }];
+    expect(await call(client, "search_website", question)).toEqual({ results, cached: false });
+    expect(await call(client, "search_website", question)).toEqual({ results, cached: true });
+    expect(service.keys).toEqual(["right"]);
+    expect(await call(client, "search_website", { query: "busy" })).toMatchObject({
+      error: expect.stringContaining("Try again in a minute"),
+    });
+    expect(await call(client, "search_website", { query: "x", site: "no host name" })).toMatchObject({
+      error: expect.stringContaining("site"),
+    });
+    const mistaken = await connect("search-website", over, { ...settings, SERPER_API_KEY: "wrong" });
+    expect(await call(mistaken, "search_website", question)).toMatchObject({
+      error: expect.stringContaining("correct SERPER_API_KEY"),
+    });
+    const keyless = await connect("search-website", over, { SERPER_URL: service.url });
+    expect(await call(keyless, "search_website", question)).toMatchObject({
+      error: expect.stringContaining("set SERPER_API_KEY"),
+    });
+  });
+
+  test("count-s3-buckets counts the buckets of an S3 server, and says when there is none", async () => {
+    const s3 = await startS3Server();
+    onTestFinished(() => s3.stop());
+    const settings = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "S3RVER", AWS_SECRET_ACCESS_KEY: "S3RVER" };
+    const here = { ...settings, AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${s3.port}` };
+    expect(await call(await connect("count-s3-buckets", over, here), "count_s3_buckets")).toEqual({
+      buckets: 1,
+      cached: false,
+    });
+    const nowhere = { ...settings, AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${await freePort()}`, AWS_MAX_ATTEMPTS: "1" };
+    expect(await call(await connect("count-s3-buckets", over, nowhere), "count_s3_buckets")).toMatchObject({
+      error: expect.stringContaining("S3 did not answer"),
+    });
+  });
+
+  test("long-report tells how far it is, stops when it is cancelled, and goes on where it was", async () => {
+    const client = await connect("long-report", over);
+    const told: number[] = [];
+    const cancel = new AbortController();
+    const report = { topic: "rivers", sections: 3 };
+    const first = client.callTool(
+      { name: "write_report", arguments: { ...report, seconds_per_section: 0.5 } },
+      {
+        signal: cancel.signal,
+        onprogress: ({ progress }) => {
+          told.push(progress);
+          if (progress === 2) cancel.abort();
+        },
+      },
+    );
+    await expect(first).rejects.toThrow();
+    expect(told).toEqual([1, 2]);
+    expect(await call(client, "write_report", { ...report, seconds_per_section: 0 })).toEqual({
+      session_id: "default",
+      sections: ["rivers, part 1", "rivers, part 2", "rivers, part 3"],
+      resumed_after: 2,
+    });
+  });
+
+  test("state of an example outlives its process", async () => {
+    const STATEFUL_MCP_DATA_DIR = await directory();
+    const settings = { MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR };
+    const first = await connect("session-counter", over, settings);
+    await call(first, "increment_counter");
+    await first.close();
+    expect(await call(await connect("session-counter", over, settings), "increment_counter")).toMatchObject({
+      counter: 2,
+    });
+  });
+});
+
+test("a wrong argument ends an example with 2 and a line that says what is allowed", async () => {
+  for (const args of [["sevre"], ["serve", "--prot", "1"]]) {
+    const failed = await ServerProcess.start({
+      command: process.execPath,
+      args: [...serverOf("hello-world"), ...args],
+      ready: /never/,
+    }).then(
+      () => "",
+      (error: Error) => error.message,
+    );
+    expect(failed).toContain("`serve` listens for HTTP and takes --host, --port");
+  }
+});
+
+/** A double of the search service: the same requests and answers, no web behind it. */
+async function searchService() {
+  const keys: IncomingHttpHeaders[string][] = [];
+  const server: Server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const { q, num } = JSON.parse(Buffer.concat(chunks).toString()) as { q: string; num: number };
+    const key = request.headers["x-api-key"];
+    const status = key !== "right" ? 403 : q === "busy" ? 429 : 200;
+    if (status === 200) keys.push(key);
+    response.writeHead(status, { "Content-Type": "application/json" });
+    response.end(JSON.stringify({ organic: [{ title: q, link: "https://example.org/", position: num }] }));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  return { keys, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/search` };
+}

@@ -1,0 +1,242 @@
+// The README against the product: its tables say what the code does, its paths exist, its requests are sent to a real
+// server and its example runs.
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import {
+  type App,
+  builtinTools,
+  DEFAULT_IDEMPOTENCY_TTL_SECONDS,
+  DEFAULT_SESSION_MAX_SECONDS,
+  DEFAULT_SESSION_TTL_SECONDS,
+  describeConfig,
+  ERROR_CODES,
+  LOCAL_PRINCIPAL,
+  type Tool,
+} from "@stateful-mcp/core";
+import { createDynamoDBClient, DynamoDBItems } from "@stateful-mcp/core/dynamodb";
+import { freePort, ServerProcess, startDynalite } from "@stateful-mcp/rig";
+import { describe, expect, onTestFinished, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const README = readFileSync(join(ROOT, "README.md"), "utf8");
+const CLI = join(ROOT, "packages/cli");
+
+interface Block {
+  readonly language: string;
+  readonly text: string;
+}
+
+const blocks: readonly Block[] = [...README.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(
+  ([, language = "", text = ""]) => ({ language, text }),
+);
+const prose = README.replace(/^```[\s\S]*?^```$/gm, "");
+
+/** The lines between `<!-- name -->` and `<!-- /name -->`. */
+function section(name: string): string[] {
+  const [, shown] = README.split(new RegExp(`<!-- /?${name} -->`));
+  return (shown ?? "").trim().split("\n");
+}
+
+describe("the tables say what the code does", () => {
+  test("settings", () => {
+    expect(section("configuration")).toEqual([
+      "| variable | default | allowed | meaning |",
+      "|---|---|---|---|",
+      ...describeConfig().map((row) => `| ${row.variable} | ${row.default} | ${row.allowed} | ${row.description} |`),
+    ]);
+  });
+
+  test("errors, both ways", () => {
+    expect(section("errors").slice(2)).toEqual(
+      Object.entries(ERROR_CODES).map(
+        ([code, { status, retryable, title }]) =>
+          `| \`${code}\` | ${status} | ${retryable ? "yes" : "no"} | ${title} |`,
+      ),
+    );
+  });
+
+  test("tools, with their arguments and results, in the order of the server", () => {
+    const shown = [...section("tools").slice(2), ...section("item-tools").slice(2)].map((row) =>
+      row
+        .split("|")
+        .slice(1, 4)
+        .map((cell) => cell.trim()),
+    );
+    // Only described: nothing is asked of the table.
+    const store = new DynamoDBItems({ client: createDynamoDBClient({ endpoint: "http://127.0.0.1:1" }) });
+    const items = { store, tables: [{ name: "orders", mode: "read-write" as const }] };
+    const tools = builtinTools({ backend: "local", anonymous: false, ttlSeconds: 0, items });
+    expect(shown).toEqual(tools.map((tool) => [`\`${tool.name}\``, argumentsOf(tool), resultOf(tool)]));
+  });
+
+  test("lifetimes in the prose", () => {
+    expect(DEFAULT_IDEMPOTENCY_TTL_SECONDS).toBe(24 * 3600);
+    expect(DEFAULT_SESSION_TTL_SECONDS).toBe(24 * 3600);
+    expect(DEFAULT_SESSION_MAX_SECONDS).toBe(90 * 24 * 3600);
+    for (const words of ["for 24 hours, on any server", "ends 24 hours after its last use", "after 90 days"]) {
+      expect(prose).toContain(words);
+    }
+  });
+});
+
+interface ObjectSchema {
+  properties: Record<string, unknown>;
+  required?: string[];
+}
+
+const fields = (schema: Record<string, unknown>, hidden: readonly string[]): string => {
+  const { properties, required = [] } = schema as unknown as ObjectSchema;
+  return Object.keys(properties)
+    .filter((name) => !hidden.includes(name))
+    .map((name) => (required.includes(name) ? `\`${name}\`` : `\`${name}?\``))
+    .join(", ");
+};
+
+const argumentsOf = (tool: Tool): string =>
+  fields(tool.inputSchema, ["idempotency_key", ...(tool.session === "required" ? [] : ["session_id"])]);
+
+const resultOf = (tool: Tool): string => fields(tool.outputSchema ?? {}, tool.session === "none" ? [] : ["session_id"]);
+
+test("every path it names exists", () => {
+  const map = blocks.filter(({ text }) => /^packages\//m.test(text)).flatMap(({ text }) => text.match(/^\S+/gm) ?? []);
+  const quoted = [...prose.matchAll(/`((?:packages|docs|examples|bin|cdk|\.ci)\/[^`\s]*)`/g)].map(([, path]) => path);
+  const linked = [...prose.matchAll(/\]\((?!https?:|#)([^)]+)\)/g)].map(([, path]) => path);
+  expect(map.length).toBeGreaterThan(10);
+  const paths = [...map, ...quoted, ...linked].map((path) => path ?? "");
+  expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test("every heading it links to exists", () => {
+  const headings = [...README.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+    title
+      .toLowerCase()
+      .replace(/[^a-z0-9 -]/g, "")
+      .replaceAll(" ", "-"),
+  );
+  const anchors = [...prose.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor);
+  expect(anchors.length).toBeGreaterThan(0);
+  expect(headings).toEqual(expect.arrayContaining(anchors));
+});
+
+test("every script it names is one of the workspace, or a program that its packages bring", () => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: object };
+  const named = [...README.matchAll(/pnpm@10 (?:--silent )?([a-z][a-z-]*)/g)].map(([, script]) => script);
+  expect(named).toContain("start");
+  const known = (name = "") => Object.hasOwn(scripts, name) || existsSync(join(ROOT, "node_modules/.bin", name));
+  expect(named.filter((name) => !known(name))).toEqual([]);
+});
+
+test("its client configurations start the program that the package names", () => {
+  const manifest = JSON.parse(readFileSync(join(CLI, "package.json"), "utf8")) as {
+    bin: Record<string, string>;
+    version: string;
+  };
+  const configurations = blocks
+    .filter(({ language, text }) => language === "json" && /"(mcpServers|servers)"/.test(text))
+    .map(({ text }) => JSON.parse(text) as Record<string, { memory: { command: string; args: string[] } }>)
+    .map(({ mcpServers, servers }) => (mcpServers ?? servers)?.memory);
+  const main = `/path/to/stateful-mcp/packages/cli/${manifest.bin["stateful-mcp"]}`;
+  const tarball = `file:/path/to/stateful-mcp-${manifest.version}.tgz`;
+  expect(configurations).toMatchObject([
+    { command: "node", args: [main] },
+    { command: "node", args: [main] },
+    { command: "npx", args: ["-y", tarball] },
+  ]);
+});
+
+test("its badges install the endpoint that the server starts with", () => {
+  const links = [...README.matchAll(/\]\((https:\/\/(?:cursor\.com|insiders\.vscode\.dev)\/\S+)\)/g)].map(
+    ([, link = ""]) => {
+      const { host, searchParams } = new URL(link);
+      const config = searchParams.get("config") ?? "";
+      return {
+        host,
+        name: searchParams.get("name"),
+        config: JSON.parse(host === "cursor.com" ? atob(config) : config),
+      };
+    },
+  );
+  const url = "http://127.0.0.1:3333/mcp";
+  expect(links).toEqual([
+    { host: "cursor.com", name: "memory", config: { url } },
+    { host: "insiders.vscode.dev", name: "memory", config: { type: "http", url } },
+  ]);
+});
+
+test("its requests get the answers it shows", { timeout: 60_000 }, async () => {
+  const address = await startServer();
+  const run = promisify(execFile);
+  let answered = 0;
+  for (const [index, { language, text }] of blocks.entries()) {
+    if (language !== "sh" || !text.startsWith("curl ")) continue;
+    const { stdout } = await run("sh", ["-c", text.replaceAll("http://127.0.0.1:3333", address)]);
+    const shown = blocks[index + 1];
+    expect(shown?.language).toBe("json");
+    expect([text, stable(stdout)]).toEqual([text, stable(shown?.text ?? "")]);
+    answered++;
+  }
+  expect(answered).toBeGreaterThanOrEqual(14);
+});
+
+/** Parsed, with ids and times that differ from run to run replaced. */
+const stable = (json: string): unknown =>
+  JSON.parse(
+    json
+      .replace(/note_[\w-]{16}_/g, "note_…_")
+      .replace(/ses_\w{26}/g, "ses_…")
+      .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "<time>"),
+  );
+
+async function startServer(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), "readme-"));
+  const port = await freePort();
+  const address = `http://127.0.0.1:${port}`;
+  const engine = await startDynalite();
+  const env = {
+    MCP_STATE_BACKEND: "memory",
+    MCP_AUTH_TOKEN: undefined,
+    DYNAMODB_ENDPOINT_URL: `http://127.0.0.1:${engine.port}`,
+    AWS_REGION: "local",
+    AWS_ACCESS_KEY_ID: "test",
+    AWS_SECRET_ACCESS_KEY: "test",
+    DYNAMODB_TABLE_NAME: "demo_orders",
+    STATEFUL_MCP_ITEM_MODES: "demo_orders:rw",
+  };
+  const main = ["--import", import.meta.resolve("tsx"), join(CLI, "src/main.ts")];
+  const options = { cwd: directory, env: { ...process.env, ...env } };
+  await promisify(execFile)(process.execPath, [...main, "demo-table"], options);
+  const server = await ServerProcess.start({
+    command: process.execPath,
+    args: [...main, "serve", "--port", String(port)],
+    cwd: directory,
+    env,
+    ready: new URL(`${address}/readyz`),
+  });
+  onTestFinished(async () => {
+    await server.kill();
+    await engine.stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+  return address;
+}
+
+test("its example of a tool runs", async () => {
+  const [example] = blocks.filter(({ language }) => language === "ts");
+  // Beside this file, because that is where its imports are found.
+  const file = fileURLToPath(new URL("./readme-example.tmp.ts", import.meta.url));
+  onTestFinished(() => rm(file, { force: true }));
+  await writeFile(file, example?.text ?? "");
+  const { app } = (await import(/* @vite-ignore */ pathToFileURL(file).href)) as { app: App };
+  const count = async (idempotency_key: string) => {
+    const call = { name: "increment_counter", arguments: { idempotency_key }, principal: LOCAL_PRINCIPAL };
+    return (await app.call(call)).structured;
+  };
+  expect(await count("a")).toEqual({ session_id: "default", counter: 1 });
+  expect(await count("b")).toEqual({ session_id: "default", counter: 2 });
+  expect(await count("b")).toEqual({ session_id: "default", counter: 2 });
+});

@@ -1,0 +1,133 @@
+// What one operation costs, in read and write request units, on the engine that reports exact capacity. Items of up to 1 KB.
+import { type App, createApp, LOCAL_PRINCIPAL } from "@stateful-mcp/core";
+import { createDynamoDBClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
+import { type Consumed, type Engine, findDynoxide, recordConsumedCapacity, startDynoxide } from "@stateful-mcp/rig";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const found = findDynoxide();
+if ("missing" in found)
+  process.stderr.write(`SKIPPED: the cost of operations is not measured, because ${found.missing}.\n`);
+
+describe.skipIf("missing" in found)("cost per operation", () => {
+  const TABLE = "costs";
+  const session_id = "costs";
+  let engine: Engine;
+  let consumed: Consumed[];
+  let app: App;
+  const stops: (() => void)[] = [];
+
+  /** An app that has seen nothing yet, as a process that has just started. */
+  function freshApp(): App {
+    const client = createDynamoDBClient(engine.connection);
+    stops.push(() => client.destroy());
+    consumed = recordConsumedCapacity(client);
+    return createApp({ store: new DynamoDBStore({ client, table: TABLE }) });
+  }
+
+  /** The units of the call: what it reads, what it writes, and in how many requests. Work in the background comes after the answer. */
+  async function costOf(name: string, args: Record<string, unknown>) {
+    consumed.length = 0;
+    await app.call({ name, arguments: args, principal: LOCAL_PRINCIPAL });
+    const seen = [...consumed];
+    const sum = (reads: boolean) =>
+      seen
+        .filter(({ operation }) => ["GetItem", "Query"].includes(operation) === reads)
+        .reduce((units, one) => units + one.units, 0);
+    return { reads: sum(true), writes: sum(false), requests: seen.length };
+  }
+
+  beforeAll(async () => {
+    engine = await startDynoxide();
+    app = freshApp();
+    const client = createDynamoDBClient(engine.connection);
+    await setupTable(client, TABLE, () => {});
+    client.destroy();
+    await app.call({ name: "create_session", arguments: { name: session_id }, principal: LOCAL_PRINCIPAL });
+  });
+
+  afterAll(async () => {
+    await app?.close();
+    for (const stop of stops) stop();
+    await engine?.stop();
+  });
+
+  const note = { session_id, note: "x".repeat(700) };
+  const value = { session_id, key: "key", value: "x".repeat(700) };
+
+  test("adding a note costs 1 read and 1 write once the process knows where the log ends", async () => {
+    await costOf("add_note", note);
+    expect(await costOf("add_note", note)).toEqual({ reads: 1, writes: 1, requests: 2 });
+  });
+
+  test("adding a note costs one read more in a process that does not know where the log ends", async () => {
+    const before = app;
+    app = freshApp();
+    expect(await costOf("add_note", note)).toEqual({ reads: 2, writes: 1, requests: 3 });
+    await before.close();
+  });
+
+  test("storing a value costs 1 read and 1 write, whether it is new or not", async () => {
+    expect(await costOf("store_value", value)).toEqual({ reads: 1, writes: 1, requests: 2 });
+    expect(await costOf("store_value", value)).toEqual({ reads: 1, writes: 1, requests: 2 });
+  });
+
+  test("storing a value on a condition costs no more", async () => {
+    const conditional = { session_id, key: "conditional", value: 1, if_version: 0 };
+    expect(await costOf("store_value", conditional)).toEqual({ reads: 1, writes: 1, requests: 2 });
+  });
+
+  test("incrementing a value costs 1 read and 1 write", async () => {
+    expect(await costOf("increment_value", { session_id, key: "number" })).toEqual({
+      reads: 1,
+      writes: 1,
+      requests: 2,
+    });
+    expect(await costOf("increment_value", { session_id, key: "number" })).toEqual({
+      reads: 1,
+      writes: 1,
+      requests: 2,
+    });
+  });
+
+  test("getting a value costs 2 reads", async () => {
+    expect(await costOf("get_value", { session_id, key: "number" })).toEqual({ reads: 2, writes: 0, requests: 2 });
+  });
+
+  test("a cached answer costs 1 read", async () => {
+    await costOf("echo_cached", { text: "cached" });
+    expect(await costOf("echo_cached", { text: "cached" })).toEqual({ reads: 1, writes: 0, requests: 1 });
+  });
+
+  test.for([
+    ["store_value", value],
+    ["increment_value", { session_id, key: "number" }],
+    ["delete_value", { session_id, key: "key" }],
+    ["add_note", note],
+  ] as const)("an idempotency key adds 2 writes and 1 read to %s", async ([name, args]) => {
+    await costOf("store_value", value);
+    const bare = await costOf(name, args);
+    await costOf("store_value", value);
+    expect(await costOf(name, { ...args, idempotency_key: name })).toEqual({
+      reads: bare.reads + 1,
+      writes: bare.writes + 2,
+      requests: bare.requests + 3,
+    });
+  });
+
+  test("the answer to a re-sent call costs 1 read", async () => {
+    const keyed = { session_id, key: "number", idempotency_key: "replayed" };
+    await costOf("increment_value", keyed);
+    expect(await costOf("increment_value", keyed)).toEqual({ reads: 1, writes: 0, requests: 1 });
+  });
+
+  test.for([0, 10, 300])("resetting a session of %i notes costs 1 read and 1 write", async (notes) => {
+    const session_id = `with ${notes} notes`;
+    await costOf("create_session", { name: session_id });
+    for (let at = 0; at < notes; at++) await costOf("add_note", { session_id, note: `note ${at}` });
+    expect(await costOf("reset_session", { session_id })).toEqual({ reads: 1, writes: 1, requests: 2 });
+    // Until it has closed, what was cleared is still being swept in the background.
+    const before = app;
+    app = freshApp();
+    await before.close();
+  });
+});
