@@ -1,7 +1,7 @@
 // docs/first-tool.md, replayed: what it tells a reader to type is typed, what it tells them to write is written, and what it shows
 // is what comes.
 import { execFile, spawn } from "node:child_process";
-import { existsSync, globSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -78,11 +78,16 @@ it("leads from an empty folder to a tool of one's own that answers in a client a
   );
   const client = new Client({ name: "first-tool", version: "1" }, { versionNegotiation: { mode: "auto" } });
   onTestFinished(() => client.close());
-  // Clients start servers in a folder of their own.
+  // Clients start servers in a folder of their own, which may be anybody's, and have no `node` on their path.
+  const hostile = join(folder, "hostile");
+  mkdirSync(hostile);
+  writeFileSync(join(hostile, "tsconfig.json"), '{"compilerOptions":{"baseUrl":".","paths":{"zod":["./zod.ts"]}}}');
+  writeFileSync(join(hostile, "zod.ts"), "throw new Error('code of this folder');");
+  writeFileSync(join(hostile, ".env"), "MCP_STATE_BACKEND=memory\nSTATEFUL_MCP_NONSENSE=1\n");
   const transport = {
     ...mcpServers["my-server"],
-    cwd: folder,
-    env: { ...settings, PATH, HOME: folder },
+    cwd: hostile,
+    env: { ...settings, PATH: hostile, HOME: folder },
     stderr: "ignore" as const,
   };
   await client.connect(new StdioClientTransport(transport));

@@ -74,7 +74,7 @@ export interface Resource {
   readonly watch: ResourceDefinition["watch"];
 }
 
-export const URI_MAX_CHARACTERS = 2048;
+const URI_MAX_CHARACTERS = 2048;
 const EXPRESSION = /\{([^}]*)\}/g;
 const VARIABLE = /^\+?([A-Za-z_][A-Za-z0-9_]*)$/;
 

@@ -46,7 +46,7 @@ export function wireTools(tools: Iterable<Tool>): Record<string, unknown>[] {
 }
 
 /** A tool error as the model reads it: what happened and what to do, with the code for programs. */
-export function errorResult(error: AppError) {
+function errorResult(error: AppError) {
   const { code, message, retryable, retryAfterSeconds, details } = error;
   const facts = {
     code,

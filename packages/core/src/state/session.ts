@@ -31,7 +31,7 @@ export interface Session {
   readonly hardEnd: number | undefined;
 }
 
-export const HANDLE_PREFIX = "ses_";
+const HANDLE_PREFIX = "ses_";
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const HANDLE = /^ses_[0-9a-hjkmnp-tv-z]{26}$/;
 const TOMBSTONE_SECONDS = 3600;

@@ -67,7 +67,7 @@ const TAGS =
 
 /** The scopes that a caller's token needs. */
 export const ITEMS_READ = "items:read";
-export const ITEMS_WRITE = "items:write";
+const ITEMS_WRITE = "items:write";
 const READ = { scope: ITEMS_READ, session: "none", annotations: { readOnlyHint: true, openWorldHint: true } } as const;
 const WRITE = { scope: ITEMS_WRITE, session: "none", idempotent: true } as const;
 
