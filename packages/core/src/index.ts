@@ -52,6 +52,7 @@ export {
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
 export type { Carried } from "./http/carried.ts";
 export type * from "./items/item-store.ts";
+export { parseJson } from "./json.ts";
 export {
   DEFAULT_CACHE_TTL_SECONDS,
   DEFAULT_IDEMPOTENCY_TTL_SECONDS,

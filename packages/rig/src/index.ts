@@ -10,6 +10,7 @@ export {
   startDynaliteOnSocket,
   startDynoxide,
 } from "./engines.ts";
+export { exactValue, isEqual, numberText } from "./exact-values.ts";
 export { type Fault, FaultProxy, type Rule, type Upstream, WRITES } from "./fault-proxy.ts";
 export { type Fault as OrderedFault, type FaultyProxy, startBlackHole, startFaultyProxy } from "./faulty-proxy.ts";
 export { Fleet, type FleetOptions, type Member } from "./fleet.ts";

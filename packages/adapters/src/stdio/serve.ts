@@ -3,6 +3,7 @@
 import { Writable } from "node:stream";
 import { StdioServerTransport, serveStdio as serve } from "@modelcontextprotocol/server/stdio";
 import type { App, Logger } from "@stateful-mcp/core";
+import { Lines } from "./lines.ts";
 import { type ListeningApp, StdioListens } from "./listens.ts";
 
 /** How a conversation over stdio is carried. */
@@ -18,6 +19,8 @@ export interface StdioOptions {
 
 type Message = Parameters<StdioServerTransport["send"]>[0];
 type RequestId = string | number;
+
+const PARSE_ERROR = -32_700;
 
 /** How long a crash waits for stdout to take what was already written to it. */
 const FLUSH_MS = 1000;
@@ -92,6 +95,8 @@ class AnsweringTransport extends StdioServerTransport {
 
   constructor(app: ListeningApp, output: Writable, drainMs: number) {
     super(process.stdin, output);
+    // The transport has no option for its reader. Held by the tests that send long numbers and broken bytes over stdio.
+    Object.assign(this, { _readBuffer: new Lines((why) => this.#refuseLine(why)) });
     this.#listens = new StdioListens(app, (message) => super.send(message));
     this.#drainMs = drainMs;
     this.ended = new Promise((resolve) => {
@@ -119,6 +124,11 @@ class AnsweringTransport extends StdioServerTransport {
       .then(() => super.close())
       .then(this.#resolveEnded);
     return this.#closing;
+  }
+
+  #refuseLine(message: string): void {
+    const answer = { jsonrpc: "2.0", id: null, error: { code: PARSE_ERROR, message } };
+    void super.send(answer as unknown as Message).catch(() => {});
   }
 
   #track(message: Message): void {

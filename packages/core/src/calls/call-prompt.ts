@@ -4,6 +4,7 @@ import { userMessages } from "../define/prompt.ts";
 import type { Complete } from "../define/resource.ts";
 import { AppError } from "../errors.ts";
 import { READ_SCOPE } from "../principal.ts";
+import { cutText } from "../text.ts";
 import { askingOf, unlessAsking } from "./asking.ts";
 import { contextOf, runCall } from "./call.ts";
 import type { CallSource, Services } from "./services.ts";
@@ -15,7 +16,7 @@ export function getPrompt(
   name: string,
   given: Readonly<Record<string, string>>,
 ): Promise<{ description: string; messages: PromptMessage[] }> {
-  return runCall(services, source, { prompt: name.slice(0, 64) }, { scope: READ_SCOPE }, async (inProgress) => {
+  return runCall(services, source, { prompt: cutText(name, 64) }, { scope: READ_SCOPE }, async (inProgress) => {
     const prompt = services.prompts.get(name);
     if (!prompt) throw noPrompt(services, name);
     const missing = Object.entries(prompt.arguments).find(([one, { required }]) => required && !given[one]);
@@ -48,7 +49,7 @@ export function completeArgument(
   return runCall(
     services,
     source,
-    { completion: argument.name.slice(0, 64) },
+    { completion: cutText(argument.name, 64) },
     { scope: READ_SCOPE },
     async (inProgress) => {
       const context = contextOf(services, source, inProgress);
@@ -68,7 +69,7 @@ function completerOf(services: Services, target: CompletionTarget, argument: str
   }
   const resource = services.resources.template(target.template);
   if (!resource)
-    throw new AppError("not_found", `There is no resource template ${JSON.stringify(target.template.slice(0, 200))}.`);
+    throw new AppError("not_found", `There is no resource template ${JSON.stringify(cutText(target.template, 200))}.`);
   return Object.hasOwn(resource.complete, argument) ? resource.complete[argument] : undefined;
 }
 
@@ -76,6 +77,6 @@ function noPrompt(services: Services, name: string): AppError {
   const known = [...services.prompts.keys()].join(", ") || "none";
   return new AppError(
     "not_found",
-    `There is no prompt ${JSON.stringify(name.slice(0, 64))}. The prompts are: ${known}.`,
+    `There is no prompt ${JSON.stringify(cutText(name, 64))}. The prompts are: ${known}.`,
   );
 }

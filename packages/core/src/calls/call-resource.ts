@@ -5,6 +5,7 @@ import { AppError } from "../errors.ts";
 import { PAGE_DEFAULT_ENTRIES } from "../limits.ts";
 import { READ_SCOPE } from "../principal.ts";
 import { decodeCursor, encodeCursor } from "../state/cursor.ts";
+import { cutText } from "../text.ts";
 import { askingOf, unlessAsking } from "./asking.ts";
 import { contextOf, runCall } from "./call.ts";
 import type { CallSource, Services } from "./services.ts";
@@ -22,7 +23,7 @@ export type ResourceText = { uri: string; mimeType?: string } & ({ text: string 
 
 /** @throws AppError `not_found`; InputNeeded. */
 export function readResource(services: Services, source: CallSource, uri: string): Promise<ResourceText> {
-  return runCall(services, source, { resource: uri.slice(0, 200) }, { scope: READ_SCOPE }, async (inProgress) => {
+  return runCall(services, source, { resource: cutText(uri, 200) }, { scope: READ_SCOPE }, async (inProgress) => {
     const found = services.resources.find(uri);
     if (!found) throw noResource(uri);
     const { resource, variables } = found;
@@ -42,7 +43,7 @@ export function readResource(services: Services, source: CallSource, uri: string
 const noResource = (uri: string): AppError =>
   new AppError(
     "not_found",
-    `There is no resource ${JSON.stringify(uri.slice(0, 200))}. List them with resources/list.`,
+    `There is no resource ${JSON.stringify(cutText(uri, 200))}. List them with resources/list.`,
   );
 
 /** A page of what this caller can read, and the cursor of the next one. */

@@ -3,11 +3,12 @@ import type * as z from "zod";
 import { confirmation } from "../define/confirm.ts";
 import type { Tool, ToolContext } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
+import { findJsonFault, toWellFormedJson } from "../json.ts";
 import { NESTING_MAX_LEVELS } from "../limits.ts";
 import { type Caller, ownerOf } from "../state/caller.ts";
 import type { KeyedCall } from "../state/idempotency.ts";
 import { principalPartition, SHARED_OWNER } from "../state/keys.ts";
-import { nestsDeeperThan } from "../text.ts";
+import { cutText, nestsDeeperThan } from "../text.ts";
 import { askingOf, unlessAsking } from "./asking.ts";
 import { type Admission, type CallInProgress, callerOf, contextOf, reportingOf, runCall } from "./call.ts";
 import type { CallSource, Services } from "./services.ts";
@@ -37,7 +38,7 @@ export function callTool(services: Services, call: ToolCall): Promise<ToolResult
     services,
     // A result that is kept is computed for others too: one caller who goes away does not end it.
     tool?.cache ? unsignalled : call,
-    { tool: call.name.slice(0, 64) },
+    { tool: cutText(call.name, 64) },
     admissionTo(tool),
     (inProgress) => {
       if (!tool) throw unknownTool(services.tools, call.name);
@@ -116,7 +117,7 @@ function checkedResult(tool: Tool, result: Record<string, unknown>): Record<stri
     return { content: result.content, ...(result.isError === true && { isError: true }) };
   }
   const parsed = tool.output.safeParse(result);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return toWellFormedJson(parsed.data);
   throw new TypeError(`${tool.name} returned what its output schema forbids: ${issueText(parsed.error)}`);
 }
 
@@ -141,13 +142,19 @@ async function throughCache(
 
 function unknownTool(tools: ReadonlyMap<string, Tool>, name: string): AppError {
   const known = [...tools.keys()].join(", ");
-  return new AppError("not_found", `There is no tool ${JSON.stringify(name.slice(0, 64))}. The tools are: ${known}.`);
+  return new AppError("not_found", `There is no tool ${JSON.stringify(cutText(name, 64))}. The tools are: ${known}.`);
 }
 
 function parseInput(tool: Tool, given: unknown): Record<string, unknown> {
   // Not every transport has looked: deep nesting would exhaust the stack of whoever walks it.
   if (nestsDeeperThan(given, NESTING_MAX_LEVELS))
     throw new AppError("invalid_input", `${tool.name}: arguments nest deeper than ${NESTING_MAX_LEVELS} levels.`);
+  const fault = findJsonFault(given);
+  if (fault) {
+    const [field = "arguments"] = fault.path;
+    const message = `${tool.name}: ${cutText(fault.path.join(".") || "arguments", 200)}: ${fault.why}.`;
+    throw new AppError("invalid_input", message, { details: { field: String(field) } });
+  }
   const parsed = tool.input.safeParse(given ?? {});
   if (parsed.success) return parsed.data;
   const allowed = Object.keys(tool.input.shape).join(", ");
@@ -163,5 +170,5 @@ function issueText(error: z.ZodError): string {
     const where = issue.path.length > 0 ? `${issue.path.map(String).join(".")}: ` : "";
     return `${where}${issue.message}.`;
   });
-  return sentences.join(" ").slice(0, 600);
+  return cutText(sentences.join(" "), 600);
 }

@@ -7,6 +7,7 @@ import type { LogFields, Logger } from "../logger.ts";
 import { authorize, type Principal } from "../principal.ts";
 import type { Caller } from "../state/caller.ts";
 import { ALL_TOOLS } from "../state/rate-limit.ts";
+import { cutText } from "../text.ts";
 import { within } from "../waiting.ts";
 import { InputNeeded } from "./asking.ts";
 import type { CallSource, ClientChannel, Services } from "./services.ts";
@@ -30,7 +31,7 @@ export interface Admission {
 export const callerOf = ({ principal, transportSession, client = "" }: CallSource): Caller => ({
   principal,
   transportSession,
-  client: client.slice(0, 200),
+  client: cutText(client.toWellFormed(), 200),
 });
 
 /** What every function of an app is given, acting for `caller` alone. */

@@ -8,6 +8,7 @@ import {
   DEFAULT_SESSION_TTL_SECONDS,
   type Limits,
 } from "../limits.ts";
+import { cutText } from "../text.ts";
 import {
   choice,
   type Facts,
@@ -313,7 +314,7 @@ function readVariable(
   if (given === undefined) return variable.default === undefined ? undefined : variable.parse(variable.default);
   const value = variable.parse(given);
   if (value !== undefined) return value;
-  const shown = secret ? "its value" : JSON.stringify(given.slice(0, 100));
+  const shown = secret ? "its value" : JSON.stringify(cutText(given, 100));
   const fault = `${own === undefined ? alias : name}: ${shown} is not allowed; expected ${allowed}`;
   if (!variable.generic || !tolerate) throw new AppError("invalid_input", fault);
   tolerate(`${fault}. It may be meant for another program, so the default applies: ${variable.default}`);

@@ -20,6 +20,7 @@ import { createListens, isListen } from "../mcp/listen.ts";
 import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "../mcp/request.ts";
 import { answerInTime } from "../mcp/sse.ts";
 import { authorize } from "../principal.ts";
+import { cutText } from "../text.ts";
 import { readJson } from "./body.ts";
 import { type Bindings, type Carried, principalOf, type RequestContext } from "./carried.ts";
 import { serveMetadata } from "./discovery.ts";
@@ -109,7 +110,7 @@ export function createRouter(options: RouterOptions): Router {
   app.notFound((c) => {
     const known =
       "/mcp, /mcp/list_tools, /mcp/call_tool, /tools/<name>, /openapi.json, /docs, /mcp/health, /health, /healthz, /readyz";
-    const message = `There is nothing at ${c.req.path.slice(0, 100)}. The routes are: ${known}.`;
+    const message = `There is nothing at ${cutText(c.req.path, 100)}. The routes are: ${known}.`;
     return problem(c, new AppError("not_found", message), access);
   });
   app.onError((thrown, c) => problem(c, asAppError(thrown, services.logger), access));

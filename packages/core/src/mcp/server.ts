@@ -13,6 +13,7 @@ import type { Services } from "../calls/services.ts";
 import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
+import { cutText } from "../text.ts";
 import type { LegacyState } from "./legacy/state.ts";
 import { serveSubscriptions } from "./legacy/subscribe.ts";
 import { serveCompletion, servePrompts, serveResources, type Tracked } from "./reading.ts";
@@ -137,7 +138,7 @@ async function toolCall(
   const { name, arguments: given } = params;
   const tool = services.tools.get(name);
   if (!tool)
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${JSON.stringify(name.slice(0, 64))}.`);
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${JSON.stringify(cutText(name, 64))}.`);
   try {
     return await withSource(server, context, async (source) => {
       const idempotencyKey = metaText(context, IDEMPOTENCY_META_KEY);

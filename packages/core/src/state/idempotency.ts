@@ -9,7 +9,7 @@ import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError, ERROR_CODES, type ErrorCode } from "../errors.ts";
 import type { Limits } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
-import { byteLength, canonicalJson } from "../text.ts";
+import { byteLength, canonicalJson, cutText } from "../text.ts";
 import { backoff, pause } from "../waiting.ts";
 import { claimKey, principalOfPartition } from "./keys.ts";
 import { type Held, heldForMs, LEASE_MS, Leases, leaseAttributes } from "./lease.ts";
@@ -106,7 +106,7 @@ export class Idempotency {
       if (entry.attributes.arguments !== argumentsHash) {
         throw new AppError(
           "key_reused",
-          `The idempotency key ${JSON.stringify(request.key.slice(0, 64))} was used for this tool with other arguments. Use a new key for a new call.`,
+          `The idempotency key ${JSON.stringify(cutText(request.key, 64))} was used for this tool with other arguments. Use a new key for a new call.`,
         );
       }
       if (entry.attributes.status === "done") return answerOf(entry);

@@ -3,7 +3,14 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import type { Change, Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
+import {
+  type Change,
+  type Entry,
+  type Key,
+  type Operation,
+  type StateStore,
+  takesIncrement,
+} from "../stores/state-store.ts";
 import { Serial } from "./serial.ts";
 
 /** An entry that remembers more writers than this has its oldest forgotten by whoever writes next. */
@@ -220,9 +227,7 @@ function isConflict(current: Entry, change: Change, version?: number, match?: Ch
   if (version !== undefined && current.version !== version) return true;
   if (Object.entries(match ?? {}).some(([name, value]) => current.attributes[name] !== value)) return true;
   const { increment } = change;
-  if (!increment) return false;
-  const value = current.attributes[increment.attribute];
-  return value !== undefined && typeof value !== "number";
+  return increment !== undefined && !takesIncrement(current.attributes[increment.attribute], increment);
 }
 
 export const unknownOutcome = (): AppError =>

@@ -6,7 +6,7 @@ import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { SESSION_NAME_MAX_BYTES } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
-import { byteLength } from "../text.ts";
+import { byteLength, cutText } from "../text.ts";
 import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
 import { type EntryWriter, OperationForgotten } from "./operations.ts";
 
@@ -75,7 +75,7 @@ export function checkSessionId(id: string): void {
 export const sessionNotFound = (id: string): AppError =>
   new AppError(
     "session_not_found",
-    `There is no session ${JSON.stringify(id.slice(0, 64))}: it never existed, has expired, or was deleted. Call create_session for a new one, or list_sessions to find yours.`,
+    `There is no session ${JSON.stringify(cutText(id, 64))}: it never existed, has expired, or was deleted. Call create_session for a new one, or list_sessions to find yours.`,
   );
 
 export interface SessionsOptions {

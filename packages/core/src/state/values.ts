@@ -1,8 +1,9 @@
 // A session's key-value entries: any JSON, with versions, atomic increments and their own optional expiry.
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
+import { decimalOf } from "../json.ts";
 import { KEY_MAX_BYTES } from "../limits.ts";
-import type { Change, Operation, StateStore } from "../stores/state-store.ts";
+import type { Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
 import { byteLength } from "../text.ts";
 import type { Blobs, Placed } from "./blobs.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
@@ -40,6 +41,18 @@ export function checkValueKey(key: string): void {
 /** A number that DynamoDB holds exactly; others are kept as JSON text and cannot be incremented. */
 const fitsNumber = (value: Json): value is number =>
   typeof value === "number" && (value === 0 || (Math.abs(value) >= 1e-128 && Math.abs(value) < 1e125));
+
+const isNumber = (entry: Entry): boolean => typeof entry.attributes[VALUE] === "number";
+
+/**
+ * From which numbers a sum is still one that JSON readers hold exactly: whole ones up to 2^53 - 1; with decimals, as many digits as a
+ * double always keeps.
+ */
+function exactRange(by: number): { min: number; max: number } {
+  const decimals = Number.isInteger(by) ? 0 : Math.max(0, -(decimalOf(String(by))?.exponent ?? 0));
+  const most = decimals === 0 ? Number.MAX_SAFE_INTEGER : Math.max(10 ** (15 - decimals), 1e-128);
+  return { min: -most - by + 0, max: most - by + 0 };
+}
 
 interface Batch {
   readonly by: number[];
@@ -147,7 +160,7 @@ export class Values {
       const written = await this.#writer.write(
         place,
         {
-          increment: { attribute: VALUE, by: sum + 0 }, // As above, for -0.
+          increment: { attribute: VALUE, by: sum + 0, from: exactRange(sum) }, // As above, for -0.
           versions,
           ...(session.hardEnd !== undefined && { expiresAtIfNone: session.hardEnd }),
         },
@@ -177,6 +190,9 @@ export class Values {
     const { by: members, done } = batch;
     const position = members.push(by);
     const written = await done;
+    // Together they went too far; alone this one may not.
+    if (written.outcome === "conflict" && members.length > 1 && isNumber(written.current))
+      return incremented(key, await this.#writer.serial.run(serialKey, () => write(by, 1)), 0, 0);
     const later = members.slice(position);
     return incremented(
       key,
@@ -235,6 +251,12 @@ function incremented(
   laterCount: number,
 ): { value: number; version: number } {
   if (written.outcome === "refused") throw new OperationForgotten(written.watermark);
+  if (written.outcome === "conflict" && isNumber(written.current))
+    throw new AppError(
+      "conflict",
+      `The value of ${JSON.stringify(key)} is ${written.current.attributes[VALUE]}, and the sum would have more digits than a JSON number keeps exactly (whole numbers up to ${Number.MAX_SAFE_INTEGER}). Nothing was added.`,
+      { details: { current_version: written.current.version } },
+    );
   if (written.outcome === "conflict")
     throw new AppError(
       "conflict",

@@ -106,12 +106,17 @@ const ABOVE_WATERMARK =
     return `attribute_not_exists(${field}) OR ${field} < ${e.value(stamp)}`;
   };
 
-/** Protects a value of another kind from arithmetic, which the engine would answer with a validation error. */
-const IS_NUMBER_OR_MISSING =
-  (name: string): Clause =>
+/**
+ * Protects a value of another kind from arithmetic, which the engine would answer with a validation error, and a sum from growing
+ * past what its readers can hold.
+ */
+const IS_MISSING_OR_TAKES =
+  ({ attribute, from }: NonNullable<Change["increment"]>): Clause =>
   (e) => {
-    const field = e.name(attributeField(name));
-    return `attribute_not_exists(${field}) OR attribute_type(${field}, ${e.value("N")})`;
+    const field = e.name(attributeField(attribute));
+    const isNumber = `attribute_type(${field}, ${e.value("N")})`;
+    const inRange = from ? ` AND ${field} BETWEEN ${e.value(from.min)} AND ${e.value(from.max)}` : "";
+    return `attribute_not_exists(${field}) OR (${isNumber}${inRange})`;
   };
 
 /** Protects against a copy of nothing, which the engine would answer with a validation error. */
@@ -171,7 +176,7 @@ export function updateCondition(e: Expression, change: Change, options: UpdateOp
   clauses.push(...equalsEach(match));
   if (rising) clauses.push(RISES(rising.attribute, rising.value));
   if (operation) clauses.push(NOT_YET_APPLIED(operation.slot, operation.stamp), ABOVE_WATERMARK(operation.stamp));
-  if (change.increment && on !== "dead") clauses.push(IS_NUMBER_OR_MISSING(change.increment.attribute));
+  if (change.increment && on !== "dead") clauses.push(IS_MISSING_OR_TAKES(change.increment));
   if (change.copy) clauses.push(HAS_ATTRIBUTE(change.copy.from));
   if (change.forget) {
     clauses.push(WATERMARK_NOT_ABOVE(change.forget.watermark));

@@ -13,20 +13,21 @@ import {
   sumOutOfRange,
   toItem,
 } from "./dynamodb-layout.ts";
-import type {
-  Attributes,
-  Change,
-  DeleteOptions,
-  Entry,
-  Key,
-  ListOptions,
-  Page,
-  PutOptions,
-  PutResult,
-  Slot,
-  StateStore,
-  UpdateOptions,
-  UpdateResult,
+import {
+  type Attributes,
+  type Change,
+  type DeleteOptions,
+  type Entry,
+  type Key,
+  type ListOptions,
+  type Page,
+  type PutOptions,
+  type PutResult,
+  type Slot,
+  type StateStore,
+  takesIncrement,
+  type UpdateOptions,
+  type UpdateResult,
 } from "./state-store.ts";
 
 /** What the table would hold: an entry whose tombstone flag is a fact and whose expiry is a matter of the clock. */
@@ -254,8 +255,7 @@ function admits(
   if (operation && operation.stamp <= (own(current?.slots, operation.slot)?.stamp ?? 0)) return false;
   if (operation && operation.stamp <= (current?.watermark ?? 0)) return false;
   if (change.increment && on !== "dead") {
-    const value = own(current?.attributes, change.increment.attribute);
-    if (value !== undefined && typeof value !== "number") return false;
+    if (!takesIncrement(own(current?.attributes, change.increment.attribute), change.increment)) return false;
   }
   if (change.copy && own(current?.attributes, change.copy.from) === undefined) return false;
   if (change.forget) {

@@ -66,8 +66,15 @@ export type PutResult =
 export interface Change {
   set?: Attributes;
   remove?: readonly string[];
-  /** Adds to a numeric attribute; a missing one counts as 0. Refused when the attribute is present and not a number. */
-  increment?: { readonly attribute: string; readonly by: number };
+  /**
+   * Adds to a numeric attribute; a missing one counts as 0. Refused when the attribute is present and not a number, or not one
+   * from `from.min` to `from.max`.
+   */
+  increment?: {
+    readonly attribute: string;
+    readonly by: number;
+    readonly from?: { readonly min: number; readonly max: number };
+  };
   /** Epoch seconds; null: never; undefined: left as it is. */
   expiresAt?: number | null;
   /** Epoch seconds, for an entry that has no expiry of its own (a new one, or one that never expires). */
@@ -166,3 +173,11 @@ export interface StateStore {
   ping(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Whether an increment may be applied to what stands there. */
+export const takesIncrement = (
+  value: string | number | boolean | undefined,
+  { from }: NonNullable<Change["increment"]>,
+): boolean =>
+  value === undefined ||
+  (typeof value === "number" && (from === undefined || (value >= from.min && value <= from.max)));

@@ -15,6 +15,7 @@ import {
 import type { Services } from "../../calls/services.ts";
 import { AppError } from "../../errors.ts";
 import type { Principal } from "../../principal.ts";
+import { cutText } from "../../text.ts";
 import { openSse } from "../sse.ts";
 import type { LegacySession } from "./sessions.ts";
 import type { LegacyState } from "./state.ts";
@@ -224,7 +225,7 @@ export class LegacyHttp {
       return rpcError(
         400,
         -32_000,
-        `Bad Request: unsupported protocol version ${JSON.stringify(version.slice(0, 20))} (supported: ${known}).`,
+        `Bad Request: unsupported protocol version ${JSON.stringify(cutText(version, 20))} (supported: ${known}).`,
       );
     }
     const session = id.length > 128 ? undefined : await this.#options.legacy.sessions.find(caller.principal.id, id);

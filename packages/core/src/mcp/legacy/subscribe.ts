@@ -4,6 +4,7 @@ import { versionOf } from "../../calls/call-resource.ts";
 import type { Services } from "../../calls/services.ts";
 import { AppError } from "../../errors.ts";
 import type { Principal } from "../../principal.ts";
+import { cutText } from "../../text.ts";
 import { serving } from "../reading.ts";
 import type { LegacyState } from "./state.ts";
 
@@ -16,7 +17,7 @@ export function serveSubscriptions(server: Server, services: Services, { session
       async (source) => {
         const session = await sessions.find(source.principal.id, source.transportSession ?? "");
         if (!session || !services.resources.find(uri)?.resource.watch)
-          throw new AppError("not_found", `There is no resource ${JSON.stringify(uri.slice(0, 200))} to subscribe to.`);
+          throw new AppError("not_found", `There is no resource ${JSON.stringify(cutText(uri, 200))} to subscribe to.`);
         const version = await versionOf(services, source, { uri }, context.mcpReq.signal);
         await subscriptions.add(source.principal.id, session, { uri, version });
         return {};

@@ -64,6 +64,18 @@ export function describeIncrements(get: () => StoreHarness, brokenSums: string |
       }
     });
 
+    it("is refused where the attribute is outside its range", async () => {
+      const { store } = get();
+      const key = newKey();
+      await store.put(key, { n: 5 }, { if: "absent", id: "a" });
+      const add = (min: number, max: number, attribute = "n") =>
+        store.update(key, { increment: { attribute, by: 1, from: { min, max } } }, { on: "live-or-missing" });
+      expect(await add(6, 9)).toMatchObject({ applied: false, current: { attributes: { n: 5 }, version: 1 } });
+      expect(await add(-9, 4.5)).toMatchObject({ applied: false, current: { attributes: { n: 5 }, version: 1 } });
+      expect(await add(5, 5)).toMatchObject({ applied: true, result: 6 });
+      expect(await add(8, 9, "missing")).toMatchObject({ applied: true, result: 1 });
+    });
+
     it("starts from 0 on a dead entry, whatever it held", async () => {
       const { store } = get();
       for (const attribute of ["count", "color"]) {

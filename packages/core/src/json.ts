@@ -1,0 +1,143 @@
+// JSON text to values, so that no number and no text silently becomes another on the way. The one reader of every door: HTTP
+// bodies, lines on stdin. Knows no transport and no tool.
+import { AppError } from "./errors.ts";
+import { NESTING_MAX_LEVELS } from "./limits.ts";
+import { nestsDeeperThan } from "./text.ts";
+
+/** Stands in parsed JSON where a number stood that a double cannot hold. `callTool` refuses it and says where it was. */
+export class LongNumber {
+  /** The number as it was sent. */
+  readonly source: string;
+
+  constructor(source: string) {
+    this.source = source;
+  }
+}
+
+/**
+ * Parses JSON; a number that `JSON.parse` would round becomes a `LongNumber`.
+ * `what` begins the sentence of a refusal, such as "The request body".
+ * @throws AppError `invalid_input` for text that is not JSON or nests deeper than `NESTING_MAX_LEVELS`.
+ */
+export function parseJson(text: string, what = "The request body"): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new AppError("invalid_input", `${what} is not valid JSON.`);
+  }
+  if (nestsDeeperThan(value, NESTING_MAX_LEVELS))
+    throw new AppError("invalid_input", `${what} nests deeper than ${NESTING_MAX_LEVELS} levels.`);
+  return mayHoldLongNumber(text) ? (JSON.parse(text, keepLongNumber) as unknown) : value;
+}
+
+const HUGE_EXPONENT = /\d[eE][+-]?\d{3}/;
+const DIGIT_STRIDE = 8;
+
+/**
+ * Whether a number in this text has more than 15 digits or an exponent of three: no other is ever rounded. Looks at every
+ * eighth character, two of which lie in any such number, so that ordinary text costs next to nothing. Digits in strings count too:
+ * then the text is read a second time, which is slower and changes nothing.
+ */
+function mayHoldLongNumber(text: string): boolean {
+  let before = false;
+  for (let at = 0; at < text.length; at += DIGIT_STRIDE) {
+    const code = text.charCodeAt(at);
+    const here = (code >= 48 && code <= 57) || code === 46;
+    if (here && before) return true;
+    before = here;
+  }
+  return HUGE_EXPONENT.test(text);
+}
+
+function keepLongNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
+  const source = context?.source;
+  return typeof value === "number" && source !== undefined && !isExact(source, value) ? new LongNumber(source) : value;
+}
+
+const isExact = (source: string, value: number): boolean => {
+  const shortest = String(value);
+  return source === shortest || sameDecimal(source, shortest);
+};
+
+/** A decimal number: its digits without zeros at either end, and the power of ten they are multiplied by. */
+export interface Decimal {
+  readonly negative: boolean;
+  /** Empty for zero. */
+  readonly digits: string;
+  readonly exponent: number;
+}
+
+const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
+
+/** Reads a number as JSON writes it; undefined: it is none. */
+export function decimalOf(text: string): Decimal | undefined {
+  const [, sign = "", whole = "", fraction = "", power = "0"] = NUMBER.exec(text) ?? [];
+  if (whole === "") return undefined;
+  const all = whole + fraction;
+  let start = 0;
+  while (all[start] === "0") start++;
+  let end = all.length;
+  while (end > start && all[end - 1] === "0") end--;
+  if (start === end) return { negative: false, digits: "", exponent: 0 };
+  return {
+    negative: sign === "-",
+    digits: all.slice(start, end),
+    exponent: Number(power) - fraction.length + all.length - end,
+  };
+}
+
+/** Whether two texts are numbers and mean the same one. */
+export function sameDecimal(a: string, b: string): boolean {
+  const [left, right] = [decimalOf(a), decimalOf(b)];
+  return (
+    left !== undefined &&
+    right !== undefined &&
+    left.digits === right.digits &&
+    left.exponent === right.exponent &&
+    left.negative === right.negative
+  );
+}
+
+/** What makes arguments unusable, and where: `["item", "lines", 0]`. */
+export interface JsonFault {
+  readonly path: readonly (string | number)[];
+  readonly why: string;
+}
+
+/** The first thing in a value that cannot be carried exactly: a `LongNumber`, or text or a name with half a surrogate pair. */
+export function findJsonFault(value: unknown): JsonFault | undefined {
+  const rows: { value: unknown; path: JsonFault["path"] }[] = [{ value, path: [] }];
+  for (let row = rows.pop(); row; row = rows.pop()) {
+    const { value: member, path } = row;
+    if (typeof member === "string") {
+      if (!member.isWellFormed())
+        return { path, why: "the text holds half of a surrogate pair: it is not valid Unicode" };
+    } else if (member instanceof LongNumber) {
+      return { path, why: longNumberRefusal(member) };
+    } else if (typeof member === "object" && member !== null) {
+      const isArray = Array.isArray(member);
+      for (const [name, child] of Object.entries(member)) {
+        if (!name.isWellFormed()) return { path, why: "a name in it holds half of a surrogate pair" };
+        const type = typeof child;
+        // Most members are neither: they need no place of their own on the list.
+        if (type === "string" ? (child as string).isWellFormed() : type !== "object" || child === null) continue;
+        rows.push({ value: child, path: [...path, isArray ? Number(name) : name] });
+      }
+    }
+  }
+  return undefined;
+}
+
+const longNumberRefusal = ({ source }: LongNumber): string => {
+  const shown = source.length > 60 ? `${source.slice(0, 60)}…` : source;
+  return `the number ${shown} would be rounded, because JSON numbers keep about 16 digits up to 1.8e308; send it as text, or in an item as {"$number": ${JSON.stringify(shown)}}`;
+};
+
+/** The same value with every half surrogate pair replaced by U+FFFD: what leaves here must be text that every client can read. */
+export function toWellFormedJson<T>(value: T): T {
+  if (!findJsonFault(value)) return value;
+  return JSON.parse(JSON.stringify(value), (_, member: unknown) =>
+    typeof member === "string" ? member.toWellFormed() : member,
+  ) as T;
+}
