@@ -7,9 +7,10 @@ const B = "bob-fedcba9876543210fedcba9876543210";
 function setUp(secret: string, cacheSeconds = 60) {
   const it = { secret, reads: 0, nowMs: 0 };
   const errors: string[] = [];
+  const warnings: string[] = [];
   const authorize = tokenAuthorizer({
     cacheSeconds,
-    logger: { error: (_, message) => void errors.push(message) },
+    logger: { error: (_, message) => void errors.push(message), warn: (_, message) => void warnings.push(message) },
     now: () => it.nowMs,
     readSecret: async () => {
       it.reads += 1;
@@ -18,7 +19,7 @@ function setUp(secret: string, cacheSeconds = 60) {
   });
   const call = (token: string | undefined, name = "Authorization") =>
     authorize(eventOf(token && `Bearer ${token}`, name));
-  return { it, call, authorize, errors };
+  return { it, call, authorize, errors, warnings };
 }
 
 const eventOf = (authorization: string | undefined, name = "Authorization"): AuthorizerEvent => ({
@@ -142,6 +143,13 @@ describe("the token authorizer", () => {
       expect(errors).toHaveLength(2);
     },
   );
+
+  it("warns once of a token that can be guessed, by the name of its holder", async () => {
+    const weak = "a".repeat(40);
+    const { call, warnings } = setUp(`alice=${weak},bob=${B}`, 0);
+    for (let i = 0; i < 3; i++) await call(weak);
+    expect(warnings).toEqual([expect.stringMatching(/can be guessed, of alice$/)]);
+  });
 
   it("takes a secret of keys and values, and scopes with colons", async () => {
     const { call } = setUp(JSON.stringify({ "bot:items:read": A }));

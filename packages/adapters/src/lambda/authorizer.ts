@@ -28,8 +28,8 @@ export interface AuthorizerOptions {
   readonly readSecret: () => Promise<string>;
   /** How long tokens are used without asking for the secret again: one taken out of it works at most this long. 0: never. */
   readonly cacheSeconds: number;
-  /** Told once when the secret becomes something that holds no tokens. Default: no log. */
-  readonly logger?: Pick<Logger, "error">;
+  /** Told once when the secret becomes something that holds no tokens, and of tokens that can be guessed. Default: no log. */
+  readonly logger?: Pick<Logger, "error" | "warn">;
   /** Milliseconds from any fixed point. Default: this process's. */
   readonly now?: () => number;
 }
@@ -111,7 +111,11 @@ class SecretTokens {
   /** A slip in an edit of the secret must not lock every caller out, nor pass for one long token: the last good tokens stay. */
   #take(text: string): void {
     try {
-      this.#known = parseTokens(text);
+      const tokens = parseTokens(text);
+      // Once for each start: the secret is read again every few seconds.
+      if (!this.#known && tokens.weak.length > 0)
+        this.#options.logger?.warn({}, `The secret holds a token that can be guessed, of ${tokens.weak.join(", ")}`);
+      this.#known = tokens;
       this.#faultTold = false;
     } catch (error) {
       if (!this.#known) throw error;

@@ -5,6 +5,7 @@ import { tokenAuthorizer } from "../authorizer.ts";
 
 const { authTokenSecret: SecretId, tokenCacheSeconds: cacheSeconds } = readConfig(process.env);
 if (SecretId === undefined) throw new Error("MCP_AUTH_TOKEN_SECRET is missing; expected the name or ARN of a secret");
+const say = (line: object): void => void process.stderr.write(`${JSON.stringify(line)}\n`);
 const client = new SecretsManagerClient();
 
 /** For a REST API's REQUEST authorizer. */
@@ -12,8 +13,8 @@ export const handler = tokenAuthorizer({
   cacheSeconds,
   // Not the server's logger, which would be most of what a cold start loads.
   logger: {
-    error: ({ err }, message) =>
-      void process.stderr.write(`${JSON.stringify({ level: "error", message, reason: String(err) })}\n`),
+    warn: (_, message) => say({ level: "warn", message }),
+    error: ({ err }, message) => say({ level: "error", message, reason: String(err) }),
   },
   readSecret: async () => {
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId }));
