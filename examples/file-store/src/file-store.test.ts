@@ -28,7 +28,7 @@ it("gives everything back after a restart, repeats and expiry included, and forg
   await before.call("add_note", { note: "kept", idempotency_key: "k" });
   await before.call("store_value", { key: "brief", value: 1, ttl_seconds: 10 });
   await first.close();
-  await appendFile(path, '{"at":1,"put":[');
+  await appendFile(path, '{"at":1,"create":[');
   clock.advance(10);
   const second = await FileStore.open(path, clock);
   const after = testApp({ store: second, clock });

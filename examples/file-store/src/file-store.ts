@@ -6,14 +6,13 @@ import {
   type Attributes,
   type Change,
   type Clock,
-  type DeleteOptions,
+  type CreateOptions,
+  type CreateResult,
   type Entry,
   type Key,
   type ListOptions,
   MemoryStore,
   type Page,
-  type PutOptions,
-  type PutResult,
   type StateStore,
   systemClock,
   type UpdateOptions,
@@ -22,9 +21,9 @@ import {
 
 /** What was written, and when: expiry is a matter of the clock, so playing back needs the time of the write. */
 type Line = { readonly at: number } & (
-  | { readonly put: [Key, Attributes, PutOptions] }
+  | { readonly create: [Key, Attributes, CreateOptions] }
   | { readonly update: [Key, Change, UpdateOptions] }
-  | { readonly delete: [Key, DeleteOptions] }
+  | { readonly delete: [Key] }
 );
 type Write = Line extends infer L ? (L extends Line ? Omit<L, "at"> : never) : never;
 
@@ -67,10 +66,10 @@ export class FileStore implements StateStore {
     return this.#inTurn(() => this.#memory.list(pk, options));
   }
 
-  put(key: Key, attributes: Attributes, options: PutOptions): Promise<PutResult> {
+  create(key: Key, attributes: Attributes, options: CreateOptions): Promise<CreateResult> {
     return this.#inTurn(async () => {
-      const result = await this.#memory.put(key, attributes, options);
-      if (result.written && !result.repeated) await this.#record({ put: [key, attributes, options] });
+      const result = await this.#memory.create(key, attributes, options);
+      if (result.written && !result.repeated) await this.#record({ create: [key, attributes, options] });
       return result;
     });
   }
@@ -83,10 +82,10 @@ export class FileStore implements StateStore {
     });
   }
 
-  delete(key: Key, options: DeleteOptions = {}): Promise<boolean> {
+  delete(key: Key): Promise<boolean> {
     return this.#inTurn(async () => {
-      const deleted = await this.#memory.delete(key, options);
-      if (deleted) await this.#record({ delete: [key, options] });
+      const deleted = await this.#memory.delete(key);
+      if (deleted) await this.#record({ delete: [key] });
       return deleted;
     });
   }
@@ -124,7 +123,7 @@ export class FileStore implements StateStore {
 }
 
 function apply(memory: MemoryStore, write: Write): Promise<unknown> {
-  if ("put" in write) return memory.put(...write.put);
+  if ("create" in write) return memory.create(...write.create);
   if ("update" in write) return memory.update(...write.update);
   return memory.delete(...write.delete);
 }

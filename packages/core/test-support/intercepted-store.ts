@@ -2,7 +2,7 @@
 import type { StateStore } from "../src/stores/state-store.ts";
 
 export interface StoreRequest {
-  readonly method: "get" | "put" | "update" | "delete" | "list";
+  readonly method: "get" | "create" | "update" | "delete" | "list";
   readonly pk: string;
   /** The sort key; of a listing, its prefix. */
   readonly sk: string;
@@ -15,9 +15,10 @@ export function interceptStore(
 ): StateStore {
   return {
     get: (key) => around({ method: "get", ...key }, () => store.get(key)),
-    put: (key, attributes, options) => around({ method: "put", ...key }, () => store.put(key, attributes, options)),
+    create: (key, attributes, options) =>
+      around({ method: "create", ...key }, () => store.create(key, attributes, options)),
     update: (key, change, options) => around({ method: "update", ...key }, () => store.update(key, change, options)),
-    delete: (key, options) => around({ method: "delete", ...key }, () => store.delete(key, options)),
+    delete: (key) => around({ method: "delete", ...key }, () => store.delete(key)),
     list: (pk, options) => around({ method: "list", pk, sk: options.prefix ?? "" }, () => store.list(pk, options)),
     ping: () => store.ping(),
     close: () => store.close(),

@@ -7,9 +7,9 @@ type Plant = (store: StateStore, random: Random) => StateStore;
 /** The store with some of its methods replaced. */
 const replacing = (store: StateStore, methods: Partial<StateStore>): StateStore => ({
   get: (key) => store.get(key),
-  put: (key, attributes, options) => store.put(key, attributes, options),
+  create: (key, attributes, options) => store.create(key, attributes, options),
   update: (key, change, options) => store.update(key, change, options),
-  delete: (key, options) => store.delete(key, options),
+  delete: (key) => store.delete(key),
   list: (pk, options) => store.list(pk, options),
   ping: () => store.ping(),
   close: () => store.close(),
@@ -55,10 +55,11 @@ export const PLANTED = {
 
   "an append that replaces what stands there": (store) =>
     replacing(store, {
-      put: async (key, attributes, options) => {
-        const put = await store.put(key, attributes, options);
-        if (put.written || !put.current || !isNote(key.sk)) return put;
-        return store.put(key, attributes, { ...options, if: { version: put.current.version } });
+      create: async (key, attributes, options) => {
+        const created = await store.create(key, attributes, options);
+        if (created.written || !created.current || !isNote(key.sk)) return created;
+        await store.delete(key);
+        return store.create(key, attributes, options);
       },
     }),
 
@@ -83,10 +84,10 @@ export const PLANTED = {
 
   "an acknowledged append that was never made": (store, random) =>
     replacing(store, {
-      put: async (key, attributes, options) => {
-        const put = await store.put(key, attributes, options);
-        if (put.written && isNote(key.sk) && random.chance(0.05)) await store.delete(key);
-        return put;
+      create: async (key, attributes, options) => {
+        const created = await store.create(key, attributes, options);
+        if (created.written && isNote(key.sk) && random.chance(0.05)) await store.delete(key);
+        return created;
       },
     }),
 
@@ -102,10 +103,10 @@ export const PLANTED = {
 
   "a repeated append that is not recognised": (store, random) =>
     replacing(store, {
-      put: async (key, attributes, options) => {
-        const put = await store.put(key, attributes, options);
-        if (!put.written || !isNote(key.sk) || random.chance(0.9)) return put;
-        return { written: false, current: put.entry };
+      create: async (key, attributes, options) => {
+        const created = await store.create(key, attributes, options);
+        if (!created.written || !isNote(key.sk) || random.chance(0.9)) return created;
+        return { written: false, current: created.entry };
       },
     }),
 

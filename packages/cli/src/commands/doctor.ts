@@ -91,7 +91,7 @@ const permissions = (found: Findings): Check => ({
     const { store } = found.backend!;
     const key = { pk: "DOCTOR", sk: randomUUID() };
     const expiresAt = Math.floor(Date.now() / 1000) + 3600;
-    const written = await store.put(key, { probe: true }, { if: "absent", id: key.sk, expiresAt });
+    const written = await store.create(key, { probe: true }, { id: key.sk, expiresAt });
     if (!written.written) throw new Error("an entry could not be written");
     if ((await store.get(key))?.attributes.probe !== true) throw new Error("an entry just written cannot be read");
     if (!(await store.delete(key))) throw new Error("an entry just written cannot be deleted");

@@ -218,7 +218,7 @@ describe("a call that is still running", () => {
     [
       "add_note",
       { note: "n" },
-      ({ method, sk }: StoreRequest) => method === "put" && sk.startsWith("N#"),
+      ({ method, sk }: StoreRequest) => method === "create" && sk.startsWith("N#"),
       { count: 1 },
     ],
     [

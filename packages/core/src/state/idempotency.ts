@@ -220,7 +220,7 @@ export class KeyedCall {
       ...this.#pinnedFirst,
     };
     const expiresAt = this.#idempotency.claimsEndAt;
-    const put = await store.put(this.#key, attributes, { if: "absent", id: lease.owner, expiresAt });
+    const put = await store.create(this.#key, attributes, { id: lease.owner, expiresAt });
     if (!put.written) throw new ClaimLost();
     this.#held = { key: this.#key, owner: lease.owner, fence: lease.fence };
   }

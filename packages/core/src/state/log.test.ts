@@ -49,7 +49,7 @@ describe("a log", () => {
 
   it("recognises an append whose first sending arrives after others have passed it", async () => {
     const table = new MemoryStore();
-    const gate = pausedAt(table, ({ method }) => method === "put");
+    const gate = pausedAt(table, ({ method }) => method === "create");
     const late = append(gate.store, "keyed", 0);
     await gate.reached;
     for (const id of ["a", "b"]) await append(table, id);
@@ -83,10 +83,10 @@ describe("a log", () => {
     await log.append(PLACE, {}, { id: "a", maxEntries: 1000 });
     requests.length = 0;
     await log.append(PLACE, {}, { id: "b", maxEntries: 1000 });
-    expect(requests).toEqual(["put"]);
+    expect(requests).toEqual(["create"]);
     for (let i = 0; i < 20; i++) await append(table, `${i}`);
     requests.length = 0;
     await log.append(PLACE, {}, { id: "c", maxEntries: 1000 });
-    expect(requests).toEqual(["put", "put", "put", "list", "put"]);
+    expect(requests).toEqual(["create", "create", "create", "list", "create"]);
   });
 });

@@ -117,8 +117,8 @@ export class DenseLog {
     if (sequence > options.maxEntries)
       throw new AppError("too_large", `This log is full: it holds its limit of ${options.maxEntries} entries.`);
     const key = { pk: place.pk, sk: place.prefix + sequenceText(sequence) };
-    const put = { if: "absent", id: options.id, expiresAt: options.expiresAt } as const;
-    const { written } = await this.#store.put(key, attributes, put);
+    const put = { id: options.id, expiresAt: options.expiresAt } as const;
+    const { written } = await this.#store.create(key, attributes, put);
     this.#tails.set(place.pk + place.prefix, sequence);
     return written;
   }

@@ -23,7 +23,8 @@ const PLAIN_FORGET_AFTER_MS = 60_000;
 const KEYED_FORGET_AFTER_MS = 5_000;
 const WAIT_FOR_SLOT_MS = 250;
 const ATTEMPTS_MAX = 20;
-const TOMBSTONE_SECONDS = 3600;
+/** How long a tombstone stands: retries and copies under way end long before. */
+export const TOMBSTONE_SECONDS = 3600;
 
 const KEYED_PREFIX = "k";
 const PLAIN_PREFIX = "w";
@@ -31,7 +32,7 @@ export const keyedSlot = (claimHash: string, index: number): string => `${KEYED_
 
 export type WriteOutcome =
   | { readonly outcome: "applied"; readonly version: number; readonly result?: number; readonly entry: Entry }
-  /** The live entry is not at the expected version, does not match, or holds no number to add to. */
+  /** The live entry is not at the expected version, or holds no number to add to. */
   | { readonly outcome: "conflict"; readonly current: Entry }
   | { readonly outcome: "missing" }
   /** Too old to be known: the entry has forgotten operations created after this one. */
@@ -41,7 +42,6 @@ export interface WriteOptions {
   /** Whether a missing or dead entry is created by the change; otherwise it is `missing`. */
   mayCreate: boolean;
   version?: number;
-  match?: Change["set"];
   /** A keyed call's operation; without it the process writes under its own slot. */
   operation?: Operation;
 }
@@ -109,7 +109,7 @@ export class EntryWriter {
   }
 
   async #attempt(key: Key, change: Change, options: WriteOptions, operation: Operation): Promise<Attempt> {
-    const { version, match } = options;
+    const { version } = options;
     const mayCreate = options.mayCreate && !version;
     let on: "live" | "live-or-missing" | "dead" = mayCreate ? "live-or-missing" : "live";
     let straggler = false;
@@ -118,7 +118,6 @@ export class EntryWriter {
         on,
         operation,
         ...(version !== undefined && on !== "dead" && { version }),
-        ...(match && on !== "dead" && { match }),
       });
       const seen = result.applied ? result.entry : result.current;
       const ends = (outcome: WriteOutcome): Attempt => ({ outcome, seen, straggler });
@@ -139,7 +138,7 @@ export class EntryWriter {
         on = "dead";
         continue;
       }
-      if (isConflict(current, change, version, match)) return ends({ outcome: "conflict", current });
+      if (isConflict(current, change, version)) return ends({ outcome: "conflict", current });
       on = mayCreate ? "live-or-missing" : "live";
     }
     throw tooBusy();
@@ -223,9 +222,8 @@ function revived(change: Change): Change {
   return { ...rest, expiresAt };
 }
 
-function isConflict(current: Entry, change: Change, version?: number, match?: Change["set"]): boolean {
+function isConflict(current: Entry, change: Change, version?: number): boolean {
   if (version !== undefined && current.version !== version) return true;
-  if (Object.entries(match ?? {}).some(([name, value]) => current.attributes[name] !== value)) return true;
   const { increment } = change;
   return increment !== undefined && !takesIncrement(current.attributes[increment.attribute], increment);
 }

@@ -40,7 +40,7 @@ export class RequestStates {
     const name = randomBytes(24).toString("base64url");
     const expiresAt = epochSeconds(this.#clock) + TTL_SECONDS;
     const attributes = { call: hashOf(call), state };
-    await this.#store.put(requestStateKey(principal, name), attributes, { if: "absent", id: name, expiresAt });
+    await this.#store.create(requestStateKey(principal, name), attributes, { id: name, expiresAt });
     return name;
   }
 
@@ -54,11 +54,7 @@ export class RequestStates {
     const kept = await this.#store.get(requestStateKey(principal, name));
     if (kept?.attributes.call !== hashOf(call)) throw new InvalidRequestState();
     const expiresAt = epochSeconds(this.#clock) + TTL_SECONDS + USED_MARGIN_SECONDS;
-    const used = await this.#store.put(
-      requestStateUsedKey(principal, name),
-      {},
-      { if: "absent", id: attempt, expiresAt },
-    );
+    const used = await this.#store.create(requestStateUsedKey(principal, name), {}, { id: attempt, expiresAt });
     if (!used.written) throw new InvalidRequestState();
     return String(kept.attributes.state);
   }

@@ -156,7 +156,7 @@ describe("reset", () => {
     for (let i = 0; i < 5; i++) await call("store_value", { key: `${i}`, value: i });
     let writes = 0;
     const counting = interceptStore(store, (request, send) => {
-      if (request.method === "put" || request.method === "update") writes += 1;
+      if (request.method === "create" || request.method === "update") writes += 1;
       return send();
     });
     const process = testApp({ store: counting, clock });

@@ -8,7 +8,7 @@ import { SESSION_NAME_MAX_BYTES } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
 import { byteLength, cutText } from "../text.ts";
 import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
-import { type EntryWriter, OperationForgotten } from "./operations.ts";
+import { type EntryWriter, OperationForgotten, TOMBSTONE_SECONDS } from "./operations.ts";
 
 export interface SessionSettings {
   /** Sliding lifetime in seconds; 0: never ends. */
@@ -34,7 +34,6 @@ export interface Session {
 const HANDLE_PREFIX = "ses_";
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const HANDLE = /^ses_[0-9a-hjkmnp-tv-z]{26}$/;
-const TOMBSTONE_SECONDS = 3600;
 /** A session that never ends still notes its activity, this often. */
 const ACTIVITY_SECONDS = 3600;
 const LIST_PAGE = 1000;

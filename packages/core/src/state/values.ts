@@ -8,7 +8,13 @@ import { byteLength } from "../text.ts";
 import type { Blobs, Placed } from "./blobs.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";
-import { type EntryWriter, OperationForgotten, unknownOutcome, type WriteOutcome } from "./operations.ts";
+import {
+  type EntryWriter,
+  OperationForgotten,
+  TOMBSTONE_SECONDS,
+  unknownOutcome,
+  type WriteOutcome,
+} from "./operations.ts";
 import type { Session } from "./session.ts";
 
 /** Anything JSON can say. */
@@ -26,7 +32,6 @@ export interface ValuesPage {
 
 /** One attribute for both forms, so that the type of what stands there is the condition that protects an increment. */
 const VALUE = "value";
-const TOMBSTONE_SECONDS = 3600;
 
 /** Throws `invalid_input` for a key that cannot be stored. */
 export function checkValueKey(key: string): void {

@@ -21,7 +21,7 @@ const newKey = () => ({ pk: randomUUID(), sk: "s" });
 /** Every method, each against its own fresh key. */
 const METHODS: [string, (store: StateStore) => Promise<unknown>][] = [
   ["get", (store) => store.get(newKey())],
-  ["put", (store) => store.put(newKey(), {}, { if: "absent", id: "i" })],
+  ["create", (store) => store.create(newKey(), {}, { id: "i" })],
   ["update", (store) => store.update(newKey(), { set: { n: 1 } }, { on: "live-or-missing" })],
   ["delete", (store) => store.delete(newKey())],
   ["list", (store) => store.list(randomUUID(), { limit: 1 })],
@@ -82,7 +82,7 @@ describe("a passing fault is not noticed", () => {
 
   it("one attempt follows another until the fourth", async () => {
     proxy.plan((n) => (n < 4 ? "throttle" : "pass"));
-    await store.put(newKey(), {}, { if: "absent", id: "i" });
+    await store.create(newKey(), {}, { id: "i" });
     expect(proxy.seen).toEqual(["PutItem", "PutItem", "PutItem", "PutItem"]);
   });
 });
@@ -97,9 +97,9 @@ describe("a lasting fault is unavailable within 5 s, and the store recovers by i
 
   it("a refused condition whose look afterwards hangs", async () => {
     const key = newKey();
-    await witness.put(key, {}, { if: "absent", id: "first" });
+    await witness.create(key, {}, { id: "first" });
     proxy.plan((_, operation) => (operation === "GetItem" ? "hang" : "pass"));
-    await answersUnavailable(() => store.put(key, {}, { if: "absent", id: "second" }));
+    await answersUnavailable(() => store.create(key, {}, { id: "second" }));
   });
 
   it("an engine that accepts connections and never answers", async () => {
@@ -154,14 +154,14 @@ describe("a write that was done and whose reply was lost has one effect and is a
   it.each(faults)("put: %s", async (fault) => {
     const key = newKey();
     proxy.plan(firstOnly(fault));
-    const result = await store.put(key, { n: 1 }, { if: "absent", id: "mine" });
+    const result = await store.create(key, { n: 1 }, { id: "mine" });
     expect(result).toMatchObject({ written: true, repeated: true, entry: { attributes: { n: 1 }, version: 1 } });
     expect(await witness.get(key)).toMatchObject({ createdBy: "mine", version: 1 });
   });
 
   it.each(faults)("update: %s", async (fault) => {
     const key = newKey();
-    await witness.put(key, { n: 1 }, { if: "absent", id: "i" });
+    await witness.create(key, { n: 1 }, { id: "i" });
     proxy.plan(firstOnly(fault));
     const options = { on: "live", version: 1, operation: { slot: "w", stamp: 1 } } as const;
     expect(await store.update(key, { set: { n: 2 } }, options)).toMatchObject({
@@ -186,7 +186,7 @@ describe("a write that was done and whose reply was lost has one effect and is a
 
   it("burial, and revival", async () => {
     const key = newKey();
-    await witness.put(key, { n: 1 }, { if: "absent", id: "i" });
+    await witness.create(key, { n: 1 }, { id: "i" });
     proxy.plan(firstOnly("lose the reply"));
     const burial = { on: "live", operation: { slot: "w", stamp: 1 } } as const;
     expect(await store.update(key, { bury: true, remove: ["n"] }, burial)).toMatchObject({ applied: true, version: 2 });
@@ -199,7 +199,7 @@ describe("a write that was done and whose reply was lost has one effect and is a
 
   it("a refusal tells whether an attempt before it got no answer", async () => {
     const key = newKey();
-    await witness.put(key, { n: 1 }, { if: "absent", id: "i" });
+    await witness.create(key, { n: 1 }, { id: "i" });
     const options = { on: "live", version: 2, operation: { slot: "w", stamp: 1 } } as const;
     proxy.plan(firstOnly("lose the reply"));
     expect(await store.update(key, { set: { n: 2 } }, options)).toMatchObject({ applied: false, straggler: true });
@@ -209,9 +209,9 @@ describe("a write that was done and whose reply was lost has one effect and is a
 
   it("another's entry is still another's", async () => {
     const key = newKey();
-    await witness.put(key, { n: 1 }, { if: "absent", id: "theirs" });
+    await witness.create(key, { n: 1 }, { id: "theirs" });
     proxy.plan(firstOnly("lose the reply"));
-    const result = await store.put(key, { n: 2 }, { if: "absent", id: "mine" });
+    const result = await store.create(key, { n: 2 }, { id: "mine" });
     expect(result).toMatchObject({ written: false, current: { createdBy: "theirs", attributes: { n: 1 } } });
   });
 });

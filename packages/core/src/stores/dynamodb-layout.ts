@@ -4,7 +4,7 @@ import { AppError } from "../errors.ts";
 import type { Attributes, Change, Entry, Key, ListOptions, Slot, UpdateOptions } from "./state-store.ts";
 
 type Scalar = string | number | boolean;
-export type Item = Record<string, Scalar>;
+export type StoredItem = Record<string, Scalar>;
 
 /** The store's own attributes. No user attribute can meet them: those all begin with `a.`. */
 export const FIELD = {
@@ -27,7 +27,7 @@ export const slotFields = (slot: string) => ({ stamp: `s.${slot}`, version: `sv.
 export const isExpired = (expiresAt: number | undefined, now: number): boolean =>
   expiresAt !== undefined && expiresAt <= now;
 
-export function toItem(entry: Omit<Entry, "dead"> & { buried: boolean }): Item {
+export function toItem(entry: Omit<Entry, "dead"> & { buried: boolean }): StoredItem {
   const fields: [string, Scalar][] = [
     [FIELD.pk, entry.key.pk],
     [FIELD.sk, entry.key.sk],
@@ -47,7 +47,7 @@ export function toItem(entry: Omit<Entry, "dead"> & { buried: boolean }): Item {
 }
 
 /** `now` in epoch seconds decides whether the entry counts as dead. */
-export function toEntry(item: Item, now: number): Entry {
+export function toEntry(item: StoredItem, now: number): Entry {
   const attributes: [string, Scalar][] = [];
   const slots: [string, Slot][] = [];
   for (const [field, value] of Object.entries(item)) {
@@ -75,7 +75,7 @@ export function toEntry(item: Item, now: number): Entry {
 }
 
 /** DynamoDB's bound for one item: names and values together. */
-const MAX_ITEM_BYTES = 400 * 1024;
+const ENTRY_MAX_BYTES = 400 * 1024;
 const MAX_PK_BYTES = 2048;
 const MAX_SK_BYTES = 1024;
 
@@ -88,7 +88,7 @@ function scalarBytes(value: Scalar): number {
   return Math.ceil(value.toExponential().replace(/e.*|\D/g, "").length / 2) + 2;
 }
 
-function itemBytes(item: Item): number {
+function entryBytes(item: StoredItem): number {
   let bytes = 0;
   for (const [name, value] of Object.entries(item)) bytes += utf8Bytes(name) + scalarBytes(value);
   return bytes;
@@ -98,15 +98,15 @@ export function tooLarge(bytes: number | undefined, cause?: unknown): AppError {
   const size = bytes === undefined ? "" : ` of ${bytes} bytes`;
   return new AppError(
     "too_large",
-    `The entry${size} does not fit into one table item, which holds at most ${MAX_ITEM_BYTES} bytes. Store less in it, or split it.`,
-    { details: { max_bytes: MAX_ITEM_BYTES }, cause },
+    `The entry${size} does not fit into one table item, which holds at most ${ENTRY_MAX_BYTES} bytes. Store less in it, or split it.`,
+    { details: { max_bytes: ENTRY_MAX_BYTES }, cause },
   );
 }
 
 /** The item's size in bytes, when it fits. */
-export function requireItemFits(item: Item): number {
-  const bytes = itemBytes(item);
-  if (bytes > MAX_ITEM_BYTES) throw tooLarge(bytes);
+export function requireEntryFits(item: StoredItem): number {
+  const bytes = entryBytes(item);
+  if (bytes > ENTRY_MAX_BYTES) throw tooLarge(bytes);
   return bytes;
 }
 

@@ -104,7 +104,7 @@ function describeEngine(name: string, start: () => Promise<Engine>, ttl: "on" | 
       const calls = [
         () => store.ping(),
         () => store.get(key),
-        () => store.put(key, {}, { if: "absent", id: "i" }),
+        () => store.create(key, {}, { id: "i" }),
         () => store.update(key, {}, { on: "live" }),
         () => store.delete(key),
         () => store.list("p", { limit: 1 }),
@@ -126,7 +126,7 @@ function describeCapacity(): void {
       const store = new DynamoDBStore({ client, table: TABLE });
       const key = { pk: "p", sk: "s" };
       const operation = { slot: "w", stamp: 1 };
-      await store.put(key, { text: "x".repeat(800) }, { if: "absent", id: "i" });
+      await store.create(key, { text: "x".repeat(800) }, { id: "i" });
       await store.update(key, { increment: { attribute: "n", by: 1 } }, { on: "live", operation });
       // Refused: the engine hands the entry over with the refusal, so that no read follows.
       await store.update(key, { increment: { attribute: "n", by: 1 } }, { on: "live", operation });
@@ -154,7 +154,7 @@ it("reaches an engine through a Unix socket", { skip: process.platform === "win3
   try {
     await setupTable(client, TABLE, () => {});
     const store = new DynamoDBStore({ client, table: TABLE });
-    await store.put({ pk: "p", sk: "s" }, { n: 1 }, { if: "absent", id: "i" });
+    await store.create({ pk: "p", sk: "s" }, { n: 1 }, { id: "i" });
     expect((await store.get({ pk: "p", sk: "s" }))?.attributes).toEqual({ n: 1 });
   } finally {
     client.destroy();

@@ -4,20 +4,19 @@ import { type AttributeValue, ConditionalCheckFailedException, type DynamoDBClie
 import { type Clock, epochSeconds, systemClock } from "../clock.ts";
 import { type Input, newDeadline, type OperationName, type Output, send } from "./dynamodb-client.ts";
 import {
-  deleteCondition,
-  Expression,
-  putCondition,
+  createCondition,
+  StateExpression,
   toAttributeValue,
   updateCondition,
   updateExpression,
 } from "./dynamodb-conditions.ts";
 import {
   FIELD,
-  type Item,
+  type StoredItem as FlatItem,
   requireAttributes,
   requireChange,
+  requireEntryFits,
   requireEpochSeconds,
-  requireItemFits,
   requireKey,
   requireListing,
   sumOutOfRange,
@@ -28,13 +27,12 @@ import {
 import type {
   Attributes,
   Change,
-  DeleteOptions,
+  CreateOptions,
+  CreateResult,
   Entry,
   Key,
   ListOptions,
   Page,
-  PutOptions,
-  PutResult,
   StateStore,
   UpdateOptions,
   UpdateResult,
@@ -60,26 +58,26 @@ export class DynamoDBStore implements StateStore {
     return entry?.dead ? undefined : entry;
   }
 
-  async put(key: Key, attributes: Attributes, options: PutOptions): Promise<PutResult> {
+  async create(key: Key, attributes: Attributes, options: CreateOptions): Promise<CreateResult> {
     requireKey(key);
     requireAttributes(attributes);
     requireEpochSeconds(options.expiresAt);
-    const e = new Expression(epochSeconds(this.#clock));
+    const e = new StateExpression(epochSeconds(this.#clock));
     const item = toItem({
       key,
       attributes,
-      version: options.if === "absent" ? 1 : options.if.version + 1,
+      version: 1,
       ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
       createdBy: options.id,
       slots: {},
       watermark: 0,
       buried: false,
     });
-    requireItemFits(item);
+    requireEntryFits(item);
     const attempt = await this.#write("PutItem", key, {
       TableName: this.#table,
       Item: toStoredItem(item),
-      ConditionExpression: putCondition(e, options),
+      ConditionExpression: createCondition(e, options),
       ReturnValuesOnConditionCheckFailure: "ALL_OLD",
       ...e.placeholders(),
     });
@@ -93,9 +91,9 @@ export class DynamoDBStore implements StateStore {
   async update(key: Key, change: Change, options: UpdateOptions): Promise<UpdateResult> {
     requireKey(key);
     requireChange(change, options);
-    requireItemFits(change.set ?? {});
+    requireEntryFits(change.set ?? {});
     const { operation } = options;
-    const e = new Expression(epochSeconds(this.#clock));
+    const e = new StateExpression(epochSeconds(this.#clock));
     const attempt = await this.#write("UpdateItem", key, {
       TableName: this.#table,
       Key: toStoredKey(key),
@@ -120,23 +118,11 @@ export class DynamoDBStore implements StateStore {
     return { applied: false, current, ...(attempt.straggler && { straggler: true }) };
   }
 
-  async delete(key: Key, options: DeleteOptions = {}): Promise<boolean> {
+  async delete(key: Key): Promise<boolean> {
     requireKey(key);
-    requireAttributes(options.match ?? {});
-    const e = new Expression(epochSeconds(this.#clock));
-    const condition = deleteCondition(e, options);
-    try {
-      const { Attributes } = await this.#call("DeleteItem", {
-        TableName: this.#table,
-        Key: toStoredKey(key),
-        ReturnValues: "ALL_OLD",
-        ...(condition === undefined ? {} : { ConditionExpression: condition, ...e.placeholders() }),
-      });
-      return Attributes !== undefined;
-    } catch (error) {
-      if (error instanceof ConditionalCheckFailedException) return false;
-      throw error;
-    }
+    const input = { TableName: this.#table, Key: toStoredKey(key), ReturnValues: "ALL_OLD" } as const;
+    const { Attributes } = await this.#call("DeleteItem", input);
+    return Attributes !== undefined;
   }
 
   async list(pk: string, options: ListOptions): Promise<Page> {
@@ -144,7 +130,7 @@ export class DynamoDBStore implements StateStore {
     const { prefix = "", limit, order } = options;
     const start = startOf(options);
     if (start === "nowhere") return { entries: [] };
-    const e = new Expression(epochSeconds(this.#clock));
+    const e = new StateExpression(epochSeconds(this.#clock));
     const inPartition = `${e.name(FIELD.pk)} = ${e.value(pk)}`;
     // An empty prefix is no prefix: the engine refuses empty text in a key condition.
     const withPrefix = prefix === "" ? "" : ` AND begins_with(${e.name(FIELD.sk)}, ${e.value(prefix)})`;
@@ -234,10 +220,10 @@ function startOf({ prefix = "", after, order }: ListOptions): { after: string } 
 
 const toStoredKey = ({ pk, sk }: Key): StoredItem => ({ [FIELD.pk]: { S: pk }, [FIELD.sk]: { S: sk } });
 
-const toStoredItem = (item: Item): StoredItem =>
+const toStoredItem = (item: FlatItem): StoredItem =>
   Object.fromEntries(Object.entries(item).map(([field, value]) => [field, toAttributeValue(value)]));
 
-const fromStoredItem = (item: StoredItem): Item =>
+const fromStoredItem = (item: StoredItem): FlatItem =>
   Object.fromEntries(Object.entries(item).map(([field, value]) => [field, fromAttributeValue(field, value)]));
 
 function fromAttributeValue(field: string, { S, N, BOOL }: AttributeValue): string | number | boolean {

@@ -38,7 +38,7 @@ export interface Entry {
   readonly version: number;
   /** Epoch seconds; absent: never expires. At or after this second the entry is gone for every operation. */
   readonly expiresAt?: number;
-  /** The id given to the `put` that created it. */
+  /** The id given to the `create` that made it. */
   readonly createdBy?: string;
   readonly slots: Readonly<Record<string, Slot>>;
   /** Operations stamped at or before this are refused: what they did, if anything, has been forgotten. 0 at first. */
@@ -47,17 +47,16 @@ export interface Entry {
   readonly dead: boolean;
 }
 
-/** When a `put` may write, and how long what it writes lives. */
-export interface PutOptions {
-  /** `absent`: nothing live stands there (a tombstone and an expired entry count as absent). A version: exactly that live version. */
-  if: "absent" | { readonly version: number };
+/** Who creates an entry, and how long it lives. */
+export interface CreateOptions {
   /** Recorded as `createdBy`. A repeat that finds its own id, dead or alive, has been applied, and is answered as written. */
   id: string;
+  /** Epoch seconds; absent: never. */
   expiresAt?: number | undefined;
 }
 
-/** Whether a `put` has written, and what stands there. */
-export type PutResult =
+/** Whether a `create` has written, and what stands there. */
+export type CreateResult =
   | { readonly written: true; readonly entry: Entry; readonly repeated: boolean }
   /** `current` is what stands there; undefined when it has gone since. */
   | { readonly written: false; readonly current: Entry | undefined };
@@ -125,12 +124,6 @@ export type UpdateResult =
       readonly straggler?: true;
     };
 
-/** When a `delete` may remove an entry: at this version, and with these attributes. */
-export interface DeleteOptions {
-  version?: number;
-  match?: Attributes;
-}
-
 /** Which part of a partition a `list` returns. */
 export interface ListOptions {
   /** Only sort keys that start with this. */
@@ -159,14 +152,14 @@ export interface Page {
 export interface StateStore {
   /** Strongly consistent. Dead entries are undefined. */
   get(key: Key): Promise<Entry | undefined>;
-  /** Replaces the whole item, its slots and watermark too. The version is 1, or one more than the version replaced. */
-  put(key: Key, attributes: Attributes, options: PutOptions): Promise<PutResult>;
-  update(key: Key, change: Change, options: UpdateOptions): Promise<UpdateResult>;
   /**
-   * Removes the item itself, dead or alive; with `version` or `match` only a live one. True when something was removed. Not
-   * protected against a lost reply: for leases and sweeping only.
+   * Writes an entry at version 1 where nothing live stands: a tombstone and an expired entry count as absent, and go with their
+   * slots and watermark.
    */
-  delete(key: Key, options?: DeleteOptions): Promise<boolean>;
+  create(key: Key, attributes: Attributes, options: CreateOptions): Promise<CreateResult>;
+  update(key: Key, change: Change, options: UpdateOptions): Promise<UpdateResult>;
+  /** Removes what stands there, dead or alive. True when something did. Not protected against a lost reply: for leases and sweeping. */
+  delete(key: Key): Promise<boolean>;
   /** Strongly consistent, in sort-key order (UTF-8 bytes). Live entries only. */
   list(pk: string, options: ListOptions): Promise<Page>;
   /** Really asks the backend. Throws `unavailable` with the reason. */

@@ -129,7 +129,7 @@ describe("a session's own stream", () => {
     const table = new MemoryStore();
     const busy = processOn(table);
     await appendMany(busy, 99);
-    const gate = pausedAt(table, ({ method, sk }) => method === "put" && sk === sequenceText(100));
+    const gate = pausedAt(table, ({ method, sk }) => method === "create" && sk === sequenceText(100));
     const late = processOn(gate.store).log.append(LASTING, `late ${"x".repeat(20_000)}`);
     await gate.reached;
     await appendMany(busy, 1_001);

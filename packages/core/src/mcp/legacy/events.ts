@@ -65,7 +65,7 @@ export class EventLog {
     for (const [part, key] of partKeys(stream, attributes).entries()) {
       // Parts are kept as JSON strings: one may end inside a surrogate pair, which alone is no valid text.
       const text = JSON.stringify(message.slice(part * PART_UNITS, (part + 1) * PART_UNITS));
-      await this.#store.put(key, { text }, { if: "absent", id: `${id}.${part}`, expiresAt });
+      await this.#store.create(key, { text }, { id: `${id}.${part}`, expiresAt });
     }
     const options = { id, expiresAt, maxEntries: EVENTS_PER_STREAM };
     const sequence = await this.#log.append(placeOf(stream), attributes, options);

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import { legacyMessageKey, legacySessionKey } from "../../state/keys.ts";
+import { TOMBSTONE_SECONDS } from "../../state/operations.ts";
 import type { StateStore } from "../../stores/state-store.ts";
 import { byteLength } from "../../text.ts";
 
@@ -46,8 +47,7 @@ export class LegacySessions {
     const id = randomBytes(24).toString("base64url");
     const hardEnd = now + HARD_END_SECONDS;
     const attributes = { initialize: text, protocolVersion, logLevel: "", activeAt: now, hardEnd };
-    await this.#store.put(legacySessionKey(principal, id), attributes, {
-      if: "absent",
+    await this.#store.create(legacySessionKey(principal, id), attributes, {
       id,
       expiresAt: now + IDLE_SECONDS,
     });
@@ -92,7 +92,7 @@ export class LegacySessions {
       {
         bury: true,
         remove: ["initialize", "protocolVersion", "logLevel", "activeAt", "hardEnd"],
-        expiresAt: epochSeconds(this.#clock) + 3600,
+        expiresAt: epochSeconds(this.#clock) + TOMBSTONE_SECONDS,
       },
       { on: "live" },
     );
@@ -104,11 +104,10 @@ export class LegacySessions {
     const text = JSON.stringify(message);
     if (byteLength(text) > MESSAGE_MAX_BYTES)
       throw new AppError("too_large", `The response is larger than the limit of ${MESSAGE_MAX_BYTES} bytes.`);
-    await this.#store.put(
+    await this.#store.create(
       legacyMessageKey(principal, id, address),
       { message: text },
       {
-        if: "absent",
         id: randomBytes(12).toString("base64url"),
         expiresAt: epochSeconds(this.#clock) + MESSAGE_SECONDS,
       },

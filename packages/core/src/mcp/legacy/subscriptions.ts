@@ -34,7 +34,7 @@ export class Subscriptions {
         `This session has ${SUBSCRIPTIONS_MAX} subscriptions, which is the limit. Unsubscribe from one first.`,
       );
     const id = randomBytes(9).toString("base64url");
-    await this.#store.put(key, { uri, version }, { if: "absent", id, expiresAt: session.hardEnd });
+    await this.#store.create(key, { uri, version }, { id, expiresAt: session.hardEnd });
   }
 
   async remove(principal: string, session: string, uri: string): Promise<void> {

@@ -56,7 +56,7 @@ export function describeIncrements(get: () => StoreHarness, brokenSums: string |
       const { store } = get();
       for (const n of ["7", "", true]) {
         const key = newKey();
-        await store.put(key, { n }, { if: "absent", id: "a" });
+        await store.create(key, { n }, { id: "a" });
         expect(await increment(store, key, 1)).toMatchObject({
           applied: false,
           current: { attributes: { n }, version: 1 },
@@ -146,7 +146,7 @@ export function describeBounds(get: () => StoreHarness): void {
       const key = newKey();
       const names = [...HOSTILE, ...MORE];
       const attributes = Object.fromEntries(names.map((name) => [name, name]));
-      await store.put(key, attributes, { if: "absent", id: "a" });
+      await store.create(key, attributes, { id: "a" });
       expect(await store.get(key)).toEqual({
         key,
         attributes,
@@ -185,12 +185,12 @@ export function describeBounds(get: () => StoreHarness): void {
       const partition = randomUUID();
       for (const text of [...HOSTILE, ...MORE].filter((name) => name !== "").concat("🦊".repeat(256))) {
         const key = { pk: `${partition}${text}`, sk: text };
-        await store.put(key, { text }, { if: "absent", id: "a" });
+        await store.create(key, { text }, { id: "a" });
         expect(await store.get(key), text).toMatchObject({ key, attributes: { text } });
         expect((await store.list(key.pk, { prefix: text, limit: 1 })).entries.map((entry) => entry.key)).toEqual([key]);
       }
       const longest = { pk: `${partition}${"p".repeat(2048 - partition.length)}`, sk: "s".repeat(1024) };
-      await store.put(longest, {}, { if: "absent", id: "a" });
+      await store.create(longest, {}, { id: "a" });
       expect((await store.get(longest))?.key).toEqual(longest);
     });
 
@@ -198,7 +198,7 @@ export function describeBounds(get: () => StoreHarness): void {
       const { store } = get();
       const key = newKey();
       const tooLarge = { name: "AppError", code: "too_large" };
-      const put = (bytes: number) => store.put(key, { text: "x".repeat(bytes) }, { if: "absent", id: "a" });
+      const put = (bytes: number) => store.create(key, { text: "x".repeat(bytes) }, { id: "a" });
       await expect(put(409_600)).rejects.toMatchObject(tooLarge);
       expect(await store.get(key)).toBeUndefined();
       await put(300_000);
@@ -211,7 +211,7 @@ export function describeBounds(get: () => StoreHarness): void {
     });
 
     it("size counts bytes, not characters", async () => {
-      const put = get().store.put(newKey(), { text: "é".repeat(205_000) }, { if: "absent", id: "a" });
+      const put = get().store.create(newKey(), { text: "é".repeat(205_000) }, { id: "a" });
       await expect(put).rejects.toMatchObject({ code: "too_large" });
     });
 
@@ -219,11 +219,11 @@ export function describeBounds(get: () => StoreHarness): void {
       const { store } = get();
       for (const n of [0, 1e-130, -1e-130, 9.9e125, -9.9e125, Number.MAX_SAFE_INTEGER, 0.1 + 0.2, Math.PI * 1e50]) {
         const key = newKey();
-        await store.put(key, { n }, { if: "absent", id: "a" });
+        await store.create(key, { n }, { id: "a" });
         expect((await store.get(key))?.attributes.n).toBe(n);
       }
       for (const n of [-0, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e126, -1e126, 9e-131]) {
-        await expect(store.put(newKey(), { n }, { if: "absent", id: "a" })).rejects.toThrow(RangeError);
+        await expect(store.create(newKey(), { n }, { id: "a" })).rejects.toThrow(RangeError);
         await expect(store.update(newKey(), { set: { n } }, { on: "live-or-missing" })).rejects.toThrow(RangeError);
         const change = { increment: { attribute: "n", by: n } };
         await expect(store.update(newKey(), change, { on: "live-or-missing" })).rejects.toThrow(RangeError);
@@ -233,14 +233,14 @@ export function describeBounds(get: () => StoreHarness): void {
     it("refuses what no table could keep, as a mistake of the calling code", async () => {
       const { store } = get();
       const key = newKey();
-      const put = { if: "absent", id: "a" } as const;
+      const put = { id: "a" } as const;
       const live = { on: "live-or-missing" } as const;
       const mistakes = [
-        () => store.put({ ...key, sk: "" }, {}, put),
-        () => store.put({ ...key, sk: "é".repeat(513) }, {}, put),
-        () => store.put({ ...key, pk: "p".repeat(2049) }, {}, put),
-        () => store.put(key, { text: "half \ud83e" }, put),
-        () => store.put(key, {}, { ...put, expiresAt: 1.5 }),
+        () => store.create({ ...key, sk: "" }, {}, put),
+        () => store.create({ ...key, sk: "é".repeat(513) }, {}, put),
+        () => store.create({ ...key, pk: "p".repeat(2049) }, {}, put),
+        () => store.create(key, { text: "half \ud83e" }, put),
+        () => store.create(key, {}, { ...put, expiresAt: 1.5 }),
         () => store.update(key, { set: { n: 1 }, increment: { attribute: "n", by: 1 } }, live),
         () => store.update(key, { set: { n: 1 }, remove: ["n"] }, live),
         () => store.update(key, { bury: true, set: { n: 1 } }, live),

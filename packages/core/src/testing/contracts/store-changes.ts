@@ -1,15 +1,15 @@
-// The contract's sentences about what a put or a change leaves behind, and what its repeat does.
+// The contract's sentences about what a creation or a change leaves behind, and what its repeat does.
 import { describe, expect, it } from "vitest";
 import type { Attributes, Change } from "../../stores/state-store.ts";
 import { applied, COLORS, newKey, place, type StoreHarness } from "./store-harness.ts";
 
-export function describePuts(get: () => StoreHarness): void {
-  describe("puts", () => {
-    it("of many concurrent puts if absent, one is written and the others see it", async () => {
+export function describeCreations(get: () => StoreHarness): void {
+  describe("creations", () => {
+    it("of many at once, one is written and the others see it", async () => {
       const { store, other } = get();
       const key = newKey();
       const results = await Promise.all(
-        Array.from({ length: 20 }, (_, n) => (n % 2 ? store : other).put(key, { n }, { if: "absent", id: `put ${n}` })),
+        Array.from({ length: 20 }, (_, n) => (n % 2 ? store : other).create(key, { n }, { id: `creation ${n}` })),
       );
       expect(results.filter(({ written }) => written)).toHaveLength(1);
       const winner = await store.get(key);
@@ -19,40 +19,28 @@ export function describePuts(get: () => StoreHarness): void {
     it("a repeat with the same id is answered as written and changes nothing", async () => {
       const { store } = get();
       const key = newKey();
-      const options = { if: "absent", id: "mine" } as const;
-      await store.put(key, { n: 1 }, options);
-      expect(await store.put(key, { n: 1 }, options)).toMatchObject({
+      const options = { id: "mine" } as const;
+      await store.create(key, { n: 1 }, options);
+      expect(await store.create(key, { n: 1 }, options)).toMatchObject({
         written: true,
         repeated: true,
         entry: { version: 1 },
       });
       await store.update(key, { set: { n: 2 } }, { on: "live" });
-      const again = await store.put(key, { n: 1 }, options);
+      const again = await store.create(key, { n: 1 }, options);
       expect(again).toMatchObject({ written: true, repeated: true, entry: { version: 2, attributes: { n: 2 } } });
     });
 
     it("a repeat does not revive what has been buried or has expired since", async () => {
       for (const state of ["expired", "tombstone"] as const) {
         const key = await place(get(), state);
-        const again = await get().store.put(key, COLORS, { if: "absent", id: "creator" });
+        const again = await get().store.create(key, COLORS, { id: "creator" });
         expect(again, state).toMatchObject({ written: true, repeated: true, entry: { dead: true } });
         expect(await get().store.get(key), state).toBeUndefined();
       }
     });
 
-    it("a repeated put by version is answered as written", async () => {
-      const { store } = get();
-      const key = await place(get(), "live");
-      const options = { if: { version: 1 }, id: "second" };
-      await store.put(key, { n: 2 }, options);
-      expect(await store.put(key, { n: 2 }, options)).toMatchObject({
-        written: true,
-        repeated: true,
-        entry: { version: 2 },
-      });
-    });
-
-    it("a put replaces the whole item, its slots and watermark too", async () => {
+    it("takes the place of what is dead, its slots and watermark too", async () => {
       const { store } = get();
       const key = await place(get(), "live");
       await store.update(key, {}, { on: "live", operation: { slot: "a", stamp: 1 } });
@@ -61,9 +49,10 @@ export function describePuts(get: () => StoreHarness): void {
         { forget: { slots: { a: 1 }, watermark: 1 } },
         { on: "live", operation: { slot: "b", stamp: 2 } },
       );
-      await store.put(key, { only: "this" }, { if: { version: 3 }, id: "second" });
+      await store.update(key, { bury: true, remove: Object.keys(COLORS) }, { on: "live" });
+      await store.create(key, { only: "this" }, { id: "second" });
       const entry = await store.get(key);
-      expect(entry).toMatchObject({ attributes: { only: "this" }, version: 4, watermark: 0 });
+      expect(entry).toMatchObject({ attributes: { only: "this" }, version: 1, watermark: 0, createdBy: "second" });
       expect(entry?.slots).toEqual({});
     });
   });
@@ -74,7 +63,7 @@ export function describeChanges(get: () => StoreHarness): void {
     const changed = async (change: Change, attributes: Attributes = COLORS) => {
       const { store } = get();
       const key = newKey();
-      await store.put(key, attributes, { if: "absent", id: "a", expiresAt: 4_000_000_000 });
+      await store.create(key, attributes, { id: "a", expiresAt: 4_000_000_000 });
       return { key, result: await store.update(key, change, { on: "live" }), entry: await store.get(key) };
     };
 

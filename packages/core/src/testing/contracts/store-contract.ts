@@ -1,7 +1,7 @@
 // The contract of stores/state-store.ts as a Vitest suite, for every implementation, ours and others. Knows no implementation.
 import { afterAll, beforeAll, describe } from "vitest";
 import { describeBounds, describeIncrements } from "./store-bounds.ts";
-import { describeChanges, describePuts } from "./store-changes.ts";
+import { describeChanges, describeCreations } from "./store-changes.ts";
 import type { StoreHarness } from "./store-harness.ts";
 import { describeLists } from "./store-lists.ts";
 import { describeModel } from "./store-model.ts";
@@ -39,7 +39,7 @@ export function describeStateStore(
       return harness;
     };
     describePreconditions(get);
-    describePuts(get);
+    describeCreations(get);
     describeChanges(get);
     describeIncrements(get, options.broken?.sums);
     describeBounds(get);

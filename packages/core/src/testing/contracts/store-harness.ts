@@ -40,7 +40,7 @@ export async function place({ store, clock }: StoreHarness, state: State): Promi
   const key = newKey();
   if (state === "missing") return key;
   const expiresAt = clock.now() / 1000 + LIFETIME_SECONDS;
-  await store.put(key, COLORS, { if: "absent", id: "creator", ...(state === "expired" ? { expiresAt } : {}) });
+  await store.create(key, COLORS, { id: "creator", ...(state === "expired" ? { expiresAt } : {}) });
   if (state === "expired") clock.advance(LIFETIME_SECONDS);
   if (state === "tombstone") await store.update(key, { bury: true, remove: Object.keys(COLORS) }, { on: "live" });
   return key;

@@ -12,7 +12,7 @@ export function describeLists(get: () => StoreHarness): void {
     const pk = randomUUID();
     // Backwards, so that the order of writing is not the order asked for.
     for (const sk of sortKeys.toReversed()) {
-      await get().store.put({ pk, sk }, { sk }, { if: "absent", id: sk, expiresAt });
+      await get().store.create({ pk, sk }, { sk }, { id: sk, expiresAt });
     }
     return pk;
   };
@@ -41,7 +41,7 @@ export function describeLists(get: () => StoreHarness): void {
       const { store } = get();
       const pk = await fill(["x"]);
       await store.update({ pk, sk: "x" }, { set: { n: 1 } }, { on: "live", operation: { slot: "w", stamp: 3 } });
-      await store.put({ pk: `${pk}x`, sk: "x" }, {}, { if: "absent", id: "other" });
+      await store.create({ pk: `${pk}x`, sk: "x" }, {}, { id: "other" });
       expect((await store.list(pk, { limit: 10 })).entries).toEqual([await store.get({ pk, sk: "x" })]);
       expect(await store.list(randomUUID(), { limit: 10 })).toEqual({ entries: [] });
     });
@@ -85,7 +85,7 @@ export function describeLists(get: () => StoreHarness): void {
     it("drop dead entries, and go on behind a page that holds nothing else", async () => {
       const { store, clock } = get();
       const pk = await fill(["a", "b", "c", "d"], clock.now() / 1000 + 5);
-      for (const sk of ["e", "f"]) await store.put({ pk, sk }, {}, { if: "absent", id: sk });
+      for (const sk of ["e", "f"]) await store.create({ pk, sk }, {}, { id: sk });
       await store.update({ pk, sk: "e" }, { bury: true }, { on: "live" });
       clock.advance(5);
       expect(await sortKeys(pk)).toEqual(["f"]);
@@ -97,7 +97,7 @@ export function describeLists(get: () => StoreHarness): void {
       const { store } = get();
       const pk = randomUUID();
       const names = ["a", "b", "c", "d", "e"];
-      for (const sk of names) await store.put({ pk, sk }, { text: "x".repeat(300_000) }, { if: "absent", id: sk });
+      for (const sk of names) await store.create({ pk, sk }, { text: "x".repeat(300_000) }, { id: sk });
       const pages = await allPages(pk, { limit: 100 });
       expect(pages.length).toBeGreaterThan(1);
       expect(pages.flat()).toEqual(names);
@@ -107,7 +107,7 @@ export function describeLists(get: () => StoreHarness): void {
       const { store, other } = get();
       const pk = randomUUID();
       for (let n = 0; n < 10; n += 1) {
-        await store.put({ pk, sk: String(n) }, {}, { if: "absent", id: String(n) });
+        await store.create({ pk, sk: String(n) }, {}, { id: String(n) });
         expect((await other.list(pk, { limit: 100 })).entries).toHaveLength(n + 1);
       }
     });

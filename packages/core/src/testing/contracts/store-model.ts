@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Attributes, Change, Key, PutOptions, Slot, UpdateOptions } from "../../stores/state-store.ts";
+import type { Attributes, Change, CreateOptions, Key, Slot, UpdateOptions } from "../../stores/state-store.ts";
 import type { StoreHarness } from "./store-harness.ts";
 
 interface Item {
@@ -17,9 +17,9 @@ interface Item {
 }
 
 type Command =
-  | { do: "put"; attributes: Attributes; options: PutOptions; lifetimeSeconds?: number }
+  | { do: "create"; attributes: Attributes; options: CreateOptions; lifetimeSeconds?: number }
   | { do: "update"; change: Change; options: UpdateOptions; lifetimeSeconds?: number }
-  | { do: "delete"; version?: number }
+  | { do: "delete" }
   | { do: "wait"; seconds: number };
 
 const name = fc.constantFrom("x", "y");
@@ -45,8 +45,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ forget: fc.record({ slots: fc.dictionary(slot, small), watermark: small }), versions: fc.constant(0) }),
   fc.constant({ expiresAt: null }),
 );
-const putOptions: fc.Arbitrary<PutOptions> = fc.record({
-  if: fc.oneof(fc.constant("absent" as const), fc.record({ version: small })),
+const createOptions: fc.Arbitrary<CreateOptions> = fc.record({
   id: fc.constantFrom("i", "j", "k"),
 });
 const updateOptions: fc.Arbitrary<UpdateOptions> = fc.record(
@@ -60,18 +59,18 @@ const updateOptions: fc.Arbitrary<UpdateOptions> = fc.record(
 );
 
 const kind = <const K extends Command["do"]>(of: K): fc.Arbitrary<K> => fc.constant(of);
-const puts: fc.Arbitrary<Command> = fc.record(
-  { do: kind("put"), attributes, options: putOptions, lifetimeSeconds },
+const creations: fc.Arbitrary<Command> = fc.record(
+  { do: kind("create"), attributes, options: createOptions, lifetimeSeconds },
   { requiredKeys: ["do", "attributes", "options"] },
 );
 const updates: fc.Arbitrary<Command> = fc.record(
   { do: kind("update"), change, options: updateOptions, lifetimeSeconds },
   { requiredKeys: ["do", "change", "options"] },
 );
-const deletes: fc.Arbitrary<Command> = fc.record({ do: kind("delete"), version: small }, { requiredKeys: ["do"] });
+const deletes: fc.Arbitrary<Command> = fc.record({ do: kind("delete") });
 const waits: fc.Arbitrary<Command> = fc.record({ do: kind("wait"), seconds: fc.constantFrom(1, 2) });
 const command = fc.oneof(
-  { weight: 2, arbitrary: puts },
+  { weight: 2, arbitrary: creations },
   { weight: 6, arbitrary: updates },
   { weight: 1, arbitrary: deletes },
   { weight: 1, arbitrary: waits },
@@ -91,15 +90,13 @@ class Model {
     );
   }
 
-  put(values: Attributes, options: PutOptions, now: number): "written" | "repeated" | "refused" {
+  create(values: Attributes, options: CreateOptions, now: number): "written" | "repeated" | "refused" {
     if (this.item?.createdBy === options.id) return "repeated";
-    const live = this.isLive(now);
-    if (options.if === "absent" ? live : !(live && this.item?.version === options.if.version)) return "refused";
-    const version = options.if === "absent" ? 1 : options.if.version + 1;
+    if (this.isLive(now)) return "refused";
     const { expiresAt } = options;
     this.item = {
       attributes: { ...values },
-      version,
+      version: 1,
       ...(expiresAt === undefined ? {} : { expiresAt }),
       createdBy: options.id,
       slots: {},
@@ -169,10 +166,10 @@ async function step({ store, clock }: StoreHarness, model: Model, key: Key, give
   const lifetime =
     "lifetimeSeconds" in given && given.lifetimeSeconds !== undefined ? { expiresAt: now + given.lifetimeSeconds } : {};
   if (given.do === "wait") clock.advance(given.seconds);
-  if (given.do === "put") {
+  if (given.do === "create") {
     const options = { ...given.options, ...lifetime };
-    const expected = model.put(given.attributes, options, now);
-    const result = await store.put(key, given.attributes, options);
+    const expected = model.create(given.attributes, options, now);
+    const result = await store.create(key, given.attributes, options);
     expect(result.written ? (result.repeated ? "repeated" : "written") : "refused").toBe(expected);
   }
   if (given.do === "update") {
@@ -188,12 +185,9 @@ async function step({ store, clock }: StoreHarness, model: Model, key: Key, give
     }
   }
   if (given.do === "delete") {
-    const fits =
-      given.version === undefined
-        ? model.item !== undefined
-        : model.isLive(now) && model.item?.version === given.version;
-    if (fits) model.item = undefined;
-    expect(await store.delete(key, given.version === undefined ? {} : { version: given.version })).toBe(fits);
+    const stood = model.item !== undefined;
+    model.item = undefined;
+    expect(await store.delete(key)).toBe(stood);
   }
 }
 
