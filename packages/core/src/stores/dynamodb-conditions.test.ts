@@ -17,7 +17,7 @@ const deepest = (condition: string): number => {
 
 const CHANGE: Change = {
   set: { a: 1 },
-  increment: { attribute: "n", by: 1 },
+  increment: { attribute: "n", by: 1, from: { min: 0, max: 9 } },
   copy: { from: "a", to: "b" },
   forget: { slots: { s: 1, t: 2 }, watermark: 3 },
 };

@@ -117,9 +117,11 @@ const IS_MISSING_OR_TAKES =
   ({ attribute, from }: NonNullable<Change["increment"]>): Clause =>
   (e) => {
     const field = e.name(attributeField(attribute));
-    const isNumber = `attribute_type(${field}, ${e.value("N")})`;
-    const inRange = from ? ` AND ${field} BETWEEN ${e.value(from.min)} AND ${e.value(from.max)}` : "";
-    return `attribute_not_exists(${field}) OR (${isNumber}${inRange})`;
+    // Bounds of a number are met by no other kind of value.
+    const fits = from
+      ? `${field} BETWEEN ${e.value(from.min)} AND ${e.value(from.max)}`
+      : `attribute_type(${field}, ${e.value("N")})`;
+    return `attribute_not_exists(${field}) OR ${fits}`;
   };
 
 /** Protects against a copy of nothing, which the engine would answer with a validation error. */

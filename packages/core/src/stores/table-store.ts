@@ -13,7 +13,21 @@ import {
   sumOutOfRange,
   toItem,
 } from "./dynamodb-layout.ts";
-import { type Attributes, type Change, type CreateOptions, type CreateResult, type Entry, type Key, type ListOptions, type Page, type Slot, type StateStore, type UpdateOptions, type UpdateResult, takesIncrement } from "./state-store.ts";
+import {
+  type Attributes,
+  type Change,
+  type CreateOptions,
+  type CreateResult,
+  type Entry,
+  type Key,
+  type ListOptions,
+  type Page,
+  type Slot,
+  type StateStore,
+  takesIncrement,
+  type UpdateOptions,
+  type UpdateResult,
+} from "./state-store.ts";
 
 /** An entry as a table keeps it: its tombstone flag is a fact, its expiry a matter of the clock. */
 export interface StoredEntry extends Omit<Entry, "dead"> {

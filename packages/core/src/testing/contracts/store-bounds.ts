@@ -67,9 +67,10 @@ export function describeIncrements(get: () => StoreHarness, brokenSums: string |
     it("is refused where the attribute is outside its range", async () => {
       const { store } = get();
       const key = newKey();
-      await store.put(key, { n: 5 }, { if: "absent", id: "a" });
+      await store.create(key, { n: 5, text: "5" }, { id: "a" });
       const add = (min: number, max: number, attribute = "n") =>
         store.update(key, { increment: { attribute, by: 1, from: { min, max } } }, { on: "live-or-missing" });
+      expect(await add(-9, 9, "text")).toMatchObject({ applied: false, current: { version: 1 } });
       expect(await add(6, 9)).toMatchObject({ applied: false, current: { attributes: { n: 5 }, version: 1 } });
       expect(await add(-9, 4.5)).toMatchObject({ applied: false, current: { attributes: { n: 5 }, version: 1 } });
       expect(await add(5, 5)).toMatchObject({ applied: true, result: 6 });
