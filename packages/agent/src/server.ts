@@ -47,7 +47,7 @@ export class Server {
 
   static async connect(url: URL, { token, ask, fetch }: ConnectOptions): Promise<Server> {
     const client = new Client(
-      { name: manifest.name, version: manifest.version },
+      { name: "stateful-mcp-agent", version: manifest.version },
       { versionNegotiation: { mode: "auto" }, capabilities: { elicitation: { form: {} } } },
     );
     // Other kinds of questions are never asked: only forms have been announced.

@@ -1,6 +1,9 @@
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import {
   callsOf,
   callTool,
@@ -243,10 +246,24 @@ describe("the command line", () => {
   );
 
   it("sends MCP_AUTH_TOKEN to no other machine unasked, and takes no token among its arguments", async () => {
-    const server = await startServer();
-    const elsewhere = server.href.replace("127.0.0.1", "localhost.localdomain.invalid");
-    const unasked = await converse(["--model", "scripted", "--url", elsewhere], []);
-    expect(unasked.stderr).toContain("--token-env");
+    const seen: (string | undefined)[] = [];
+    const stranger = createServer(({ headers }, response) => {
+      seen.push(headers.authorization);
+      response.writeHead(401).end();
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void stranger.close());
+    await once(stranger, "listening");
+    const { port } = stranger.address() as AddressInfo;
+    const sentTo = async (host: string, ...more: string[]) => {
+      seen.length = 0;
+      const { stderr } = await converse(["--model", "scripted", "--url", `http://${host}:${port}/mcp`, ...more], []);
+      expect(stderr).toContain("--token-env");
+      return [...new Set(seen)];
+    };
+    // An address that leads here and is no name of this machine.
+    expect(await sentTo("0.0.0.0")).toEqual([undefined]);
+    expect(await sentTo("0.0.0.0", "--token-env", "MCP_AUTH_TOKEN")).toEqual([`Bearer ${TOKEN}`]);
+    expect(await sentTo("127.0.0.1")).toEqual([`Bearer ${TOKEN}`]);
     const argument = await converse(["--model", "scripted", "--token", TOKEN], []);
     expect(argument.code).toBe(2);
     const unset = await converse(["--model", "scripted", "--token-env", "NOT_SET"], []);
