@@ -49,7 +49,11 @@ export function loadConfig(options: LoadOptions = {}): Config {
   };
 }
 
-/** Of the file only known settings and AWS_* count: it must not steer the runtime in other ways. */
+/**
+ * Takes known settings and AWS_* from the file. On a command line Node.js has read the file before this, whole: it knows the same
+ * flag and looks for it behind the script's name, too. So this matters to callers without such an argument, and under a runtime
+ * that stops looking there.
+ */
 function readSettings(file: string): void {
   const wanted = Object.entries(parse(file)).filter(([name]) => {
     const setting = namesOfSetting(name);
