@@ -83,7 +83,7 @@ const anyOf = (tables: readonly TokenTable[]): TokenTable => ({
 
 /**
  * Tokens from a file, read again when it changes, so that tokens are rotated and revoked without a restart. While the file cannot
- * be read, nobody gets in. While it can be read and is not a list of tokens, the last good tokens stay: a slip in an edit must
+ * be read, no token is valid. While it can be read and is not a list of tokens, the last good tokens stay: a slip in an edit must
  * neither lock every caller out nor pass for one long token. The log says either once.
  */
 export function tokenFile(path: string, logger: Logger): TokenTable {

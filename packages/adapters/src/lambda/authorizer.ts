@@ -66,7 +66,7 @@ function bearerOf({ headers }: AuthorizerEvent): string | undefined {
   return /^Bearer (\S+)$/i.exec(value ?? "")?.[1];
 }
 
-/** `arn:…:api/stage/METHOD/path` for every method and path: a kept answer must fit whatever the caller asks next. */
+/** `arn:…:api/stage/METHOD/path` for every method and path: a gateway that keeps the answer uses it for every later request of the caller. */
 const wholeStage = (methodArn: string): string => `${methodArn.split("/").slice(0, 2).join("/")}/*/*`;
 
 /** The secret's tokens, read when they are too old or do not know what they are asked for. */

@@ -1,4 +1,4 @@
-// How a function's entry becomes the one file that Lambda loads: settings for esbuild, for whoever calls it.
+// How a function's entry becomes the one file that Lambda loads: settings for esbuild.
 import { createRequire } from "node:module";
 
 /** The module that a bundle replaces, as an alias, by the user's own entry, which exports `app`. */

@@ -43,7 +43,7 @@ const LARGEST_PART = 1 / 3;
 export function lambdaHandler(app: Carrier): StreamingHandler {
   return awslambda.streamifyResponse(async (event, output, context) => {
     const invocation = new Invocation(app, event, context);
-    // Before the prelude the output has nothing to say, but it already ends with the client.
+    // The output closes when the client disconnects, even before the prelude is sent.
     output.once("close", invocation.abandon);
     output.on("error", invocation.abandon);
     const response = await invocation.answer();
@@ -75,7 +75,7 @@ export function bufferedLambdaHandler(app: Carrier): BufferedHandler {
 /** One event on its way through the app, and the times at which its parts have to end. */
 class Invocation {
   readonly logger: Logger;
-  /** Aborts when the answer's stream has to end: cleanly at the time limit, or because nobody reads it. */
+  /** Aborts when the answer's stream has to end: cleanly at the time limit, or because the client has gone. */
   readonly end: AbortSignal;
   readonly #app: Carrier;
   readonly #event: LambdaEvent;

@@ -119,7 +119,7 @@ async function regionOf(client: Client, profile: string | undefined): Promise<st
   }
 }
 
-/** Whoever opened a store closes it. */
+/** A store that the app brought: its owner closes it. */
 export const ownBackend = (config: Config, store: StateStore): Backend => ({
   store,
   place: "the app's own store",

@@ -12,7 +12,7 @@ export interface Composition {
 
 /** What the configuration leaves to the process. */
 export interface ComposeOptions {
-  /** Who may call, whatever the app itself says. */
+  /** Who may call. It wins over the access of the app. */
   access: Access;
   logger: Logger;
   /** Creates a missing table of the `dynamodb` backend before anything is served. */

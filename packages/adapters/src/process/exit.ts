@@ -22,5 +22,5 @@ export async function endWith(command: () => Promise<number>): Promise<never> {
   }
 }
 
-/** The sentence of whatever was thrown. */
+/** The sentence of a thrown value, which may be no Error. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -84,7 +84,7 @@ function howToConnect(app: App, url: string, access: Access): string[] {
   ];
 }
 
-/** A bug that nobody caught leaves the process in an unknown state: say so, and let whoever runs it start a new one. */
+/** An uncaught error leaves the process in an unknown state: log it and end, so that a supervisor starts a new process. */
 function logCrashes(logger: Logger): void {
   const crash = (error: unknown) => {
     logger.error({ err: error }, "The process crashed");

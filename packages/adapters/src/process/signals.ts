@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT as one abort signal. The second one ends the process at once: somebody is impatient.
+// SIGTERM and SIGINT as one abort signal. The second one ends the process at once, for a person who does not want to wait.
 /** Aborted at the first SIGTERM or SIGINT. */
 export function stopSignal(): AbortSignal {
   const controller = new AbortController();

@@ -31,7 +31,7 @@ export class StdioListens {
       return open !== undefined;
     }
     const version = (message.params?._meta as Record<string, unknown> | undefined)?.[VERSION_KEY];
-    // Without its revision it is not a message that this is about; the official transport says so.
+    // A listen request without a protocol version is invalid; the SDK's transport answers it.
     if (!("id" in message) || message.method !== "subscriptions/listen" || typeof version !== "string") return false;
     const { id } = message;
     const leaving = new AbortController();
@@ -40,7 +40,7 @@ export class StdioListens {
         if (leaving.signal.aborted) return;
         return this.#send({ jsonrpc: "2.0", id, error: { code: INTERNAL_ERROR, message: error.message } });
       })
-      .catch(() => {}) // Nobody reads any more.
+      .catch(() => {}) // The client has closed its end.
       .finally(() => this.#open.delete(id));
     this.#open.set(id, { leaving, ended });
     return true;

@@ -70,7 +70,7 @@ export function takeStdout(): Writable {
   return new Writable({ decodeStrings: false, write: (chunk, encoding, done) => void write(chunk, encoding, done) });
 }
 
-/** True for a write that failed because nobody reads any more, which is no failure of ours. */
+/** True for a write that failed because the client has closed its end, which is no failure of ours. */
 const clientIsGone = (error: NodeJS.ErrnoException): boolean =>
   error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED";
 
@@ -133,7 +133,7 @@ class AnsweringTransport extends StdioServerTransport {
 
   #track(message: Message): void {
     if (!("method" in message)) return;
-    // One that nobody keeps a stream for is answered only when the connection ends.
+    // subscriptions/listen is answered only when the connection ends, so it must not delay the drain.
     if ("id" in message && message.method !== "subscriptions/listen") this.#running.add(message.id);
     if (message.method !== "notifications/cancelled") return;
     const id = message.params?.requestId;

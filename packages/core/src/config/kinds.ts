@@ -138,7 +138,7 @@ export const url = (name: string, facts: Facts): Variable<string> => ({
   ...facts,
 });
 
-/** Gives a variable the default that applies when nobody sets it. */
+/** Gives a variable the default that applies when it is not set. */
 export const or = <T>(value: string, variable: Variable<T>): Variable<T> & { readonly default: string } => ({
   ...variable,
   default: value,

@@ -1,5 +1,5 @@
 // Every environment variable, once: its name, kind, default and meaning. The README's table and all error messages come
-// from here. Reads the map it is given and never the process, so that whoever composes a process decides what counts.
+// from here. Reads the map it is given and never the process, so that the process decides what counts.
 import { AppError } from "../errors.ts";
 import {
   DEFAULT_CACHE_TTL_SECONDS,
