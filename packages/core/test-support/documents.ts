@@ -7,6 +7,8 @@ const DEEPEST = 8;
 const number = fc
   .double({ noNaN: true, noDefaultInfinity: true })
   .filter((n) => n === 0 || (Math.abs(n) >= 1e-130 && Math.abs(n) < 9.9e125))
+  // Whole numbers that may have been rounded before are asked for as {"$number"}.
+  .filter((n) => !Number.isInteger(n) || Number.isSafeInteger(n) || Math.abs(n) >= 1e21)
   .map((n) => n || 0);
 const text = fc.string({ unit: "binary", maxLength: 20 });
 const name = fc

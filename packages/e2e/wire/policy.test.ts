@@ -66,8 +66,10 @@ test("the item tools send exactly the actions that the policy for a user's own t
     if (mode === "rw") {
       await server.call("put_item", { item: { ...key, name: "Eve" } });
       await server.call("update_item", { key, updates: { age: 30 } });
+      await server.call("batch_write", { puts: [{ ...key, SK: "NOTE" }], confirm: true });
     }
     await server.call("get_item", { key });
+    await server.call("batch_get", { keys: [key] });
     await server.call("query", { key_condition: "PK = :p", expression_values: { ":p": key.PK } });
     await server.call("scan");
     if (mode === "rw") await server.call("delete_item", { key, confirm: true });

@@ -33,7 +33,13 @@ export const IAM_GRANTS = {
     {
       sid: "Items",
       on: "itemTables",
-      actions: ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"],
+      actions: [
+        "dynamodb:BatchGetItem",
+        "dynamodb:DescribeTable",
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:Scan",
+      ],
     },
   ],
   /** Serving with a table whose mode in STATEFUL_MCP_ITEM_MODES is `rw`. */
@@ -41,7 +47,7 @@ export const IAM_GRANTS = {
     {
       sid: "ItemWrites",
       on: "writableItemTables",
-      actions: ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+      actions: ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
     },
   ],
   /** The commands `setup`, `doctor` and `teardown`, and `serve --create-table`: for the operator, not for the server. */

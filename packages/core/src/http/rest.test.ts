@@ -94,6 +94,8 @@ const GOOD: Record<string, Json> = {
   delete_item: { key: KEY },
   query: { key_condition: "PK = :p", expression_values: { ":p": "CUSTOMER#ben" } },
   scan: {},
+  batch_get: { keys: [KEY] },
+  batch_write: { puts: [{ ...KEY, n: 3 }] },
 };
 
 const leaf = fc.oneof(

@@ -1,5 +1,6 @@
 // A small table to try the item tools on: orders of a few customers, and an index by status. Only the command line makes it.
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { AppError } from "../errors.ts";
 import { send } from "../stores/dynamodb-client.ts";
 import { isCalled, type OnStep, waitUntil } from "../stores/dynamodb-table.ts";
 import { toAttributes } from "./json.ts";
@@ -10,7 +11,10 @@ const ORDERS_EACH = 4;
 
 const attribute = (AttributeName: string) => ({ AttributeName, AttributeType: "S" as const });
 
-/** Creates the table where it is missing, on demand, and puts its items, also over ones that have been changed. */
+/**
+ * Creates the table, on demand, and puts its items.
+ * @throws AppError `conflict` when there is a table of that name: it is not this command's to write into.
+ */
 export async function setupDemoTable(client: DynamoDBClient, table: string, onStep: OnStep): Promise<void> {
   try {
     await send(client, "CreateTable", {
@@ -35,7 +39,10 @@ export async function setupDemoTable(client: DynamoDBClient, table: string, onSt
     onStep(`Created the table "${table}" with the key PK, SK and the index GSI1 (GSI1PK, GSI1SK).`);
   } catch (error) {
     if (!isCalled(error, "ResourceInUseException")) throw error;
-    onStep(`The table "${table}" exists.`);
+    throw new AppError(
+      "conflict",
+      `The table "${table}" exists, and nothing was written to it. Give the name of a table that does not exist yet.`,
+    );
   }
   await waitUntil(client, table, "ACTIVE");
   const items = demoItems();

@@ -23,10 +23,11 @@ export interface KeyAttribute {
   readonly type: "string" | "number" | "binary";
 }
 
-/** What a table or an index is keyed by. */
+/** What a table or an index is keyed by: up to four attributes for each role in an index, one in a table. */
 export interface KeySchema {
-  readonly partition: KeyAttribute;
-  readonly sort?: KeyAttribute;
+  readonly partition: readonly KeyAttribute[];
+  /** In the order in which they sort; empty without a sort key. */
+  readonly sort: readonly KeyAttribute[];
 }
 
 /** A secondary index. */
@@ -55,6 +56,8 @@ export interface Placeholders {
 /** A write that may depend on the item as it is. */
 export interface Conditional extends Placeholders {
   readonly condition?: string | undefined;
+  /** Whether the caller may read the item: without it, no error and no answer shows what is stored. Default true. */
+  readonly mayRead?: boolean;
 }
 
 /** Which page of a table or an index is wanted. Expressions are DynamoDB's. */
@@ -80,6 +83,29 @@ export interface Charged {
   readonly consumed: number;
 }
 
+/** Which attributes of items are wanted, and how fresh. */
+export interface ReadOptions extends Pick<Placeholders, "expressionNames"> {
+  readonly projection?: readonly string[] | undefined;
+  readonly consistent: boolean;
+}
+
+/** What a batch of keys led to. */
+export interface BatchRead extends Charged {
+  readonly items: readonly Item[];
+  /** Keys under which there is nothing. */
+  readonly missing: readonly Item[];
+  /** Keys that were not looked at: ask for them again. */
+  readonly unprocessed: readonly Item[];
+}
+
+/** What a batch of writes did. */
+export interface BatchWritten extends Charged {
+  readonly put: number;
+  readonly deleted: number;
+  /** What was not written: send it again. */
+  readonly unprocessed: { readonly puts: readonly Item[]; readonly deletes: readonly Item[] };
+}
+
 /** A page of items, and where the next one begins. */
 export interface ItemPage extends Charged {
   readonly items: readonly Item[];
@@ -98,18 +124,21 @@ export interface ItemStore {
   /** `fresh`: as the table is now, and not as it was when it was first used. */
   describe(table: string, fresh?: boolean): Promise<TableShape>;
   put(table: string, item: unknown, options: Conditional): Promise<Charged & { key: Item; replaced: boolean }>;
-  get(
-    table: string,
-    key: unknown,
-    options: { projection?: readonly string[] | undefined; consistent: boolean },
-  ): Promise<Charged & { item: Item | undefined }>;
-  /** `updates`: new values by attribute; `{"$remove": true}` removes one. */
+  get(table: string, key: unknown, options: ReadOptions): Promise<Charged & { item: Item | undefined }>;
+  /** Up to 100 keys. */
+  batchGet(table: string, keys: readonly unknown[], options: ReadOptions): Promise<BatchRead>;
+  /** Up to 25 writes, in no order and each for itself: a crash between them leaves some done. */
+  batchWrite(table: string, puts: readonly unknown[], deletes: readonly unknown[]): Promise<BatchWritten>;
+  /**
+   * `updates`: new values or operations (`$remove`, `$add`, `$append`, `$prepend`, `$delete`) by attribute or path. `unavailable`
+   * when an operation that counts got no answer: whether it was applied is then not known.
+   */
   update(
     table: string,
     key: unknown,
     updates: unknown,
     options: Conditional & { mustExist: boolean },
-  ): Promise<Charged & { item: Item }>;
+  ): Promise<Charged & { item: Item | undefined }>;
   /** Resolves to the item as it was. */
   delete(table: string, key: unknown, options: Conditional): Promise<Charged & { item: Item | undefined }>;
   query(table: string, request: QueryRequest): Promise<ItemPage>;

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { anyDocument, plain } from "../../test-support/documents.ts";
-import { fromAttribute, fromAttributes, itemBytes, toAttribute, toAttributes } from "./json.ts";
+import { fromAttribute, fromAttributes, itemBytes, toAttribute, toAttributes, typedForm } from "./json.ts";
 
 const through = (value: unknown) => fromAttribute(toAttribute(value, "value"));
 
@@ -17,7 +17,7 @@ describe("items as JSON", () => {
 
   it("keep what a double cannot hold, and give back a plain number for what it can", () => {
     const exact = ["12345678901234567890123456789012345678", "0.12345678901234567890123456789", "1e-130"];
-    for (const text of ["9007199254740993", ...exact.slice(0, 2)])
+    for (const text of ["9007199254740993", "2512292042121000000", ...exact.slice(0, 2)])
       expect(through({ $number: text })).toEqual({ $number: text });
     for (const [text, number] of [
       ["1e-130", 1e-130],
@@ -27,6 +27,26 @@ describe("items as JSON", () => {
       ["9.9e125", 9.9e125],
     ] as const)
       expect(through({ $number: text })).toBe(number);
+  });
+
+  it("keep megabytes in base64", () => {
+    const value = { $binary: Buffer.alloc(3_750_000, 7).toString("base64") };
+    expect(through(value)).toEqual(value);
+  });
+
+  it("know DynamoDB's own form of a value", () => {
+    for (const [typed, plain] of [
+      [{ S: "full" }, '"full"'],
+      [{ N: "5" }, "5"],
+      [{ N: "12345678901234567890" }, '{"$number":"12345678901234567890"}'],
+      [{ BOOL: false }, "false"],
+      [{ NULL: true }, "null"],
+      [{ L: [{ S: "a" }] }, '["…"]'],
+      [{ M: { a: { N: "1" } } }, '{"name":"…"}'],
+    ] as const)
+      expect(typedForm(typed)).toBe(plain);
+    for (const other of [{ S: 1 }, { N: "x" }, { S: "a", N: "1" }, { s: "a" }, { M: { a: 1 } }, {}, "S", null])
+      expect(typedForm(other)).toBeUndefined();
   });
 
   it("keep bytes and sets", () => {
@@ -57,6 +77,8 @@ describe("items as JSON", () => {
     [{ $number: 5 }, /\$number holds a text/],
     [{ $binary: "AAE" }, /base64 text with padding/],
     [{ $binary: "!!!!" }, /base64 text with padding/],
+    [{ $binary: "A".repeat(5_000_001) }, /base64 text with padding/],
+    [2512292042121000000, /beyond 9007199254740991.*"\$number"/],
     [{ $set: [] }, /at least one member/],
     [{ $set: ["a", "a"] }, /each member once/],
     [{ $set: [1, { $number: "1.0" }] }, /each member once/],

@@ -1,18 +1,22 @@
 // Tagged JSON to DynamoDB's attribute values and back, without loss: what cannot be kept is refused. Pure; knows no table.
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
-import { byteLength } from "../text.ts";
+import { type Decimal, decimalOf, sameDecimal } from "../json.ts";
+import { byteLength, cutText } from "../text.ts";
 
 export type Attributes = Record<string, AttributeValue>;
 
 /** DynamoDB's own bounds. */
 const NESTING_MAX = 32;
 const NUMBER_MAX_DIGITS = 38;
+const NUMBER_MAX_LENGTH = 400;
 const NUMBER_EXPONENTS = { min: -130, max: 125 };
 const NAME_MAX_BYTES = 65_535;
 
-const NUMBER = /^(-?)(\d{1,200})(?:\.(\d{1,200}))?(?:[eE]([+-]?\d{1,4}))?$/;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** DynamoDB's own bound. */
+const ITEM_MAX_BYTES = 409_600;
+/** From here on programs in JavaScript, such as most MCP hosts, write numbers with an exponent: no identifiers. */
+const EXPONENT_FROM = 1e21;
 
 /** Refuses what a caller sent under `field`, which may be a path such as `item.address`. */
 export function refuse(field: string, why: string): never {
@@ -42,7 +46,7 @@ export function toName(key: string, field: string): string {
   if (key.startsWith("$") && !key.startsWith("$$"))
     return refuse(
       field,
-      `"${key.slice(0, 100)}" is no type tag here ($number, $binary, $set, alone in their object). A name that begins with $ is written with two: "$${key.slice(0, 100)}".`,
+      `"${cutText(key, 100)}" is no type tag here ($number, $binary, $set, alone in their object). A name that begins with $ is written with two: "$${cutText(key, 100)}".`,
     );
   return checkedName(key.startsWith("$") ? key.slice(1) : key, field);
 }
@@ -59,10 +63,10 @@ export function checkedName(name: string, field: string): string {
 }
 
 export function toAttribute(value: unknown, field: string, depth = 1): AttributeValue {
-  if (depth > NESTING_MAX + 1) return refuse(field.slice(0, 200), `DynamoDB nests at most ${NESTING_MAX} levels.`);
+  if (depth > NESTING_MAX + 1) return refuse(cutText(field, 200), `DynamoDB nests at most ${NESTING_MAX} levels.`);
   if (value === null) return { NULL: true };
   if (typeof value === "boolean") return { BOOL: value };
-  if (typeof value === "number") return { N: checkedNumber(String(value), field) };
+  if (typeof value === "number") return { N: checkedNumber(plainNumber(value, field), field) };
   if (typeof value === "string")
     return value.isWellFormed() ? { S: value } : refuse(field, "the text holds half of a surrogate pair.");
   if (Array.isArray(value))
@@ -95,9 +99,22 @@ export function fromAttribute(value: AttributeValue): unknown {
   throw new TypeError("DynamoDB answered with a type of value that did not exist when this was written.");
 }
 
+/**
+ * A whole number beyond 2^53 may have been rounded by a program before this one, and would then name another item: its digits
+ * are asked for as text.
+ */
+function plainNumber(value: number, field: string): string {
+  if (Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < EXPONENT_FROM)
+    return refuse(
+      field,
+      `the whole number ${value} is beyond ${Number.MAX_SAFE_INTEGER}, where JSON numbers lose digits on their way; give all its digits as {"$number": "…"}.`,
+    );
+  return String(value);
+}
+
 function checkedNumber(text: string, field: string): string {
-  const number = canonicalNumber(text);
-  if (!number) return refuse(field, `${JSON.stringify(text.slice(0, 60))} is not a decimal number.`);
+  const number = text.length > NUMBER_MAX_LENGTH ? undefined : decimalOf(text);
+  if (!number) return refuse(field, `${JSON.stringify(cutText(text, 60))} is not a decimal number.`);
   const { digits, exponent } = number;
   if (digits === "") return "0";
   if (digits.length > NUMBER_MAX_DIGITS)
@@ -108,27 +125,23 @@ function checkedNumber(text: string, field: string): string {
   return text;
 }
 
-/** Sign, digits without zeros at either end, and the power of ten they are multiplied by; undefined: not a number. */
-function canonicalNumber(text: string): { sign: string; digits: string; exponent: number } | undefined {
-  const [, sign = "", whole = "", fraction = "", power = "0"] = NUMBER.exec(text) ?? [];
-  if (whole === "") return undefined;
-  const leading = (whole + fraction).replace(/^0+/, "");
-  const digits = leading.replace(/0+$/, "");
-  if (digits === "") return { sign: "", digits, exponent: 0 };
-  return { sign, digits, exponent: Number(power) - fraction.length + leading.length - digits.length };
-}
+const numberId = (text: string): string => {
+  const { negative, digits, exponent }: Decimal = decimalOf(text) ?? { negative: false, digits: text, exponent: 0 };
+  return `${negative ? "-" : ""}${digits}e${exponent}`;
+};
 
-const numberId = (text: string): string => JSON.stringify(canonicalNumber(text));
-
-/** A plain JSON number where that says the same. */
+/** A plain JSON number where every program reads that as the same one. */
 function fromNumber(text: string): number | { $number: string } {
   const number = Number(text);
-  return numberId(String(number)) === numberId(text) ? number || 0 : { $number: text };
+  const isPlain = Number.isSafeInteger(number) || !Number.isInteger(number) || Math.abs(number) >= EXPONENT_FROM;
+  return isPlain && sameDecimal(String(number), text) ? number || 0 : { $number: text };
 }
 
 function toBytes(value: unknown, field: string): Uint8Array {
-  if (typeof value !== "string" || !BASE64.test(value)) return refuse(field, "$binary holds base64 text with padding.");
-  return Buffer.from(value, "base64");
+  const bytes = typeof value === "string" ? Buffer.from(value, "base64") : undefined;
+  // Buffer skips what is not base64 instead of refusing it.
+  if (!bytes || bytes.toString("base64") !== value) return refuse(field, "$binary holds base64 text with padding.");
+  return bytes;
 }
 
 const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
@@ -153,7 +166,7 @@ export const itemBytes = (item: Attributes): number =>
 
 export function valueBytes(value: AttributeValue): number {
   if (value.S !== undefined) return byteLength(value.S);
-  if (value.N !== undefined) return Math.ceil((canonicalNumber(value.N)?.digits.length ?? 0) / 2) + 1;
+  if (value.N !== undefined) return Math.ceil((decimalOf(value.N)?.digits.length ?? 0) / 2) + 1;
   if (value.B !== undefined) return value.B.length;
   if (value.L !== undefined) return value.L.reduce((sum, member) => sum + 1 + valueBytes(member), 3);
   if (value.M !== undefined) return Object.keys(value.M).length + 3 + itemBytes(value.M);
@@ -161,4 +174,41 @@ export function valueBytes(value: AttributeValue): number {
   if (value.NS !== undefined) return value.NS.reduce((sum, text) => sum + valueBytes({ N: text }), 0);
   if (value.BS !== undefined) return value.BS.reduce((sum, bytes) => sum + bytes.length, 0);
   return 1;
+}
+
+/** @throws AppError `too_large` for more than DynamoDB keeps in one item. */
+export function requireItemFits(item: Attributes, field: string): void {
+  const bytes = itemBytes(item);
+  if (bytes > ITEM_MAX_BYTES)
+    throw new AppError(
+      "too_large",
+      `${field}: it has ${bytes} bytes; DynamoDB keeps at most ${ITEM_MAX_BYTES} in one item. Split it into several.`,
+      { details: { field } },
+    );
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";
+const TYPED_FORMS: Readonly<Record<string, (value: unknown) => unknown>> = {
+  S: (value) => (isText(value) ? cutText(value, 60) : undefined),
+  N: (value) => (isText(value) && decimalOf(value) ? { $number: cutText(value, 60) } : undefined),
+  B: (value) => (isText(value) ? { $binary: cutText(value, 60) } : undefined),
+  BOOL: (value) => (typeof value === "boolean" ? value : undefined),
+  NULL: (value) => (value === true ? null : undefined),
+  SS: (value) => (Array.isArray(value) && value.every(isText) ? { $set: ["…"] } : undefined),
+  NS: (value) => (Array.isArray(value) && value.every(isText) ? { $set: [1] } : undefined),
+  BS: (value) => (Array.isArray(value) && value.every(isText) ? { $set: [{ $binary: "…" }] } : undefined),
+  L: (value) => (Array.isArray(value) && value.every((one) => typedForm(one) !== undefined) ? ["…"] : undefined),
+  M: (value) =>
+    isObject(value) && Object.values(value).every((one) => typedForm(one) !== undefined) ? { name: "…" } : undefined,
+};
+
+/** How a value in the form of DynamoDB's API, such as `{"S": "a"}`, is written here; undefined: it is in no such form. */
+export function typedForm(value: unknown): string | undefined {
+  if (!isObject(value)) return undefined;
+  const [[type, member] = ["", undefined], ...more] = Object.entries(value);
+  if (more.length > 0 || !Object.hasOwn(TYPED_FORMS, type)) return undefined;
+  const plain = TYPED_FORMS[type]?.(member);
+  if (plain === undefined) return undefined;
+  const number = isObject(plain) && isText(plain.$number) ? Number(plain.$number) : undefined;
+  return JSON.stringify(number !== undefined && Number.isSafeInteger(number) ? number : plain);
 }

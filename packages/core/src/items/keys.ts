@@ -2,10 +2,19 @@
 import type { AttributeValue, TableDescription } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
 import { PAGE_MAX_BYTES } from "../limits.ts";
-import { byteLength } from "../text.ts";
-import type { Token } from "./expressions.ts";
+import { byteLength, cutText } from "../text.ts";
 import type { Item, KeyAttribute, KeySchema, TableIndex, TableShape } from "./item-store.ts";
-import { type Attributes, fromAttribute, isObject, refuse, toAttribute, toName, valueBytes } from "./json.ts";
+import {
+  type Attributes,
+  fromAttribute,
+  isObject,
+  refuse,
+  toAttribute,
+  toName,
+  typedForm,
+  valueBytes,
+} from "./json.ts";
+import type { Condition, Operand } from "./syntax.ts";
 
 /** DynamoDB's own bounds. */
 const PARTITION_KEY_MAX_BYTES = 2048;
@@ -14,7 +23,14 @@ const SORT_KEY_MAX_BYTES = 1024;
 const TYPES = { S: "string", N: "number", B: "binary" } as const;
 const CODES = { string: "S", number: "N", binary: "B" } as const;
 
-/** Asks once for each table, until told to forget. */
+/** What a caller asks does not fit the table as it is remembered: it may fit the table as it is now. */
+export class ShapeMismatch extends AppError {
+  constructor(field: string, why: string) {
+    super("invalid_input", `${field}: ${why}`, { details: { field: /^[^.[]*/.exec(field)?.[0] ?? field } });
+  }
+}
+
+/** Asks once for each table, and again when something does not fit what it was told. */
 export class TableShapes {
   readonly #ask: (table: string) => Promise<TableDescription | undefined>;
   readonly #known = new Map<string, Promise<TableShape>>();
@@ -23,14 +39,27 @@ export class TableShapes {
     this.#ask = ask;
   }
 
-  get(table: string, fresh: boolean): Promise<TableShape> {
+  get(table: string, fresh = false): Promise<TableShape> {
     const known = fresh ? undefined : this.#known.get(table);
     if (known) return known;
     const asked = this.#ask(table).then((found) => toShape(table, found ?? {}));
     this.#known.set(table, asked);
-    // Who waits for it is told; whoever comes later asks again.
+    // The caller that waits for it is told; the next one asks again.
     asked.catch(() => this.#known.get(table) === asked && this.forget(table));
     return asked;
+  }
+
+  /** Resolves to what `use` makes of the table's shape. A mismatch with a remembered shape is tried on the table as it is now. */
+  async fit<T>(table: string, use: (shape: TableShape) => T): Promise<T> {
+    const remembered = this.#known.get(table);
+    try {
+      return use(await (remembered ?? this.get(table)));
+    } catch (error) {
+      if (!remembered || !(error instanceof ShapeMismatch)) throw error;
+      // Several calls that are refused together look together.
+      const now = this.#known.get(table);
+      return use(await (now === remembered || !now ? this.get(table, true) : now));
+    }
   }
 
   forget(table: string): void {
@@ -44,12 +73,11 @@ function toShape(name: string, found: TableDescription): TableShape {
     return TYPES[definition?.AttributeType ?? "S"];
   };
   const schema = (keys: TableDescription["KeySchema"] = []): KeySchema => {
-    const named = (role: string) => keys.find(({ KeyType }) => KeyType === role)?.AttributeName;
-    const [partition = "", sort] = [named("HASH"), named("RANGE")];
-    return {
-      partition: { name: partition, type: typeOf(partition) },
-      ...(sort !== undefined && { sort: { name: sort, type: typeOf(sort) } }),
-    };
+    const inRole = (role: string): KeyAttribute[] =>
+      keys
+        .filter(({ KeyType }) => KeyType === role)
+        .map(({ AttributeName = "" }) => ({ name: AttributeName, type: typeOf(AttributeName) }));
+    return { partition: inRole("HASH"), sort: inRole("RANGE") };
   };
   const indexes = (kind: TableIndex["kind"], all: TableDescription["LocalSecondaryIndexes"] = []): TableIndex[] =>
     all.map(({ IndexName = "", KeySchema, Projection }) => ({
@@ -74,33 +102,44 @@ function toShape(name: string, found: TableDescription): TableShape {
 
 /** The attributes of a table's key, and those of an index besides. */
 export function keyAttributes(table: KeySchema, index?: KeySchema): KeyAttribute[] {
-  const all = [table.partition, table.sort, index?.partition, index?.sort].filter((one) => one !== undefined);
+  const all = [...table.partition, ...table.sort, ...(index?.partition ?? []), ...(index?.sort ?? [])];
   return [...new Map(all.map((attribute) => [attribute.name, attribute])).values()];
 }
 
-/** A key with exactly these attributes, of their types. @throws AppError `invalid_input` */
+/** A key with exactly these attributes, of their types. @throws ShapeMismatch, AppError `invalid_input` */
 export function toKey(table: TableShape, given: unknown, field: string, index?: TableIndex): Attributes {
   const attributes = keyAttributes(table, index);
   const wanted = attributes.map(({ name, type }) => `${name} (${type})`).join(" and ");
   const of = index ? `a key of the index ${index.name}` : `the key of ${table.name}`;
   if (!isObject(given)) return refuse(field, `${of} is an object with ${wanted}.`);
   const members = new Map(Object.entries(given).map(([key, value]) => [toName(key, field), value]));
-  const names = [...members.keys()].slice(0, 10).join(", ").slice(0, 200);
+  const names = cutText([...members.keys()].slice(0, 10).join(", "), 200);
   if (members.size !== attributes.length || attributes.some(({ name }) => !members.has(name)))
-    return refuse(field, `${of} has exactly ${wanted}; it was given ${names || "none of them"}.`);
+    throw new ShapeMismatch(field, `${of} has exactly ${wanted}; it was given ${names || "none of them"}.`);
+  const partition = new Set([...table.partition, ...(index?.partition ?? [])].map(({ name }) => name));
   return Object.fromEntries(
     attributes.map((attribute) => {
-      const value = toAttribute(members.get(attribute.name), `${field}.${attribute.name}`);
-      requireKeyValue(value, attribute, attribute === table.partition || attribute === index?.partition, field);
-      return [attribute.name, value];
+      const { name } = attribute;
+      const member = members.get(name);
+      const value = toAttribute(member, `${field}.${name}`);
+      requireKeyValue(value, attribute, partition.has(name), field, typedForm(member));
+      return [name, value];
     }),
   );
 }
 
-function requireKeyValue(value: AttributeValue, attribute: KeyAttribute, isPartition: boolean, field: string): void {
-  const { name, type } = attribute;
-  if (Object.keys(value)[0] !== CODES[type])
-    refuse(field, `${name} must be a ${type}${type === "binary" ? ': {"$binary": "<base64>"}' : ""}.`);
+function requireKeyValue(
+  value: AttributeValue,
+  { name, type }: KeyAttribute,
+  isPartition: boolean,
+  field: string,
+  plain?: string,
+): void {
+  if (Object.keys(value)[0] !== CODES[type]) {
+    const form = type === "binary" ? ': {"$binary": "<base64>"}' : "";
+    const hint = plain === undefined ? "" : ` It is in the form of DynamoDB's API; give it as plain JSON: ${plain}.`;
+    throw new ShapeMismatch(field, `${name} must be a ${type}${form}.${hint}`);
+  }
   const bytes = valueBytes(value);
   const max = isPartition ? PARTITION_KEY_MAX_BYTES : SORT_KEY_MAX_BYTES;
   if (type !== "number" && (bytes === 0 || bytes > max))
@@ -110,36 +149,63 @@ function requireKeyValue(value: AttributeValue, attribute: KeyAttribute, isParti
 /** A key attribute's value as text, one for each value. */
 export const keyText = (value: AttributeValue): string => JSON.stringify(fromAttribute(value));
 
+const FIELD = "key_condition";
+
 /**
- * The partition that a key condition means: `partition = :value`, alone or with a condition on the sort key.
- * @throws AppError `invalid_input`
+ * The partition that a key condition means, by attribute: `partition = :value` for each of its attributes, alone or with conditions
+ * on the sort key.
+ * @throws ShapeMismatch, AppError `invalid_input`
  */
-export function partitionIn(tokens: readonly Token[], { partition, sort }: KeySchema): AttributeValue {
-  const keys = `${partition.name}${sort ? ` and ${sort.name}` : ""}`;
-  let found: AttributeValue | undefined;
-  for (const [index, { attribute, value }] of tokens.entries()) {
-    if (attribute !== undefined && attribute !== partition.name && attribute !== sort?.name)
-      return refuse(
-        "key_condition",
-        `${attribute.slice(0, 100)} is not part of this key, which is ${keys}; use filter_expression, or an index as index_name.`,
+export function partitionIn(condition: Condition, schema: KeySchema): ReadonlyMap<string, AttributeValue> {
+  const keys = keyAttributes(schema);
+  const names = keys.map(({ name }) => name).join(" and ");
+  const found = new Map<string, AttributeValue>();
+  for (const part of condition.kind === "and" ? condition.members : [condition]) {
+    const { path, values, equal } = keyPart(part, names);
+    const attribute = keys.find(({ name }) => name === path);
+    if (!attribute)
+      throw new ShapeMismatch(
+        FIELD,
+        `${cutText(path, 100)} is not part of this key, which is ${names}; use filter_expression, or an index as index_name.`,
       );
-    if (value === undefined) continue;
-    const [left, middle] = [tokens[index - 2], tokens[index - 1]];
-    const [operator, right] = [tokens[index + 1], tokens[index + 2]];
-    const equal =
-      (middle?.text === "=" && left?.attribute === partition.name) ||
-      (operator?.text === "=" && right?.attribute === partition.name);
-    if (equal) {
-      requireKeyValue(value, partition, true, "key_condition");
-      found = value;
-    } else if (sort && Object.keys(value)[0] !== CODES[sort.type])
-      return refuse("key_condition", `${sort.name} must be compared with a ${sort.type}.`);
+    const isPartition = schema.partition.includes(attribute);
+    for (const value of values) {
+      if (equal || isPartition) requireKeyValue(value, attribute, isPartition, FIELD);
+      else if (Object.keys(value)[0] !== CODES[attribute.type])
+        throw new ShapeMismatch(FIELD, `${attribute.name} must be compared with a ${attribute.type}.`);
+      if (isPartition && equal) found.set(attribute.name, value);
+    }
   }
+  if (schema.partition.every(({ name }) => found.has(name))) return found;
+  const wanted = schema.partition.map(({ name }) => `${name} = :value`).join(" AND ");
+  const more = schema.sort.map(({ name }) => name).join(", ");
+  throw new ShapeMismatch(
+    FIELD,
+    `it must name one partition: ${wanted}${more ? `, and may go on with AND and a condition on ${more}` : ""}.`,
+  );
+}
+
+/** One condition of a key condition: the attribute it is about, and what that is compared with. */
+function keyPart(part: Condition, names: string): { path: string; values: AttributeValue[]; equal: boolean } {
+  const of = (path: Operand, values: readonly Operand[], equal = false) => {
+    const [attribute = "", more] = path.kind === "path" ? path.path : [];
+    const given = values.flatMap((one) => (one.kind === "value" ? [one.value] : []));
+    if (path.kind !== "path" || more !== undefined || given.length !== values.length) return undefined;
+    return { path: attribute, values: given, equal };
+  };
+  const read = () => {
+    if (part.kind === "between") return of(part.operand, [part.low, part.high]);
+    if (part.kind === "call" && part.name === "begins_with")
+      return part.operands[0] && of(part.operands[0], part.operands.slice(1));
+    if (part.kind !== "compare" || part.operator === "<>") return undefined;
+    const { left, right, operator } = part;
+    return left.kind === "path" ? of(left, [right], operator === "=") : of(right, [left], operator === "=");
+  };
   return (
-    found ??
+    read() ??
     refuse(
-      "key_condition",
-      `it must name one partition: ${partition.name} = :value${sort ? `, and may go on with AND and a condition on ${sort.name}` : ""}.`,
+      FIELD,
+      `it compares ${names} with =, <, <=, >, >=, BETWEEN or begins_with and joins these with AND; put the rest into filter_expression.`,
     )
   );
 }

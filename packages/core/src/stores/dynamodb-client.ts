@@ -4,6 +4,12 @@ import { type AgentOptions, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  BatchGetItemCommand,
+  type BatchGetItemInput,
+  type BatchGetItemOutput,
+  BatchWriteItemCommand,
+  type BatchWriteItemInput,
+  type BatchWriteItemOutput,
   CreateTableCommand,
   type CreateTableInput,
   type CreateTableOutput,
@@ -95,6 +101,8 @@ export function createDynamoDBClient(options: ClientOptions = {}): DynamoDBClien
 }
 
 interface Operations {
+  BatchGetItem: [BatchGetItemInput, BatchGetItemOutput];
+  BatchWriteItem: [BatchWriteItemInput, BatchWriteItemOutput];
   GetItem: [GetItemInput, GetItemOutput];
   PutItem: [PutItemInput, PutItemOutput];
   UpdateItem: [UpdateItemInput, UpdateItemOutput];
@@ -118,6 +126,8 @@ type Attempt<N extends OperationName> = (
 ) => Promise<Output<N>>;
 
 const ATTEMPTS: { [N in OperationName]: Attempt<N> } = {
+  BatchGetItem: (client, input, options) => client.send(new BatchGetItemCommand(input), options),
+  BatchWriteItem: (client, input, options) => client.send(new BatchWriteItemCommand(input), options),
   GetItem: (client, input, options) => client.send(new GetItemCommand(input), options),
   PutItem: (client, input, options) => client.send(new PutItemCommand(input), options),
   UpdateItem: (client, input, options) => client.send(new UpdateItemCommand(input), options),
@@ -155,12 +165,16 @@ export async function send<N extends OperationName>(
       if (verdict === "answered") throw error;
       const backoff = FIRST_BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
       const exhausted = attempt === MAX_ATTEMPTS || performance.now() + backoff >= deadline;
-      if (verdict === "unusable" || exhausted) throw unavailable(input.TableName, error, attempt);
+      if (verdict === "unusable" || exhausted) throw unavailable(tableOf(input), error, attempt);
       if (error instanceof Error && traits(error).status === undefined) onSilence();
       await sleep(backoff);
     }
   }
 }
+
+/** Batches name their table inside. */
+const tableOf = (input: Input<OperationName>): string | undefined =>
+  "RequestItems" in input ? Object.keys(input.RequestItems ?? {})[0] : (input as { TableName?: string }).TableName;
 
 async function sendOnce<N extends OperationName>(
   client: DynamoDBClient,

@@ -1,11 +1,16 @@
 // Each table that the item tools reach, as a resource: what a model must know of it to ask well.
 
 import { defineResource, type Resource } from "../../define/resource.ts";
-import type { ItemTables, KeySchema } from "../../items/item-store.ts";
+import type { ItemTables, KeyAttribute, KeySchema } from "../../items/item-store.ts";
 import { authorize } from "../../principal.ts";
 import { ITEMS_READ } from "../tools/items.ts";
 
-const keys = ({ partition, sort }: KeySchema) => ({ partition_key: partition, ...(sort && { sort_key: sort }) });
+const one = (attributes: readonly KeyAttribute[]) => (attributes.length === 1 ? attributes[0] : attributes);
+/** An index may have several attributes for each role; a table has one. */
+const keys = ({ partition, sort }: KeySchema) => ({
+  partition_key: one(partition),
+  ...(sort.length > 0 && { sort_key: one(sort) }),
+});
 
 export const tableResources = ({ store, tables }: ItemTables): Resource[] =>
   tables.map(({ name, mode }) =>

@@ -316,10 +316,19 @@ describe.each(engines.filter(({ name }) => name !== "Dynoxide" || "path" in dyno
 
     it("offer no tool that writes where no table may be written, and no scan where that is off", () => {
       const names = (one: TestApp) =>
-        one.app.tools.map(({ name }) => name).filter((name) => /item|query|scan/.test(name));
-      expect(names(app)).toEqual(["put_item", "get_item", "update_item", "delete_item", "query", "scan"]);
-      expect(names(serve({ orders: "read-only" }))).toEqual(["get_item", "query", "scan"]);
-      expect(names(serve({ orders: "read-only" }, false))).toEqual(["get_item", "query"]);
+        one.app.tools.map(({ name }) => name).filter((name) => /item|query|scan|batch/.test(name));
+      expect(names(app)).toEqual([
+        "put_item",
+        "get_item",
+        "update_item",
+        "delete_item",
+        "batch_get",
+        "batch_write",
+        "query",
+        "scan",
+      ]);
+      expect(names(serve({ orders: "read-only" }))).toEqual(["get_item", "batch_get", "query", "scan"]);
+      expect(names(serve({ orders: "read-only" }, false))).toEqual(["get_item", "batch_get", "query"]);
     });
 
     it("say that a table is missing, and find it once it is there", async () => {
