@@ -170,7 +170,9 @@ describe(`the ready server's asset under ${under}`, () => {
 
   it("does not start without knowing who may call, and says what to set", async () => {
     await using fn = await start(ready.get(SERVER), { STATEFUL_MCP_TRUST_AUTHORIZER: "off" });
-    await expect(fn.invoke({})).rejects.toThrow(/No authentication is configured: set STATEFUL_MCP_TRUST_AUTHORIZER=on/);
+    await expect(fn.invoke({})).rejects.toThrow(
+      /No authentication is configured: set STATEFUL_MCP_TRUST_AUTHORIZER=on/,
+    );
   });
 });
 

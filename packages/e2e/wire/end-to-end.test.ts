@@ -1,15 +1,15 @@
 // One story, lived by every official client over every transport against real processes on one data directory: what was
 // acknowledged is there after kill -9, for the next process on the next port.
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { type Connection, killProcess, PAIRS, type Pair } from "./clients.ts";
+import { type Connection, PAIRS, type Pair } from "./clients.ts";
 
 const BURST = 30;
 
 test.each(PAIRS)("$name finds everything acknowledged after each kill -9", { timeout: 300_000 }, async (pair) => {
-  const { restart, killEngine } = await stage(pair);
+  const { restart } = await stage(pair);
 
   let server = await restart();
   const { session_id } = await server.call("create_session");
@@ -24,7 +24,6 @@ test.each(PAIRS)("$name finds everything acknowledged after each kill -9", { tim
   expect(await server.call("store_value", { session_id, key: "plan", value })).toMatchObject({ version: 1 });
   expect(await server.call("increment_value", { session_id, key: "count", by: 2 })).toMatchObject({ value: 2 });
 
-  await killEngine();
   server = await restart();
   expect(await server.call("get_value", { session_id, key: "plan" })).toMatchObject({ found: true, value, version: 1 });
   expect(await server.call("increment_value", { session_id, key: "count" })).toMatchObject({ value: 3, version: 2 });
@@ -64,7 +63,7 @@ async function killInTheMiddle(server: Connection, sessionId: string): Promise<s
   return acknowledged;
 }
 
-/** A data directory, the one server that runs on it, and the engine behind both. */
+/** A data directory, and the one server that runs on it. */
 async function stage({ connect, revision }: Pair) {
   const directory = await mkdtemp(join(tmpdir(), "end-to-end-"));
   // The server may be another user's process.
@@ -72,13 +71,8 @@ async function stage({ connect, revision }: Pair) {
   const env = { MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: directory };
   const ports = new Set<number>();
   let server: Connection | undefined;
-  const killEngine = async () => {
-    const record = JSON.parse(await readFile(join(directory, "engine", "engine.json"), "utf8")) as { pid: number };
-    killProcess(record.pid);
-  };
   onTestFinished(async () => {
     await server?.kill();
-    await killEngine();
     await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   });
   const restart = async (): Promise<Connection> => {
@@ -92,5 +86,5 @@ async function stage({ connect, revision }: Pair) {
     }
     return server;
   };
-  return { restart, killEngine };
+  return { restart };
 }

@@ -1,12 +1,11 @@
 // Streams of changes over stdio: real processes of their own on one data directory, as several desktop clients start them.
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { expect, onTestFinished, test } from "vitest";
-import { killProcess } from "./clients.ts";
 
 const CLI = ["--import", import.meta.resolve("tsx"), fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url))];
 const PLAN = "session://plan/notes";
@@ -15,8 +14,6 @@ const OTHER = "session://other/notes";
 async function dataDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "stdio-listen-"));
   onTestFinished(async () => {
-    const record = JSON.parse(await readFile(join(directory, "engine", "engine.json"), "utf8")) as { pid: number };
-    killProcess(record.pid);
     await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   });
   return directory;

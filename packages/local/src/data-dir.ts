@@ -52,20 +52,30 @@ export interface EngineRecord {
  * @throws LocalEngineError when it cannot be created, entered or trusted.
  */
 export async function prepareDataDir(dataDir: string): Promise<EngineFiles> {
+  return engineFiles((await preparePrivate(dataDir, "engine")).dataDir);
+}
+
+/**
+ * Creates what is missing of the data directory and of a folder in it that only its owner can enter. Resolves to the real paths of
+ * both: one directory has one name, so that links to it share what is in it.
+ *
+ * @throws LocalEngineError when it cannot be created, entered or trusted.
+ */
+export async function preparePrivate(dataDir: string, name: string): Promise<{ dataDir: string; folder: string }> {
   const wanted = resolve(dataDir);
   try {
     await mkdir(wanted, { recursive: true, mode: 0o700 });
-    // One directory has one name here, so that links to it share one engine.
-    const files = engineFiles(await realpath(wanted));
-    await mkdir(files.engine, { recursive: true, mode: 0o700 });
-    await requirePrivate(files.engine);
-    return files;
+    const real = await realpath(wanted);
+    const folder = resolve(real, name);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await requirePrivate(folder);
+    return { dataDir: real, folder };
   } catch (error) {
     throw explainFailure(wanted, error);
   }
 }
 
-function engineFiles(dataDir: string): EngineFiles {
+export function engineFiles(dataDir: string): EngineFiles {
   const engine = resolve(dataDir, "engine");
   return {
     dataDir,

@@ -1,4 +1,4 @@
-// The embedded DynamoDB engine: one background process per data directory, shared by every local process. Importing this loads nothing heavy.
+// State on this machine, and an embedded DynamoDB engine for tables to try the item tools on. Importing this loads nothing heavy.
 export {
   type ConnectOptions,
   connectLocalEngine,
@@ -8,4 +8,4 @@ export {
 export { defaultDataDir } from "./data-dir.ts";
 export { type EngineOptions, runEngine } from "./engine.ts";
 export { LocalEngineError } from "./errors.ts";
-export { FileBlobs } from "./file-blobs.ts";
+export { type LocalState, openLocalState } from "./state.ts";

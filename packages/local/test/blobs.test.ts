@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createApp, LOCAL_PRINCIPAL } from "@stateful-mcp/core";
 import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
 import { afterEach, expect, it } from "vitest";
-import { FileBlobs } from "../src/index.ts";
+import { FileBlobs } from "../src/file-blobs.ts";
 import { Bench, killPid } from "./support.ts";
 
 const bench = new Bench();

@@ -49,15 +49,15 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a read does not show what has expired",
     file: "stores/dynamodb-layout.ts",
-    from: " || isExpired(expiresAt, now)",
-    to: "",
+    from: "buried || isExpired(entry.expiresAt, now)",
+    to: "buried",
     tests: CONTRACT,
   },
   {
     name: "a read does not show a tombstone",
     file: "stores/dynamodb-layout.ts",
-    from: "item[FIELD.dead] !== undefined || ",
-    to: "",
+    from: "buried || isExpired(entry.expiresAt, now)",
+    to: "isExpired(entry.expiresAt, now)",
     tests: CONTRACT,
   },
   {

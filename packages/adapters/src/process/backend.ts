@@ -25,15 +25,15 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** Connects to where state is kept. Creates no table, except that the embedded engine has its own. */
+/** Connects to where state is kept. Creates no table; a file on this machine is made when it is missing. */
 export async function openBackend(config: Config): Promise<Backend> {
+  if (config.backend === "local") return openLocal(config);
   if (config.backend === "memory") {
     const store = new MemoryStore();
     const openItemClient = () => openClient(config);
     return { store, place: "this process's memory: gone when it ends", openItemClient, close: () => store.close() };
   }
-  const { client, place, blobs, openItemClient, close } =
-    config.backend === "local" ? await openEngine(config) : await openTable(config);
+  const { client, place, blobs, openItemClient, close } = await openTable(config);
   const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb");
   const store = new DynamoDBStore({ client, table: config.table });
   return {
@@ -49,29 +49,35 @@ export async function openBackend(config: Config): Promise<Backend> {
   };
 }
 
-async function openEngine(config: Config) {
-  const { connectLocalEngine, defaultDataDir, FileBlobs } = await importEngine();
+/** A file for state; users' tables to try out are in an engine of their own, which starts when one is asked for. */
+async function openLocal(config: Config): Promise<Backend> {
+  const { connectLocalEngine, defaultDataDir, openLocalState } = await importLocal();
   try {
-    const dataDir = config.dataDir ?? defaultDataDir(process.env);
-    // The engine may have to start: meanwhile the client, which is large, is loaded.
-    const [engine, { createDynamoDBClient }] = await Promise.all([
-      connectLocalEngine({ dataDir, tables: [config.table] }),
-      import("@stateful-mcp/core/dynamodb"),
-    ]);
-    const client = createDynamoDBClient({ agent: engine.agent });
-    const close = async () => {
-      client.destroy();
-      await engine.close();
+    const { dataDir, store, imported } = await openLocalState(
+      config.dataDir ?? defaultDataDir(process.env),
+      config.table,
+    );
+    let engine: ReturnType<typeof connectLocalEngine> | undefined;
+    const openItemClient = async () => {
+      engine ??= connectLocalEngine({ dataDir, tables: [] });
+      const [{ agent }, { createDynamoDBClient }] = await Promise.all([engine, import("@stateful-mcp/core/dynamodb")]);
+      return createDynamoDBClient({ agent });
     };
-    const openItemClient = async () => createDynamoDBClient({ agent: engine.agent });
-    return { client, place: engine.dataDir, blobs: new FileBlobs(engine.dataDir), openItemClient, close };
+    const close = async () => {
+      await store.close();
+      await (await engine)?.close();
+    };
+    const place =
+      imported === undefined ? dataDir : `${dataDir} (${imported} entries taken over from an older version)`;
+    return { store, place, blobs: store.blobs, openItemClient, close };
   } catch (error) {
+    if (error instanceof AppError) throw error;
     throw new AppError("unavailable", messageOf(error), { cause: error });
   }
 }
 
-/** The engine is an optional package: a server that only ever uses a table need not carry a database. */
-async function importEngine() {
+/** An optional package: a server that only ever uses a table need not carry what serves a laptop. */
+async function importLocal() {
   try {
     return await import("@stateful-mcp/local");
   } catch (error) {

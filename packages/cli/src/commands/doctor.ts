@@ -53,7 +53,7 @@ const configuration = (found: Findings, options: LoadOptions): Check => ({
 });
 
 const backend = (found: Findings): Check => ({
-  name: "engine, or credentials and region",
+  name: "file, or credentials and region",
   fix: "Follow what the line above says; for DynamoDB, `aws sts get-caller-identity` shows which credentials are found",
   essential: true,
   run: async () => {
@@ -71,14 +71,14 @@ const table = (found: Findings): Check => ({
   fix: "Run `stateful-mcp setup`, which creates what is missing and changes nothing else",
   run: async () => {
     const { client } = found.backend!;
-    if (client === undefined) return "not needed in memory";
+    if (client === undefined)
+      return found.config?.backend === "local" ? "one file, which sweeps what has expired" : "not needed in memory";
     const { inspectTable } = await import("@stateful-mcp/core/dynamodb");
-    const { table: name, backend: kind } = found.config!;
+    const { table: name } = found.config!;
     const state = await inspectTable(client, name);
     if (!state.exists) throw new Error(`there is no table ${name}`);
     if (!state.keySchemaOk) throw new Error(`the table ${name} belongs to something else: its keys are not ours`);
     if (state.status !== "ACTIVE") throw new Error(`the table ${name} is ${state.status.toLowerCase()}`);
-    if (kind === "local") return `${name} is active, the engine sweeps what has expired`;
     if (state.ttl === "off") throw new Error(`the table ${name} has no TTL, so expired entries stay and cost money`);
     return `${name} is active, TTL ${state.ttl}`;
   },

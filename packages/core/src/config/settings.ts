@@ -39,7 +39,7 @@ export const VARIABLES = {
     "local",
     choice("MCP_STATE_BACKEND", ["local", "dynamodb", "memory"], {
       description:
-        "Where state is kept: an embedded engine on this machine's disk, a DynamoDB table, or this process's memory alone",
+        "Where state is kept: a file on this machine's disk, a DynamoDB table, or this process's memory alone",
     }),
   ),
   table: or(
@@ -50,7 +50,8 @@ export const VARIABLES = {
     "",
     tableNames("DYNAMODB_TABLE_NAME", {
       defaultText: "none: no item tools",
-      description: "Tables of yours that the item tools reach, on the engine or in the AWS account of the backend",
+      description:
+        "Tables of yours that the item tools reach: in the AWS account of the `dynamodb` backend, or try-out tables on this machine with `local`",
     }),
   ),
   itemModes: or(

@@ -48,6 +48,12 @@ export function toItem(entry: Omit<Entry, "dead"> & { buried: boolean }): Stored
 
 /** `now` in epoch seconds decides whether the entry counts as dead. */
 export function toEntry(item: StoredItem, now: number): Entry {
+  const { buried, ...entry } = toStoredEntry(item);
+  return { ...entry, dead: buried || isExpired(entry.expiresAt, now) };
+}
+
+/** The entry as it was written, dead or alive. */
+export function toStoredEntry(item: StoredItem): Omit<Entry, "dead"> & { buried: boolean } {
   const attributes: [string, Scalar][] = [];
   const slots: [string, Slot][] = [];
   for (const [field, value] of Object.entries(item)) {
@@ -70,7 +76,7 @@ export function toEntry(item: StoredItem, now: number): Entry {
     ...(createdBy === undefined ? {} : { createdBy: String(createdBy) }),
     slots: Object.fromEntries(slots),
     watermark: Number(item[FIELD.watermark] ?? 0),
-    dead: item[FIELD.dead] !== undefined || isExpired(expiresAt, now),
+    buried: item[FIELD.dead] !== undefined,
   };
 }
 

@@ -3,6 +3,7 @@
 import type { StatementSync } from "node:sqlite";
 import { type Clock, epochSeconds, systemClock } from "../clock.ts";
 import type { BlobStore } from "./blob-store.ts";
+import { type StoredItem, toStoredEntry } from "./dynamodb-layout.ts";
 import { SqliteFile } from "./sqlite-file.ts";
 import type { Key, ListOptions } from "./state-store.ts";
 import { type OrderedTable, type Row, type StoredEntry, TableStore } from "./table-store.ts";
@@ -233,4 +234,16 @@ function endOfPrefix(prefix: string): string | undefined {
     if (point <= 0x10ffff) return points.join("") + String.fromCodePoint(point === 0xd800 ? 0xe000 : point);
   }
   return undefined;
+}
+
+/** An entry out of an item of a DynamoDB table of ours, dead or alive. */
+export function storedEntryOf(
+  item: Readonly<Record<string, { readonly S?: string; readonly N?: string; readonly BOOL?: boolean }>>,
+): StoredEntry {
+  const scalars: StoredItem = {};
+  for (const [field, { S, N, BOOL }] of Object.entries(item)) {
+    const value = S ?? BOOL ?? (N === undefined ? undefined : Number(N));
+    if (value !== undefined) scalars[field] = value;
+  }
+  return toStoredEntry(scalars);
 }
