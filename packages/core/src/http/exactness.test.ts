@@ -1,16 +1,36 @@
 // Whatever number or text is sent in over HTTP is refused or comes back equal, and bytes that are no UTF-8 are not guessed at.
 
-import { exactValue, isEqual } from "@stateful-mcp/rig";
+import { CreateTableCommand } from "@aws-sdk/client-dynamodb";
+import { exactValue, isEqual, numberText, startDynalite } from "@stateful-mcp/rig";
 import * as fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { createApp } from "../app.ts";
+import { createDynamoDBClient, DynamoDBItems } from "../dynamodb.ts";
 import { MemoryStore } from "../stores/memory.ts";
 
 type Json = Record<string, unknown>;
 /** Calls a tool with arguments as JSON text. */
 type Call = (tool: string, args: string) => Promise<{ refused?: string; result?: Json }>;
 
-const app = createApp({ store: new MemoryStore(), access: { mode: "local" } });
+const engine = await startDynalite();
+const client = createDynamoDBClient(engine.connection);
+await client.send(
+  new CreateTableCommand({
+    TableName: "numbered",
+    BillingMode: "PAY_PER_REQUEST",
+    AttributeDefinitions: [{ AttributeName: "id", AttributeType: "N" }],
+    KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+  }),
+);
+const app = createApp({
+  store: new MemoryStore(),
+  access: { mode: "local" },
+  items: { store: new DynamoDBItems({ client }), tables: [{ name: "numbered", mode: "read-write" }] },
+});
+afterAll(async () => {
+  client.destroy();
+  await engine.stop();
+});
 const post = (path: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) =>
   app.fetch(
     new Request(`http://localhost${path}`, {
@@ -88,6 +108,55 @@ describe.each([
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("an item and its key are refused or come back equal", async () => {
+    const call = await connect();
+    await fc.assert(
+      fc.asyncProperty(fc.nat(1e6), exactValue, async (id, sent) => {
+        const put = await call("put_item", `{"item":{"id":${id},"value":[${sent}]}}`);
+        if (put.refused !== undefined) {
+          expect(put.refused).toMatch(/item.value[^ ]*: |surrogate/);
+          return;
+        }
+        const { result } = await call("get_item", `{"key":{"id":${id}},"consistent":true}`);
+        const item = result?.item as { value?: unknown[] } | undefined;
+        const back = item?.value?.[0];
+        expect({ sent, back, equal: isEqual(sent, back) }).toMatchObject({ equal: true });
+      }),
+      { numRuns: 200 },
+    );
+    await fc.assert(
+      fc.asyncProperty(numberText, async (sent) => {
+        const put = await call("put_item", `{"item":{"id":${sent}}}`);
+        if (put.refused !== undefined) return;
+        const key = put.result?.key as { id: unknown } | undefined;
+        expect({ sent, key, equal: isEqual(sent, key?.id) }).toMatchObject({ equal: true });
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("no item is changed, found or deleted under a key that a double cannot hold", async () => {
+    const call = await connect();
+    const [near, meant] = ["2512292042121000000", "2512292042121000001"];
+    for (const id of [near, meant]) await call("put_item", `{"item":{"id":{"$number":"${id}"}}}`);
+    for (const id of [near, meant])
+      for (const [tool, args] of [
+        ["get_item", `{"key":{"id":${id}}}`],
+        ["delete_item", `{"key":{"id":${id}},"confirm":true}`],
+        ["update_item", `{"key":{"id":${id}},"updates":{"a":1}}`],
+        ["put_item", `{"item":{"id":${id}}}`],
+        ["query", `{"key_condition":"id = :i","expression_values":{":i":${id}}}`],
+        ["scan", `{"last_evaluated_key":{"id":${id}}}`],
+        ["batch_get", `{"keys":[{"id":${id}}]}`],
+        ["batch_write", `{"deletes":[{"id":${id}}],"confirm":true}`],
+      ] as const)
+        expect((await call(tool, args)).refused).toMatch(/id|:i.*\$number/);
+    const tagged = await call("delete_item", `{"key":{"id":{"$number":"${meant}"}},"confirm":true}`);
+    expect(tagged.result).toMatchObject({ deleted: true });
+    const left = await call("get_item", `{"key":{"id":{"$number":"${near}"}},"consistent":true}`);
+    expect(left.result).toMatchObject({ found: true, item: { id: { $number: near } } });
   });
 
   it("an increment is refused or exact, also beyond what a double counts", async () => {

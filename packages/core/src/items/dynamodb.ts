@@ -20,7 +20,7 @@ import type {
 import { type Attributes, fromAttributes, refuse, requireItemFits, toAttributes } from "./json.ts";
 import { keyAttributes, keyText, partitionIn, requireAnswerFits, TableShapes, toKey } from "./keys.ts";
 import { pageInput, toPage } from "./pages.ts";
-import type { Condition } from "./syntax.ts";
+import { type Condition, joined } from "./syntax.ts";
 import { updateExpression } from "./updates.ts";
 
 type Write = "PutItem" | "UpdateItem" | "DeleteItem";
@@ -220,6 +220,6 @@ function conditionOf(e: UserExpressions, { condition }: Conditional, exists?: st
     exists === undefined
       ? undefined
       : { kind: "call", name: "attribute_exists", operands: [{ kind: "path", path: [exists] }] };
-  const all: Condition | undefined = stands && given ? { kind: "and", members: [stands, given] } : (stands ?? given);
+  const all: Condition | undefined = stands && given ? joined("and", [stands, given]) : (stands ?? given);
   return { ...(all && { ConditionExpression: e.render(all, "condition") }), ...e.placeholders() };
 }

@@ -90,11 +90,9 @@ export class UserExpressions {
     };
     const list = (kind: "and" | "or", members: readonly Condition[], depth: number): string =>
       members
-        // `a AND (b AND c)` is `a AND b AND c`.
-        .map((one) => {
-          if (one.kind === kind) return list(kind, one.members, depth);
-          return one.kind === "or" || (kind === "or" && one.kind === "and") ? group(one, depth) : text(one, depth);
-        })
+        .map((one) =>
+          one.kind === "or" || (kind === "or" && one.kind === "and") ? group(one, depth) : text(one, depth),
+        )
         .join(` ${kind.toUpperCase()} `);
     const text = (one: Condition, depth: number): string => {
       switch (one.kind) {

@@ -1,7 +1,7 @@
 // Pages of a query or a scan: how one is asked for, and where it ends. Sends nothing.
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { PAGE_MAX_BYTES } from "../limits.ts";
-import { byteLength } from "../text.ts";
+import { byteLength, cutText } from "../text.ts";
 import { projectionOf, UserExpressions } from "./expressions.ts";
 import type { Item, ItemPage, PageRequest, TableShape } from "./item-store.ts";
 import { type Attributes, fromAttributes, fromName, refuse } from "./json.ts";
@@ -15,7 +15,7 @@ export function pageInput(shape: TableShape, request: PageRequest) {
     const known = shape.indexes.map(({ name }) => name).join(", ");
     throw new ShapeMismatch(
       "index_name",
-      `${shape.name} has no index ${JSON.stringify(indexName.slice(0, 100))}; it has ${known || "none"}.`,
+      `${shape.name} has no index ${JSON.stringify(cutText(indexName, 100))}; it has ${known || "none"}.`,
     );
   }
   if (consistent && index?.kind === "global")

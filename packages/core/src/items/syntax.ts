@@ -63,6 +63,12 @@ const FUNCTION_NAMES = [...FUNCTIONS.keys(), "size"].join(", ");
 export const parseCondition = (text: string, field: string, dictionary: Dictionary): Condition =>
   new Parser(text, field, dictionary).condition();
 
+/** At least one condition, as one: `a AND (b AND c)` is `a AND b AND c`. */
+export function joined(kind: "and" | "or", members: readonly Condition[]): Condition {
+  const [first, ...rest] = members.flatMap((one) => (one.kind === kind ? one.members : [one]));
+  return first && rest.length === 0 ? first : { kind, members: first ? [first, ...rest] : [] };
+}
+
 class Parser {
   readonly #field: string;
   readonly #dictionary: Dictionary;
@@ -89,8 +95,7 @@ class Parser {
   #list(kind: "and" | "or", next: () => Condition): Condition {
     const members = [next()];
     while (this.#takeKeyword(kind.toUpperCase())) members.push(next());
-    const [only] = members;
-    return members.length === 1 && only ? only : { kind, members };
+    return joined(kind, members);
   }
 
   #not(): Condition {
