@@ -1,5 +1,6 @@
 // C7: whatever the item tools are called with, only listed tables are reached, read-only ones are never written, no call costs
-// more than 128 read units unless it asks for consistency, and nothing fails inside.
+// more than 128 read units unless it asks for consistency or for a batch, and nothing fails inside or holds the engine, however
+// expressions nest.
 import { CreateTableCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { type App, AppError, createApp, LOCAL_PRINCIPAL } from "@stateful-mcp/core";
 import { createDynamoDBClient, DynamoDBItems, setupDemoTable } from "@stateful-mcp/core/dynamodb";
@@ -21,7 +22,16 @@ const READ_UNITS_MAX = 128;
 const LARGE_ITEMS = 50;
 const LARGE_BYTES = 40_000;
 
-const TOOLS = ["put_item", "get_item", "update_item", "delete_item", "query", "scan"] as const;
+const TOOLS = [
+  "put_item",
+  "get_item",
+  "update_item",
+  "delete_item",
+  "query",
+  "scan",
+  "batch_get",
+  "batch_write",
+] as const;
 const NAMES = [
   "PK",
   "SK",
@@ -85,16 +95,31 @@ function hostileValue(random: Random, depth = 0): unknown {
     { $set: [] },
     { $set: ["a", "b"] },
     { $remove: true },
+    { $add: 1 },
+    { $append: ["x"] },
+    { $delete: { $set: ["a"] } },
+    { S: "full" },
+    2512292042121000000,
   ];
   if (depth > 3 || random.chance(0.6)) return random.pick(scalar);
   const members = Array.from({ length: random.int(0, 3) }, () => [random.pick(NAMES), hostileValue(random, depth + 1)]);
   return random.chance(0.5) ? Object.fromEntries(members) : members.map(([, value]) => value);
 }
 
-const hostileExpression = (random: Random): unknown =>
-  random.chance(0.3)
+/** Nested as deep as some engines cannot bear, closed or not. */
+function nestedExpression(random: Random): string {
+  const opening = ["(", "NOT (", "(status = :a AND ", "(status = true OR ", "NOT (PK = :a OR "];
+  const levels = random.int(1, 40);
+  const start = Array.from({ length: levels }, () => random.pick(opening)).join("");
+  return `${start}status = :a${")".repeat(random.chance(0.8) ? levels : random.int(0, levels))}`;
+}
+
+const hostileExpression = (random: Random): unknown => {
+  if (random.chance(0.2)) return nestedExpression(random);
+  return random.chance(0.3)
     ? random.pick(["PK = :a", "attribute_exists(PK)", "status = :a OR #a = :b", "PK = :a AND SK > :b"])
     : Array.from({ length: random.int(0, 8) }, () => random.pick(WORDS)).join(random.pick(["", " "]));
+};
 
 function hostileCall(random: Random): { name: string; arguments: Record<string, unknown> } {
   const object = () => (random.chance(0.5) ? { ...KEY } : hostileValue(random));
@@ -112,6 +137,9 @@ function hostileCall(random: Random): { name: string; arguments: Record<string, 
     index_name: () => random.pick(["GSI1", "GSI9", "", SECRET]),
     limit: () => random.pick([1, 1000, 0, -1, 1e9, "all"]),
     last_evaluated_key: object,
+    keys: () => Array.from({ length: random.int(0, 3) }, object),
+    puts: () => Array.from({ length: random.int(0, 3) }, object),
+    deletes: () => Array.from({ length: random.int(0, 3) }, object),
     must_exist: () => random.chance(0.5),
     scan_forward: () => random.chance(0.5),
   };
@@ -123,10 +151,14 @@ function hostileCall(random: Random): { name: string; arguments: Record<string, 
     delete_item: ["table", "key"],
     query: ["table", "key_condition", "expression_values"],
     scan: ["table"],
+    batch_get: ["table", "keys"],
+    batch_write: ["table", "puts"],
   };
   const optional: Record<string, readonly string[]> = {
     put_item: ["condition", "expression_values", "expression_names"],
-    get_item: ["projection"],
+    get_item: ["projection", "expression_names"],
+    batch_get: ["projection", "expression_names"],
+    batch_write: ["deletes"],
     update_item: ["condition", "expression_values", "expression_names", "must_exist"],
     delete_item: ["condition", "expression_values", "expression_names"],
     query: [
@@ -163,6 +195,10 @@ function greedyCall(random: Random): { name: string; arguments: Record<string, u
         arguments: { ...common, ...(random.chance(0.5) && { filter_expression: "attribute_exists(nothing)" }) },
       };
 }
+
+/** Batches name their tables inside. */
+const tablesOf = ({ TableName, RequestItems }: Readonly<Record<string, unknown>>): string[] =>
+  RequestItems ? Object.keys(RequestItems) : [String(TableName)];
 
 async function fill(client: DynamoDBClient): Promise<void> {
   for (const table of [...LISTED, SECRET]) await setupDemoTable(client, table, () => {});
@@ -202,14 +238,17 @@ export default defineBar<{ readonly calls: number }>({
       rules: [
         {
           fault: { kind: "throttle" },
-          when: ({ operation, body }) => look(operation, String(body.TableName)),
+          when: ({ operation, body }) =>
+            tablesOf(body)
+              .map((table) => look(operation, table))
+              .includes(true),
         },
       ],
     });
     cleanup.defer(() => proxy.close());
     let requests = 0;
     let writable = true;
-    const look = (operation: string, table: string): false => {
+    const look = (operation: string, table: string): boolean => {
       requests++;
       if (!LISTED.some((listed) => listed === table)) violations.push(`${operation} reached the table ${table}`);
       if (WRITES.includes(operation) && (!writable || table !== "writable"))
@@ -242,7 +281,7 @@ export default defineBar<{ readonly calls: number }>({
           succeeded++;
           const units = Number(structured.consumed_capacity);
           // Only one of the engines counts as DynamoDB does.
-          if (exact && call.name !== "put_item" && !(units <= READ_UNITS_MAX))
+          if (exact && !["put_item", "batch_write"].includes(call.name) && !(units <= READ_UNITS_MAX))
             violations.push(`${JSON.stringify(call)} cost ${units} units`);
           if (requests > 2) violations.push(`${JSON.stringify(call)} took ${requests} requests`);
         } catch (error) {
