@@ -12,7 +12,7 @@ await build({
   splitting: true,
   format: "esm",
   platform: "node",
-  target: "node20",
+  target: "node22",
   // Stands on a database that is native code, so it comes as a dependency of the package.
   external: ["dynalite"],
   // The form it names for Node asks for its own files in a way that no bundler can follow.
