@@ -65,7 +65,7 @@ describe("JSON as it arrives", () => {
     expect(findJsonFault(parseJson('{"a":[1,{"b":"x\\ud800"}]}'))?.path).toEqual(["a", 1, "b"]);
     expect(findJsonFault(parseJson('{"a":{"\\udc00":1}}'))?.path).toEqual(["a"]);
     expect(findJsonFault(parseJson('{"a":"\\ud83d\\ude00"}'))).toBeUndefined();
-    expect(toWellFormedJson({ a: ["x\ud800", "😀"] })).toEqual({ a: ["x\ufffd", "😀"] });
+    expect(toWellFormedJson({ a: ["x\ud800", "😀", "\\ud800"] })).toEqual({ a: ["x\ufffd", "😀", "\\ud800"] });
   });
 
   it("cuts no character in two", () => {

@@ -137,7 +137,9 @@ const longNumberRefusal = ({ source }: LongNumber): string => {
 /** The same value with every half surrogate pair replaced by U+FFFD: what leaves here must be text that every client can read. */
 export function toWellFormedJson<T>(value: T): T {
   if (!findJsonFault(value)) return value;
-  return JSON.parse(JSON.stringify(value), (_, member: unknown) =>
-    typeof member === "string" ? member.toWellFormed() : member,
-  ) as T;
+  // JSON.stringify writes half a pair as an escape, in names as in texts, and a whole one as it is.
+  const text = JSON.stringify(value).replace(/\\(?:ud[89a-f][0-9a-f]{2}|.)/g, (written) =>
+    written.length === 6 ? "\\ufffd" : written,
+  );
+  return JSON.parse(text) as T;
 }

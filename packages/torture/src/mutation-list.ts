@@ -33,6 +33,13 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: CONTRACT,
   },
   {
+    name: "a sum does not grow past what its readers hold",
+    file: CONDITIONS,
+    from: "`${field} BETWEEN ${e.value(from.min)} AND ${e.value(from.max)}`",
+    to: '`attribute_type(${field}, ${e.value("N")})`',
+    tests: CONTRACT,
+  },
+  {
     name: "a tombstone is not live",
     file: CONDITIONS,
     from: "[EXISTS, NO_TOMBSTONE, NOT_EXPIRED]",

@@ -284,3 +284,29 @@ describe("an AppError of a tool", () => {
     await expect(testApp({ tools: [tool] }).call("work")).rejects.toBe(error);
   });
 });
+
+describe("half of a surrogate pair", () => {
+  const half = defineTool({
+    name: "half",
+    description: "Answers with half a character.",
+    session: "none",
+    input: z.object({ text: z.string().optional(), fails: z.boolean().optional() }),
+    output: z.object({ text: z.string(), list: z.array(z.unknown()) }),
+    run: async ({ fails }) => {
+      if (fails) throw new AppError("conflict", `cut ${"😀".slice(0, 1)}`);
+      return { text: "😀".slice(0, 1), list: [{ "\udc00": "a😀" }] };
+    },
+  });
+
+  it("comes in nowhere and leaves nowhere", async () => {
+    const { call } = testApp({ tools: [half] });
+    const refused = { code: "invalid_input", message: expect.stringContaining("text: the text holds half") };
+    await expect(call("half", { text: "a\ud800" })).rejects.toMatchObject(refused);
+    await expect(call("half", { fails: true })).rejects.toMatchObject({ message: "cut \ufffd" });
+    const answer = await call("half", { text: "😀" });
+    expect(answer.text).toBe("\ufffd");
+    expect(JSON.stringify(answer.list)).toContain("a😀");
+    // The name of a member too.
+    expect(JSON.stringify(answer)).not.toMatch(/\\ud/);
+  });
+});

@@ -114,7 +114,7 @@ async function runOnce(services: Services, tool: Tool, input: Record<string, unk
 function checkedResult(tool: Tool, result: Record<string, unknown>): Record<string, unknown> {
   if (!tool.output) {
     if (!Array.isArray(result.content)) throw new TypeError(`${tool.name} has no output and returned no content.`);
-    return { content: result.content, ...(result.isError === true && { isError: true }) };
+    return toWellFormedJson({ content: result.content, ...(result.isError === true && { isError: true }) });
   }
   const parsed = tool.output.safeParse(result);
   if (parsed.success) return toWellFormedJson(parsed.data);

@@ -40,6 +40,8 @@ const post = (path: string, body: string | Uint8Array<ArrayBuffer>, headers: Rec
     }),
   );
 
+/** Cases of each property and transport. */
+const RUNS = Number(process.env.EXACTNESS ?? 300);
 const BOTH = "application/json, text/event-stream";
 const answerOf = (text: string): Json => {
   const data = text.split("\n").findLast((line) => line.startsWith("data: {"));
@@ -106,7 +108,7 @@ describe.each([
         const back: unknown = nested ? got?.a[1] : got;
         expect({ sent, back, equal: isEqual(sent, back) }).toMatchObject({ equal: true });
       }),
-      { numRuns: 200 },
+      { numRuns: RUNS },
     );
   });
 
@@ -124,7 +126,7 @@ describe.each([
         const back = item?.value?.[0];
         expect({ sent, back, equal: isEqual(sent, back) }).toMatchObject({ equal: true });
       }),
-      { numRuns: 200 },
+      { numRuns: RUNS },
     );
     await fc.assert(
       fc.asyncProperty(numberText, async (sent) => {
@@ -133,7 +135,7 @@ describe.each([
         const key = put.result?.key as { id: unknown } | undefined;
         expect({ sent, key, equal: isEqual(sent, key?.id) }).toMatchObject({ equal: true });
       }),
-      { numRuns: 100 },
+      { numRuns: RUNS },
     );
   });
 
