@@ -13,7 +13,7 @@ export interface Note {
   readonly text: string;
   readonly createdAtMs: number;
   /** The subject that wrote it. */
-  readonly principal: string;
+  readonly author: string;
   /** Name and version of the client program, as it gave them; empty when unknown. */
   readonly client: string;
 }
@@ -23,8 +23,8 @@ export interface NotesPage {
   readonly nextCursor?: string;
 }
 
-export const notesPlace = (principal: string, session: Pick<Session, "id" | "generation">): LogPlace => ({
-  pk: sessionPartition(principal, session.id),
+export const notesPlace = (owner: string, session: Pick<Session, "id" | "generation">): LogPlace => ({
+  pk: sessionPartition(owner, session.id),
   prefix: notesPrefix(session.generation),
 });
 
@@ -57,13 +57,13 @@ export class Notes {
 
   /** Appends a note. `count` is its position, which is also the number of notes. */
   async add(
-    principal: string,
+    owner: string,
     session: Session,
     note: { text: string; subject: string; client: string },
     operation: { id: string; fromTail?: number | undefined },
   ): Promise<{ noteId: string; count: number }> {
     const attributes = { text: note.text, at: this.#clock.now(), by: note.subject, client: note.client };
-    const count = await this.#log.append(notesPlace(principal, session), attributes, {
+    const count = await this.#log.append(notesPlace(owner, session), attributes, {
       id: operation.id,
       expiresAt: session.hardEnd,
       maxEntries: this.#limits.notesPerSession,
@@ -74,11 +74,11 @@ export class Notes {
 
   /** A page of at most `limit` notes and about 64 KiB of text; always at least one note when there is one. */
   async page(
-    principal: string,
+    owner: string,
     session: Session,
     options: { cursor?: string | undefined; limit: number; order: "oldest" | "newest" },
   ): Promise<NotesPage> {
-    const place = notesPlace(principal, session);
+    const place = notesPlace(owner, session);
     const order = options.order === "oldest" ? "ascending" : "descending";
     const after = options.cursor === undefined ? undefined : this.#position(options.cursor, session, options.order);
     const read = await this.#log.read(place, { limit: options.limit, order, after });
@@ -94,7 +94,7 @@ export class Notes {
         noteId: noteId(session, sequence),
         text,
         createdAtMs: Number(entry.attributes.at),
-        principal: String(entry.attributes.by),
+        author: String(entry.attributes.by),
         client: String(entry.attributes.client),
       });
     }
@@ -102,8 +102,8 @@ export class Notes {
     return { notes, ...(more && { nextCursor: encodeCursor([session.generation, options.order, sequence]) }) };
   }
 
-  count(principal: string, session: Session): Promise<number> {
-    return this.#log.tail(notesPlace(principal, session));
+  count(owner: string, session: Session): Promise<number> {
+    return this.#log.tail(notesPlace(owner, session));
   }
 
   #position(cursor: string, session: Session, order: string): number {

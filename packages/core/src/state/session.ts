@@ -104,8 +104,8 @@ export class Sessions {
   }
 
   /** The live session, read strongly; undefined when there is none. */
-  async find(principal: string, id: string): Promise<Session | undefined> {
-    const entry = await this.#store.get(sessionKey(principal, id));
+  async find(owner: string, id: string): Promise<Session | undefined> {
+    const entry = await this.#store.get(sessionKey(owner, id));
     return entry && toSession(id, entry);
   }
 
@@ -114,13 +114,13 @@ export class Sessions {
    * @throws AppError `rate_limited` when the principal has its limit of sessions.
    */
   async create(
-    principal: string,
+    owner: string,
     id: string,
     options: { ttlSeconds?: number | undefined; operation?: Operation | undefined } = {},
   ): Promise<{ session: Session; created: boolean }> {
     const now = epochSeconds(this.#clock);
     const ttlSeconds = options.ttlSeconds ?? this.#settings.ttlSeconds;
-    await this.#checkRoom(principal, sessionKey(principal, id), options.operation);
+    await this.#checkRoom(owner, sessionKey(owner, id), options.operation);
     const attributes = {
       generation: mintGeneration(),
       createdAtMs: this.#clock.now(),
@@ -129,7 +129,7 @@ export class Sessions {
       hardEnd: ttlSeconds === 0 ? 0 : now + Math.max(ttlSeconds, this.#settings.maxSeconds),
     };
     const expiresAt = ttlSeconds === 0 ? null : now + ttlSeconds;
-    const key = sessionKey(principal, id);
+    const key = sessionKey(owner, id);
     // An update rather than a put: a tombstone under this name keeps what it remembers, so that a re-sent delete of the
     // earlier session does not end this one.
     const written = await this.#writer.serial.run(key.pk + key.sk, () =>
@@ -152,13 +152,13 @@ export class Sessions {
    * Notes activity and moves a sliding expiry, at most once per quarter of the lifetime. Only the session item is written:
    * entries carry the hard end.
    */
-  async touch(principal: string, session: Session): Promise<void> {
+  async touch(owner: string, session: Session): Promise<void> {
     const now = epochSeconds(this.#clock);
     const every = session.ttlSeconds === 0 ? ACTIVITY_SECONDS : session.ttlSeconds / 4;
     if (now - session.activeAtMs / 1000 < every) return;
     const expiresAt = session.hardEnd === undefined ? null : Math.min(now + session.ttlSeconds, session.hardEnd);
     await this.#store.update(
-      sessionKey(principal, session.id),
+      sessionKey(owner, session.id),
       { set: { activeAtMs: this.#clock.now() }, expiresAt, versions: 0 },
       // Not another session of the same name that has taken its place since it was read.
       { on: "live", match: { createdAtMs: session.createdAtMs } },
@@ -169,8 +169,8 @@ export class Sessions {
    * One write, whatever the session holds: a new generation. Resolves to the generation that has ended, or undefined when
    * there is no live session.
    */
-  async reset(principal: string, id: string, operation?: Operation): Promise<string | undefined> {
-    const key = sessionKey(principal, id);
+  async reset(owner: string, id: string, operation?: Operation): Promise<string | undefined> {
+    const key = sessionKey(owner, id);
     const change = {
       // The old generation stays readable in the answer, so that what was cleared can be counted without reading first.
       copy: { from: "generation", to: "previous" },
@@ -185,8 +185,8 @@ export class Sessions {
   }
 
   /** Leaves a tombstone for an hour. Resolves to the generation that has ended, or undefined when nothing was deleted. */
-  async delete(principal: string, id: string, operation?: Operation): Promise<string | undefined> {
-    const key = sessionKey(principal, id);
+  async delete(owner: string, id: string, operation?: Operation): Promise<string | undefined> {
+    const key = sessionKey(owner, id);
     const change = {
       bury: true as const,
       // The generation stays, so that whoever repeats this delete can still sweep.
@@ -201,11 +201,11 @@ export class Sessions {
   }
 
   /** All live sessions of a principal, latest activity first; at most the limit of sessions and a few that raced past it. */
-  async list(principal: string): Promise<Session[]> {
+  async list(owner: string): Promise<Session[]> {
     const sessions: Session[] = [];
     let after: string | undefined;
     do {
-      const page = await this.#store.list(principalPartition(principal), {
+      const page = await this.#store.list(principalPartition(owner), {
         prefix: SESSION_PREFIX,
         limit: LIST_PAGE,
         ...(after && { after }),
@@ -216,18 +216,18 @@ export class Sessions {
     return sessions.sort((a, b) => b.activeAtMs - a.activeAtMs || (a.id < b.id ? -1 : 1));
   }
 
-  async #checkRoom(principal: string, key: Key, operation: Operation | undefined): Promise<void> {
-    const known = this.#room.get(principal) ?? 0;
+  async #checkRoom(owner: string, key: Key, operation: Operation | undefined): Promise<void> {
+    const known = this.#room.get(owner) ?? 0;
     if (known > 0) {
       // The time of the count stays: what other instances have created since is not known here.
-      this.#room.set(principal, known - 1, { noUpdateTTL: true });
+      this.#room.set(owner, known - 1, { noUpdateTTL: true });
       return;
     }
     let live = 0;
     let after: string | undefined;
     do {
       // Tombstones fill a page and do not count, so one page is not always enough to know.
-      const page = await this.#store.list(principalPartition(principal), {
+      const page = await this.#store.list(principalPartition(owner), {
         prefix: SESSION_PREFIX,
         limit: this.#maxPerPrincipal,
         ...(after && { after }),
@@ -237,7 +237,7 @@ export class Sessions {
     } while (after && live < this.#maxPerPrincipal);
     const room = this.#maxPerPrincipal - live;
     if (room > 0) {
-      this.#room.set(principal, Math.floor(room / ROOM_SHARES));
+      this.#room.set(owner, Math.floor(room / ROOM_SHARES));
       return;
     }
     // A re-sent call may be the one that took the last place.

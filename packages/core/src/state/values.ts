@@ -78,16 +78,16 @@ export class Values {
     this.#blobs = options.blobs;
   }
 
-  async get(principal: string, session: Session, key: string): Promise<StoredValue | undefined> {
+  async get(owner: string, session: Session, key: string): Promise<StoredValue | undefined> {
     checkValueKey(key);
-    const entry = await this.#store.get(valueKey(principal, session.id, session.generation, key));
+    const entry = await this.#store.get(valueKey(owner, session.id, session.generation, key));
     const read = entry && (await this.#blobs.read(entry, VALUE, `The value of ${JSON.stringify(key)}`));
     return read && { value: JSON.parse(read.text) as Json, version: read.entry.version };
   }
 
   /** @throws AppError `conflict` with `current_version` when `ifVersion` does not hold (0: must not exist), `too_large`. */
   async set(
-    principal: string,
+    owner: string,
     session: Session,
     key: string,
     value: Json,
@@ -101,9 +101,9 @@ export class Values {
     // Adding 0 turns -0, which the engine does not know, into 0.
     const placed: Placed = fitsNumber(value)
       ? { attributes: { [VALUE]: value + 0 } }
-      : await this.#blobs.place(sessionPartition(principal, session.id), VALUE, JSON.stringify(value));
+      : await this.#blobs.place(sessionPartition(owner, session.id), VALUE, JSON.stringify(value));
     const change: Change = { set: placed.attributes, expiresAt: this.#expiresAt(session, options.ttlSeconds) };
-    const written = await this.#write(principal, session, key, change, {
+    const written = await this.#write(owner, session, key, change, {
       mayCreate: true,
       ...(options.ifVersion !== undefined && { version: options.ifVersion }),
       ...(options.operation && { operation: options.operation }),
@@ -119,7 +119,7 @@ export class Values {
 
   /** True when a live value was deleted. @throws AppError `conflict` when `ifVersion` does not hold. */
   async delete(
-    principal: string,
+    owner: string,
     session: Session,
     key: string,
     options: { ifVersion?: number | undefined; operation?: Operation | undefined } = {},
@@ -127,7 +127,7 @@ export class Values {
     checkValueKey(key);
     const expiresAt = epochSeconds(this.#clock) + TOMBSTONE_SECONDS;
     const written = await this.#write(
-      principal,
+      owner,
       session,
       key,
       { bury: true, remove: [VALUE], expiresAt },
@@ -151,7 +151,7 @@ export class Values {
    * @throws AppError `conflict` when the value is not a number, `invalid_input` when the engine cannot hold `by` or the sum.
    */
   async increment(
-    principal: string,
+    owner: string,
     session: Session,
     key: string,
     by: number,
@@ -160,7 +160,7 @@ export class Values {
     checkValueKey(key);
     if (!fitsNumber(by))
       throw new AppError("invalid_input", `by must be 0 or between 1e-128 and 1e125 in size; ${by} was given.`);
-    const place = valueKey(principal, session.id, session.generation, key);
+    const place = valueKey(owner, session.id, session.generation, key);
     const write = async (sum: number, versions: number) => {
       const written = await this.#writer.write(
         place,
@@ -208,7 +208,7 @@ export class Values {
   }
 
   async list(
-    principal: string,
+    owner: string,
     session: Session,
     options: { prefix: string; cursor?: string | undefined; limit: number },
   ): Promise<ValuesPage> {
@@ -221,7 +221,7 @@ export class Values {
       if (generation !== session.generation || byteLength(position) > 3 * KEY_MAX_BYTES) throw badCursor();
       after = all + position;
     }
-    const page = await this.#store.list(sessionPartition(principal, session.id), {
+    const page = await this.#store.list(sessionPartition(owner, session.id), {
       prefix: valuesPrefix(session.generation, options.prefix),
       limit: options.limit + 1,
       ...(after && { after }),
@@ -233,13 +233,13 @@ export class Values {
   }
 
   async #write(
-    principal: string,
+    owner: string,
     session: Session,
     key: string,
     change: Change,
     options: { mayCreate: boolean; version?: number; operation?: Operation },
   ): Promise<WriteOutcome> {
-    const place = valueKey(principal, session.id, session.generation, key);
+    const place = valueKey(owner, session.id, session.generation, key);
     return this.#writer.serial.run(place.pk + place.sk, () => this.#writer.write(place, change, options));
   }
 

@@ -60,7 +60,7 @@ export const notesResource = defineResource({
         note_id: note.noteId,
         text: note.text,
         created_at: isoTime(note.createdAtMs),
-        principal: note.principal,
+        principal: note.author,
         client: note.client,
       })),
       ...(nextCursor && { next_cursor: nextCursor }),

@@ -54,7 +54,7 @@ export const getNotes = defineTool({
         details: notes.map((note) => ({
           note_id: note.noteId,
           created_at: new Date(note.createdAtMs).toISOString(),
-          principal: note.principal,
+          principal: note.author,
           client: note.client,
         })),
       }),
