@@ -1,8 +1,8 @@
 // Which settings change nothing where they are set: a person who sets one expects something of it, and is told. Reads the map it is
 // given and never the process.
-import { type Config, VARIABLES } from "./settings.ts";
+import { type Config, SETTINGS } from "./settings.ts";
 
-type Key = keyof typeof VARIABLES;
+type Key = keyof typeof SETTINGS;
 
 /** Through what calls come in; `command` serves none. */
 export type Carrier = "stdio" | "http" | "lambda" | "command";
@@ -60,7 +60,7 @@ export function settingsWithoutEffect(
   const given = (name: string | undefined) => name !== undefined && (environment[name]?.trim() ?? "") !== "";
   return RULES.filter(({ met }) => !met(config, carrier)).flatMap(({ settings, needs }) =>
     settings.flatMap((key) => {
-      const { name, alias }: { name: string; alias?: string } = VARIABLES[key];
+      const { name, alias }: { name: string; alias?: string } = SETTINGS[key];
       const used = given(name) ? name : given(alias) ? alias : undefined;
       return used === undefined ? [] : [`${used} has no effect here: it needs ${needs}`];
     }),

@@ -3,7 +3,7 @@ import type { ItemMode } from "../items/item-store.ts";
 
 export type Unit = "seconds" | "milliseconds" | "bytes";
 
-export interface Variable<T> {
+export interface Setting<T> {
   readonly name: string;
   /** Another name for the same thing, from systems people come from. */
   readonly alias?: string;
@@ -23,7 +23,7 @@ export interface Variable<T> {
   readonly parse: (text: string) => T | undefined;
 }
 
-export interface Facts {
+export interface SettingText {
   readonly description: string;
   readonly alias?: string;
   readonly unit?: Unit;
@@ -33,62 +33,65 @@ export interface Facts {
 }
 
 /** A variable with a default always has a value; one without may be undefined. */
-export type Read<V> =
-  V extends Variable<infer T> ? (V extends { readonly default: string } ? T : T | undefined) : never;
+export type Read<V> = V extends Setting<infer T> ? (V extends { readonly default: string } ? T : T | undefined) : never;
 
-export const text = (name: string, facts: Facts & { allowed?: string }): Variable<string> => ({
+export const text = (name: string, described: SettingText & { allowed?: string }): Setting<string> => ({
   name,
-  allowed: facts.allowed ?? "text",
+  allowed: described.allowed ?? "text",
   parse: (value) => value,
-  ...facts,
+  ...described,
 });
 
-export const choice = <const T extends string>(name: string, choices: readonly T[], facts: Facts): Variable<T> => ({
+export const choice = <const T extends string>(
+  name: string,
+  choices: readonly T[],
+  described: SettingText,
+): Setting<T> => ({
   name,
   allowed: choices.join(", "),
   parse: (value) => choices.find((candidate) => candidate === value.toLowerCase()),
-  ...facts,
+  ...described,
 });
 
-export const flag = (name: string, facts: Facts): Variable<boolean> => ({
+export const flag = (name: string, described: SettingText): Setting<boolean> => ({
   name,
   allowed: "on, off",
   parse: (value) => ({ on: true, off: false })[value.toLowerCase()],
-  ...facts,
+  ...described,
 });
 
-export const names = (name: string, facts: Facts & { allowed: string }): Variable<readonly string[]> => ({
+export const names = (name: string, described: SettingText & { allowed: string }): Setting<readonly string[]> => ({
   name,
   parse: (value) =>
     value
       .split(",")
       .map((part) => part.trim())
       .filter((part) => part !== ""),
-  ...facts,
+  ...described,
 });
 
 const TABLE_NAME = /^[A-Za-z0-9_.-]{3,255}$/;
 
-export const tableName = (name: string, facts: Facts): Variable<string> => ({
+export const tableName = (name: string, described: SettingText): Setting<string> => ({
   name,
   allowed: "a DynamoDB table name (3 to 255 letters, digits, `_`, `-`, `.`)",
   parse: (value) => (TABLE_NAME.test(value) ? value : undefined),
-  ...facts,
+  ...described,
 });
 
-export const tableNames = (name: string, facts: Facts): Variable<readonly string[]> => ({
+export const tableNames = (name: string, described: SettingText): Setting<readonly string[]> => ({
   name,
   allowed: "comma-separated DynamoDB table names",
   parse: (value) => {
     const parts = value === "" ? [] : value.split(",").map((part) => part.trim());
     return parts.every((part) => TABLE_NAME.test(part)) ? [...new Set(parts)] : undefined;
   },
-  ...facts,
+  ...described,
 });
 
 const MODES: Readonly<Record<string, ItemMode>> = { ro: "read-only", rw: "read-write" };
 
-export const itemModes = (name: string, facts: Facts): Variable<ReadonlyMap<string, ItemMode>> => ({
+export const itemModes = (name: string, described: SettingText): Setting<ReadonlyMap<string, ItemMode>> => ({
   name,
   allowed: "comma-separated `table:ro` or `table:rw`",
   parse: (value) => {
@@ -101,45 +104,45 @@ export const itemModes = (name: string, facts: Facts): Variable<ReadonlyMap<stri
     }
     return modes;
   },
-  ...facts,
+  ...described,
 });
 
 export const integer = (
   name: string,
   min: number,
   max: number,
-  facts: Facts & { orZero?: "never" },
-): Variable<number> => ({
+  described: SettingText & { orZero?: "never" },
+): Setting<number> => ({
   name,
-  allowed: `${facts.orZero === undefined ? "" : `0 (${facts.orZero}) or `}a whole number from ${min} to ${max}`,
+  allowed: `${described.orZero === undefined ? "" : `0 (${described.orZero}) or `}a whole number from ${min} to ${max}`,
   parse: (value) => {
     const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-    return (number >= min && number <= max) || (number === 0 && facts.orZero !== undefined) ? number : undefined;
+    return (number >= min && number <= max) || (number === 0 && described.orZero !== undefined) ? number : undefined;
   },
-  ...facts,
+  ...described,
 });
 
 const HOST_NAME = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/;
 
-export const hostNames = (name: string, facts: Facts): Variable<readonly string[]> => ({
+export const hostNames = (name: string, described: SettingText): Setting<readonly string[]> => ({
   name,
   allowed: "comma-separated host names without scheme or port, such as app.example",
   parse: (value) => {
     const parts = value === "" ? [] : value.split(",").map((part) => part.trim().toLowerCase());
     return parts.every((part) => HOST_NAME.test(part)) ? parts : undefined;
   },
-  ...facts,
+  ...described,
 });
 
-export const url = (name: string, facts: Facts): Variable<string> => ({
+export const url = (name: string, described: SettingText): Setting<string> => ({
   name,
   allowed: "an http:// or https:// URL",
   parse: (value) => (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) ? value : undefined),
-  ...facts,
+  ...described,
 });
 
 /** Gives a variable the default that applies when it is not set. */
-export const or = <T>(value: string, variable: Variable<T>): Variable<T> & { readonly default: string } => ({
+export const withDefault = <T>(value: string, variable: Setting<T>): Setting<T> & { readonly default: string } => ({
   ...variable,
   default: value,
 });

@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import type { ItemStore } from "../items/item-store.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import { itemTablesFrom } from "./bind.ts";
-import { describeConfig, readConfig, VARIABLES } from "./settings.ts";
+import { describeConfig, readConfig, SETTINGS } from "./settings.ts";
 
 function refusal(environment: Record<string, string>): string {
   try {
@@ -140,7 +140,7 @@ describe("readConfig", () => {
 
 describe("describeConfig", () => {
   it("has one row per variable, and every default is a value the variable allows", () => {
-    expect(describeConfig()).toHaveLength(Object.keys(VARIABLES).length);
+    expect(describeConfig()).toHaveLength(Object.keys(SETTINGS).length);
     for (const row of describeConfig()) expect(row.default).not.toBe("``");
   });
 });

@@ -11,42 +11,42 @@ import {
 import { cutText } from "../text.ts";
 import {
   choice,
-  type Facts,
   flag,
   hostNames,
   integer,
   itemModes,
   names,
-  or,
   type Read,
+  type Setting,
+  type SettingText,
   tableName,
   tableNames,
   text,
   url,
-  type Variable,
+  withDefault,
 } from "./kinds.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const limit = (name: string, key: keyof Limits, min: number, max: number, facts: Facts) =>
-  or(String(DEFAULT_LIMITS[key]), integer(`STATEFUL_MCP_${name}`, min, max, facts));
+const limit = (name: string, key: keyof Limits, min: number, max: number, described: SettingText) =>
+  withDefault(String(DEFAULT_LIMITS[key]), integer(`STATEFUL_MCP_${name}`, min, max, described));
 
 const TEN_YEARS = 315_360_000;
 
 /** Every setting: its variable, its default, what is allowed and what it means. */
-export const VARIABLES = {
-  backend: or(
+export const SETTINGS = {
+  backend: withDefault(
     "local",
     choice("MCP_STATE_BACKEND", ["local", "dynamodb", "memory"], {
       description:
         "Where state is kept: a file on this machine's disk, a DynamoDB table, or this process's memory alone",
     }),
   ),
-  table: or(
+  table: withDefault(
     "mcp_state",
     tableName("MCP_STATE_TABLE", { alias: "MCP_SESSION_TABLE", description: "Name of the state table" }),
   ),
-  itemTables: or(
+  itemTables: withDefault(
     "",
     tableNames("DYNAMODB_TABLE_NAME", {
       defaultText: "none: no item tools",
@@ -54,14 +54,17 @@ export const VARIABLES = {
         "Tables of yours that the item tools reach: in the AWS account of the `dynamodb` backend, or try-out tables on this machine with `local`",
     }),
   ),
-  itemModes: or(
+  itemModes: withDefault(
     "",
     itemModes("STATEFUL_MCP_ITEM_MODES", {
       defaultText: "`ro` for each",
       description: "Which of those tables may be written (`rw`) and which only read (`ro`)",
     }),
   ),
-  itemScan: or("on", flag("STATEFUL_MCP_ITEM_SCAN", { description: "Whether there is a tool that scans them" })),
+  itemScan: withDefault(
+    "on",
+    flag("STATEFUL_MCP_ITEM_SCAN", { description: "Whether there is a tool that scans them" }),
+  ),
   region: text("AWS_REGION", {
     defaultText: "the AWS configuration's",
     description: "AWS region of the table; credentials come from the usual AWS chain",
@@ -74,19 +77,19 @@ export const VARIABLES = {
     defaultText: "AWS",
     description: "Another DynamoDB-compatible engine to use with the `dynamodb` backend",
   }),
-  host: or("127.0.0.1", text("HOST", { generic: true, description: "Address that `serve` listens on" })),
-  port: or(
+  host: withDefault("127.0.0.1", text("HOST", { generic: true, description: "Address that `serve` listens on" })),
+  port: withDefault(
     "3333",
     integer("PORT", 0, 65_535, { generic: true, description: "Port that `serve` listens on; 0 takes a free one" }),
   ),
-  logLevel: or(
+  logLevel: withDefault(
     "info",
     choice("LOG_LEVEL", ["debug", "info", "warn", "error", "silent"], {
       generic: true,
       description: "Least severe log lines to write",
     }),
   ),
-  environment: or(
+  environment: withDefault(
     "development",
     text("ENVIRONMENT", { description: "Name of this deployment, repeated in every log line" }),
   ),
@@ -102,7 +105,7 @@ export const VARIABLES = {
     defaultText: "none",
     description: "On Lambda: the Secrets Manager secret that holds, for the authorizer, what `MCP_AUTH_TOKEN` would",
   }),
-  tokenCacheSeconds: or(
+  tokenCacheSeconds: withDefault(
     "5",
     integer("STATEFUL_MCP_TOKEN_CACHE_SECONDS", 0, 3_600, {
       unit: "seconds",
@@ -110,7 +113,7 @@ export const VARIABLES = {
         "On Lambda: how long the authorizer goes on with the tokens it read, so how long one taken out of the secret still works at most; 0 reads the secret for every request",
     }),
   ),
-  trustAuthorizer: or(
+  trustAuthorizer: withDefault(
     "off",
     flag("STATEFUL_MCP_TRUST_AUTHORIZER", {
       description: "On Lambda behind a REST API: its authorizer says who calls, and every request must have passed it",
@@ -133,7 +136,7 @@ export const VARIABLES = {
     defaultText: "none",
     description: "What the tokens' audience must contain, usually this server's public /mcp URL",
   }),
-  oauthClients: or(
+  oauthClients: withDefault(
     "",
     names("STATEFUL_MCP_OAUTH_CLIENTS", {
       allowed: "comma-separated client ids",
@@ -141,7 +144,7 @@ export const VARIABLES = {
       description: "Clients whose tokens are accepted; required when there is no audience (Amazon Cognito)",
     }),
   ),
-  confirm: or(
+  confirm: withDefault(
     "",
     names("STATEFUL_MCP_CONFIRM", {
       allowed: "comma-separated tool names",
@@ -149,13 +152,13 @@ export const VARIABLES = {
       description: "Tools whose calls over MCP a person must confirm first, such as `reset_session`",
     }),
   ),
-  oauthRequireScopes: or(
+  oauthRequireScopes: withDefault(
     "off",
     flag("STATEFUL_MCP_OAUTH_REQUIRE_SCOPES", {
       description: "Whether a token without any of this server's scopes is refused",
     }),
   ),
-  principalClaim: or(
+  principalClaim: withDefault(
     "sub",
     text("STATEFUL_MCP_PRINCIPAL_CLAIM", {
       description: "Claim of an OAuth token that says whose sessions these are; a team's claim shares them",
@@ -172,14 +175,14 @@ export const VARIABLES = {
     defaultText: `0 (never) on \`local\`, else ${DEFAULT_SESSION_TTL_SECONDS}`,
     description: "How long an unused session lives; each use extends it",
   }),
-  sessionMaxSeconds: or(
+  sessionMaxSeconds: withDefault(
     String(DEFAULT_SESSION_MAX_SECONDS),
     integer("STATEFUL_MCP_SESSION_MAX_SECONDS", 60, TEN_YEARS, {
       unit: "seconds",
       description: "How long an expiring session can live at most, however often it is used",
     }),
   ),
-  cacheTtlSeconds: or(
+  cacheTtlSeconds: withDefault(
     String(DEFAULT_CACHE_TTL_SECONDS),
     integer("STATEFUL_MCP_CACHE_TTL_SECONDS", 1, 31_536_000, {
       unit: "seconds",
@@ -191,14 +194,14 @@ export const VARIABLES = {
     defaultText: "`default` on stdio and local use",
     description: "Session of calls that name none",
   }),
-  allowedHosts: or(
+  allowedHosts: withDefault(
     "",
     hostNames("STATEFUL_MCP_ALLOWED_HOSTS", {
       defaultText: "localhost names; any name where tokens are asked for",
       description: "Names, besides localhost ones, under which HTTP requests may address this server",
     }),
   ),
-  allowedOrigins: or(
+  allowedOrigins: withDefault(
     "",
     hostNames("STATEFUL_MCP_ALLOWED_ORIGINS", {
       defaultText: "localhost names",
@@ -240,16 +243,16 @@ export const VARIABLES = {
     unit: "milliseconds",
     description: "How long a call may take before it is answered with an error",
   }),
-} satisfies Record<string, Variable<unknown>>;
+} satisfies Record<string, Setting<unknown>>;
 
-type Values = { readonly [K in keyof typeof VARIABLES]: Read<(typeof VARIABLES)[K]> };
+type Values = { readonly [K in keyof typeof SETTINGS]: Read<(typeof SETTINGS)[K]> };
 
 /** Configuration as the product sees it: checked, typed, defaults applied. `sessionTtlSeconds` 0 means never. */
 export interface Config extends Omit<Values, "sessionTtlSeconds"> {
   readonly sessionTtlSeconds: number;
 }
 
-const table: Readonly<Record<string, Variable<unknown>>> = VARIABLES;
+const table: Readonly<Record<string, Setting<unknown>>> = SETTINGS;
 const settings = Object.values(table).map(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
 const settingNames = settings.flat();
 
@@ -298,7 +301,7 @@ function requireItemTables({ itemTables, itemModes, table }: Values): void {
 }
 
 function readVariable(
-  variable: Variable<unknown>,
+  variable: Setting<unknown>,
   environment: Environment,
   tolerate: ReadOptions["tolerate"],
 ): unknown {
