@@ -34,7 +34,7 @@ export async function unlessAsking<T extends object>(
   if (!isInputRequiredResult(result)) return result as T;
   const { requestState, ...request } = result;
   if (requestState === undefined) throw new InputNeeded(call.target, request);
-  const name = await services.state.requestStates.keep(principal.id, call, requestState);
+  const name = await services.state.requestStates.put(principal.id, call, requestState);
   throw new InputNeeded(call.target, { ...request, requestState: name });
 }
 

@@ -107,7 +107,7 @@ async function runOnce(services: Services, tool: Tool, input: Record<string, unk
   const compute = async () =>
     unlessAsking(services, caller.principal, asked, question ?? (await tool.run(input, context)));
   const result = tool.cache ? await throughCache(services, tool, caller, input, compute) : await compute();
-  await session?.settle();
+  await session?.touched();
   return checkedResult(tool, session ? { session_id: session.id, ...result } : result);
 }
 

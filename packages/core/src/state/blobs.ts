@@ -51,10 +51,10 @@ export class Blobs {
   }
 
   /**
-   * Makes JSON text ready for an attribute of an entry in this partition. Call `settle` when the entry's write has been answered.
+   * Makes JSON text ready for an attribute of an entry in this partition. Call `deleteUnreferenced` when the entry's write has been answered.
    * @throws AppError `too_large`; `unavailable` when it needs a blob and cannot have one.
    */
-  async place(pk: string, attribute: string, text: string): Promise<Placed> {
+  async prepare(pk: string, attribute: string, text: string): Promise<Placed> {
     const { valueMaxBytes, blobMaxBytes } = this.#limits;
     const bytes = byteLength(text);
     if (bytes <= valueMaxBytes) return { attributes: { [attribute]: text } };
@@ -105,7 +105,7 @@ export class Blobs {
    * Deletes on the side what a write has left over. `entry` is what stands there after it, applied or not. Only for a write whose
    * outcome is known and final: while it may still arrive, its blob has to stay.
    */
-  settle(entry: Entry | undefined, placed?: Placed): void {
+  deleteUnreferenced(entry: Entry | undefined, placed?: Placed): void {
     const leftOver = entry ? blobKeysOf(entry).filter((key) => !pointsTo(entry, key)) : [];
     const attributes = leftOver.map((key) => BLOB + key);
     const unused = placed?.blobKey;

@@ -132,13 +132,13 @@ export class ResultCache {
 
   async #computeAndKeep(call: CachedCall, key: Key, held: Held, compute: () => Promise<Result>): Promise<Result> {
     try {
-      const { result, placed } = await this.#leases.keep(held, async () => {
+      const { result, placed } = await this.#leases.renewWhile(held, async () => {
         const result = await compute();
         // One that is too large, or whose blob cannot be stored, is still an answer.
-        const placed = await this.#blobs.place(key.pk, RESULT, JSON.stringify(result)).catch(() => undefined);
+        const placed = await this.#blobs.prepare(key.pk, RESULT, JSON.stringify(result)).catch(() => undefined);
         return { result, placed };
       });
-      if (placed) await this.#keep(call, key, held, placed);
+      if (placed) await this.#storeResult(call, key, held, placed);
       else this.#inBackground(this.#leases.release(held));
       return result;
     } catch (error) {
@@ -148,7 +148,7 @@ export class ResultCache {
     }
   }
 
-  async #keep(call: CachedCall, key: Key, held: Held, placed: Placed): Promise<void> {
+  async #storeResult(call: CachedCall, key: Key, held: Held, placed: Placed): Promise<void> {
     const now = this.#clock.now();
     const freshUntil = now + call.ttlSeconds * 1000 * (1 - Math.random() * JITTER);
     const expiresAt = Math.floor(now / 1000) + call.ttlSeconds + call.staleSeconds;
@@ -158,7 +158,7 @@ export class ResultCache {
     let written = await this.#store.update(key, change, { on: "live-or-missing", rising });
     if (!written.applied && written.current?.dead)
       written = await this.#store.update(key, change, { on: "dead", rising });
-    this.#blobs.settle(written.applied ? written.entry : written.current, placed);
+    this.#blobs.deleteUnreferenced(written.applied ? written.entry : written.current, placed);
   }
 
   /** What is kept, if it can be read: a result whose blob is broken or out of reach is computed again. */

@@ -83,7 +83,7 @@ export class Idempotency {
       if (!(begun instanceof KeyedCall)) return { result: unwrap(begun), replayed: true };
       try {
         if (options.claimFirst) await begun.claim();
-        const answer = await begun.keep(() => outcomeOf(() => work(begun)));
+        const answer = await begun.renewWhile(() => outcomeOf(() => work(begun)));
         return { result: unwrap(await begun.complete(answer)), replayed: false };
       } catch (error) {
         if (!(error instanceof ClaimLost)) throw error;
@@ -258,7 +258,7 @@ export class KeyedCall {
   }
 
   /** Shows the holder alive while it works. */
-  keep<T>(work: () => Promise<T>): Promise<T> {
+  renewWhile<T>(work: () => Promise<T>): Promise<T> {
     const { leases } = this.#idempotency;
     const timer = setInterval(() => {
       if (this.#held) void leases.renew(this.#held).catch(() => {});

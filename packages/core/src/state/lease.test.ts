@@ -72,7 +72,7 @@ describe("a lease", () => {
     const held = await take();
     if (!held) throw new Error("It was to be taken.");
     const work = Promise.withResolvers<string>();
-    const kept = leases.keep(held, () => work.promise);
+    const kept = leases.renewWhile(held, () => work.promise);
     for (let seconds = 0; seconds < 60; seconds += 2) {
       clock.advance(2);
       await vi.advanceTimersByTimeAsync(2_000);
@@ -81,7 +81,7 @@ describe("a lease", () => {
     work.resolve("done");
     expect(await kept).toBe("done");
     expect(vi.getTimerCount()).toBe(0);
-    await expect(leases.keep(held, async () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+    await expect(leases.renewWhile(held, async () => Promise.reject(new Error("no")))).rejects.toThrow("no");
     expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -79,7 +79,7 @@ export class Leases {
   }
 
   /** Renews for as long as the work runs. A failed renewal is left to the fence. */
-  async keep<T>(held: Held, work: () => Promise<T>): Promise<T> {
+  async renewWhile<T>(held: Held, work: () => Promise<T>): Promise<T> {
     const timer = setInterval(() => void this.renew(held).catch(() => {}), RENEW_EVERY_MS);
     try {
       return await work();

@@ -33,7 +33,7 @@ export class RequestStates {
   }
 
   /** Keeps what a call wants back with the answer. Resolves to the name that the client carries. @throws AppError `too_large`. */
-  async keep(principal: string, call: AskingCall, state: string): Promise<string> {
+  async put(principal: string, call: AskingCall, state: string): Promise<string> {
     const bytes = byteLength(state);
     if (bytes > this.#limits.valueMaxBytes)
       throw new AppError("too_large", `requestState has ${bytes} bytes; the limit is ${this.#limits.valueMaxBytes}.`);

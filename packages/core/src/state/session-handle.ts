@@ -153,7 +153,7 @@ export class SessionHandle {
   }
 
   /** Resolves when what the call started on the side has ended. */
-  async settle(): Promise<void> {
+  async touched(): Promise<void> {
     await this.#touched;
   }
 

@@ -101,7 +101,7 @@ export class Values {
     // Adding 0 turns -0, which the engine does not know, into 0.
     const placed: Placed = fitsNumber(value)
       ? { attributes: { [VALUE]: value + 0 } }
-      : await this.#blobs.place(sessionPartition(owner, session.id), VALUE, JSON.stringify(value));
+      : await this.#blobs.prepare(sessionPartition(owner, session.id), VALUE, JSON.stringify(value));
     const change: Change = { set: placed.attributes, expiresAt: this.#expiresAt(session, options.ttlSeconds) };
     const written = await this.#write(owner, session, key, change, {
       mayCreate: true,
@@ -109,10 +109,10 @@ export class Values {
       ...(options.operation && { operation: options.operation }),
     });
     const { ifVersion = 0 } = options;
-    if (written.outcome === "applied") this.#blobs.settle(written.entry, placed);
+    if (written.outcome === "applied") this.#blobs.deleteUnreferenced(written.entry, placed);
     // Refused for a version that has not come yet, a late copy of the write could still apply: then its blob must be there.
     else if (written.outcome !== "missing" && (written.outcome === "refused" || written.current.version > ifVersion))
-      this.#blobs.settle(written.current, placed);
+      this.#blobs.deleteUnreferenced(written.current, placed);
     if (written.outcome !== "applied") throw versionConflict(key, options.ifVersion, written);
     return { version: written.version };
   }
@@ -138,7 +138,7 @@ export class Values {
       },
     );
     if (written.outcome === "applied") {
-      this.#blobs.settle(written.entry);
+      this.#blobs.deleteUnreferenced(written.entry);
       return true;
     }
     if (written.outcome === "missing" && !options.ifVersion) return false;
@@ -171,7 +171,7 @@ export class Values {
         },
         { mayCreate: true, ...(operation && { operation }) },
       );
-      if (written.outcome === "applied") this.#blobs.settle(written.entry);
+      if (written.outcome === "applied") this.#blobs.deleteUnreferenced(written.entry);
       return written;
     };
     const serialKey = place.pk + place.sk;

@@ -153,7 +153,7 @@ export class LegacyHttp {
       stream: newStreamName(state.clock.now()),
       headers: session ? { [SESSION_HEADER]: id } : {},
       priming: protocolVersion >= PRIMING_SINCE,
-      keep: async (stream, message) =>
+      record: async (stream, message) =>
         eventId(stream, await events.append({ principal, session: id, stream }, message)),
       takeMessage: (address) => sessions.message(principal, id, address),
     });

@@ -30,7 +30,7 @@ export interface LegacyTransportOptions {
   /** Whether the client reads a first event without data (from 2025-11-25 on), which makes even a silent stream resumable. */
   readonly priming: boolean;
   /** Keeps a message for resumption; resolves to its event id. */
-  keep(stream: string, message: string): Promise<string>;
+  record(stream: string, message: string): Promise<string>;
   /** A message that reached another instance, left under this address. */
   takeMessage(address: string): Promise<unknown>;
 }
@@ -61,7 +61,7 @@ export class LegacyTransport implements Transport {
   #muted = true;
   #sse: SseStream | undefined;
   #sending: Promise<void> = Promise.resolve();
-  #settle: ((response: Response) => void) | undefined;
+  #resolve: ((response: Response) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
   readonly #over = new AbortController();
@@ -93,7 +93,7 @@ export class LegacyTransport implements Transport {
     this.#batch = batch;
     for (const message of messages) if (isJSONRPCRequest(message)) this.#open.add(message.id);
     const response = new Promise<Response>((resolve) => {
-      this.#settle = resolve;
+      this.#resolve = resolve;
     });
     this.#timer = setTimeout(() => this.#becomeStream(), STREAM_AFTER_MS);
     for (const message of messages) this.onmessage?.(message, { ...extra, closeSSEStream: () => this.#sse?.close() });
@@ -161,7 +161,7 @@ export class LegacyTransport implements Transport {
     if (this.#sse || this.#ended) return;
     clearTimeout(this.#timer);
     this.#sse = openSse({ headers: this.#options.headers });
-    this.#settle?.(this.#sse.response);
+    this.#resolve?.(this.#sse.response);
     if (this.#options.priming) this.#sse.send({ id: `${this.#options.stream}.0`, retryMs: RETRY_MS, data: "" });
     // What had been answered while this was not yet a stream.
     for (const answer of this.#answers) void this.#write(answer);
@@ -172,7 +172,7 @@ export class LegacyTransport implements Transport {
   #write(message: JSONRPCMessage): Promise<void> {
     const text = JSON.stringify(message);
     this.#sending = this.#sending.then(async () => {
-      const id = await this.#options.keep(this.#options.stream, text).catch((error: Error) => {
+      const id = await this.#options.record(this.#options.stream, text).catch((error: Error) => {
         // Without its event the message still goes out; a client that loses it cannot resume, which is said then.
         this.onerror?.(error);
         return undefined;
@@ -188,7 +188,7 @@ export class LegacyTransport implements Transport {
       clearTimeout(this.#timer);
       const body = this.#batch ? this.#answers : this.#answers[0];
       const headers = { "Content-Type": "application/json", ...this.#options.headers };
-      this.#settle?.(new Response(JSON.stringify(body), { headers }));
+      this.#resolve?.(new Response(JSON.stringify(body), { headers }));
     }
     await this.close();
   }
