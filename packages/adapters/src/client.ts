@@ -1,4 +1,4 @@
-// Opens the client that the configuration asks for: the one place, for processes and for functions.
+// Opens the client that the configuration asks for: the one location, for processes and for functions.
 import type { Config } from "@stateful-mcp/core";
 import { createDynamoDBClient } from "@stateful-mcp/core/dynamodb";
 

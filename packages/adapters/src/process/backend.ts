@@ -16,7 +16,7 @@ type Client = ReturnType<typeof createClient>;
 export interface Backend {
   readonly store: StateStore;
   /** For a person: a directory, or a table and where it is. */
-  readonly place: string;
+  readonly location: string;
   readonly client?: Client;
   /** A client of their own for the tables of the item tools, where there are any. */
   openItemClient(): Promise<Client>;
@@ -31,15 +31,15 @@ export async function openBackend(config: Config): Promise<Backend> {
   if (config.backend === "memory") {
     const store = new MemoryStore();
     const openItemClient = () => openClient(config);
-    return { store, place: "this process's memory: gone when it ends", openItemClient, close: () => store.close() };
+    return { store, location: "this process's memory: gone when it ends", openItemClient, close: () => store.close() };
   }
-  const { client, place, blobs, openItemClient, close } = await openTable(config);
+  const { client, location, blobs, openItemClient, close } = await openTable(config);
   const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb");
   const store = new DynamoDBStore({ client, table: config.table });
   return {
     store,
     client,
-    place,
+    location,
     openItemClient,
     ...(blobs && { blobs }),
     close: async () => {
@@ -67,9 +67,9 @@ async function openLocal(config: Config): Promise<Backend> {
       await store.close();
       await (await engine)?.close();
     };
-    const place =
+    const location =
       imported === undefined ? dataDir : `${dataDir} (${imported} entries taken over from an older version)`;
-    return { store, place, blobs: store.blobs, openItemClient, close };
+    return { store, location, blobs: store.blobs, openItemClient, close };
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw new AppError("unavailable", messageOf(error), { cause: error });
@@ -93,13 +93,13 @@ async function importLocal() {
 async function openTable(config: Config) {
   const { endpoint, profile } = config;
   const client = await openClient(config);
-  const place = `DynamoDB table ${config.table} in ${await regionOf(client, profile)}${endpoint ? ` at ${endpoint}` : ""}`;
+  const location = `DynamoDB table ${config.table} in ${await regionOf(client, profile)}${endpoint ? ` at ${endpoint}` : ""}`;
   const blobs = await openBucket(config);
   const close = async () => {
     client.destroy();
     blobs?.close();
   };
-  return { client, place, blobs, openItemClient: () => openClient(config), close };
+  return { client, location, blobs, openItemClient: () => openClient(config), close };
 }
 
 /** Loaded only here: a process that keeps its state in memory needs no client. */
@@ -128,7 +128,7 @@ async function regionOf(client: Client, profile: string | undefined): Promise<st
 /** A store that the app brought: its owner closes it. */
 export const ownBackend = (config: Config, store: StateStore): Backend => ({
   store,
-  place: "the app's own store",
+  location: "the app's own store",
   openItemClient: () => openClient(config),
   close: async () => {},
 });

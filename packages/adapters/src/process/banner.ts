@@ -6,7 +6,7 @@ import { type App, type Logger, PROTOCOL_REVISIONS, VERSION } from "@stateful-mc
 export interface Started {
   /** `listening` or `stdio`, with what belongs to it. */
   readonly at: { readonly url: string } | "stdio";
-  readonly place: string;
+  readonly location: string;
   /** The file that settings were taken from, besides the environment. */
   readonly settings?: string | undefined;
   /** Who may call, for a person. */
@@ -20,14 +20,14 @@ export function announce(app: Pick<App, "tools" | "options">, started: Started, 
   const tools = app.tools.map((tool) => tool.name);
   const url = started.at === "stdio" ? undefined : started.at.url;
   if (!process.stderr.isTTY) {
-    const { place, settings, access } = started;
+    const { location, settings, access } = started;
     logger.info(
       {
         version,
         protocol_revisions: PROTOCOL_REVISIONS,
         transport: url ? "http" : "stdio",
         url,
-        state: place,
+        state: location,
         settings,
         access,
         tools,
@@ -38,7 +38,7 @@ export function announce(app: Pick<App, "tools" | "options">, started: Started, 
   }
   const rows: [string, string][] = [
     ["endpoint", url ?? "stdin and stdout"],
-    ["state", started.place],
+    ["state", started.location],
     ...(started.settings === undefined ? [] : [["settings", started.settings] satisfies [string, string]]),
     ["access", started.access],
     ["tools", tools.join(" ")],

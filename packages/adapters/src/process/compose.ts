@@ -6,7 +6,7 @@ import { openBackend, openItems, ownBackend } from "./backend.ts";
 /** An app that runs on its backend, until it is closed. */
 export interface Composition {
   readonly app: App;
-  readonly place: string;
+  readonly location: string;
   close(): Promise<void>;
 }
 
@@ -45,17 +45,17 @@ export async function compose(app: App, config: Config, options: ComposeOptions)
     await running.ready();
   } catch (error) {
     await close();
-    throw isMissingTable(error) ? missingTable(config, backend.place, error) : error;
+    throw isMissingTable(error) ? missingTable(config, backend.location, error) : error;
   }
-  return { app: running, place: backend.place, close };
+  return { app: running, location: backend.location, close };
 }
 
 const isMissingTable = (error: unknown): boolean =>
   error instanceof AppError && error.cause instanceof Error && error.cause.name === "ResourceNotFoundException";
 
-const missingTable = ({ table }: Config, place: string, cause: unknown): AppError =>
+const missingTable = ({ table }: Config, location: string, cause: unknown): AppError =>
   new AppError(
     "unavailable",
-    `There is no table ${table} (${place}); create it with \`stateful-mcp setup\` or \`stateful-mcp serve --create-table\`, or correct MCP_STATE_TABLE and AWS_REGION`,
+    `There is no table ${table} (${location}); create it with \`stateful-mcp setup\` or \`stateful-mcp serve --create-table\`, or correct MCP_STATE_TABLE and AWS_REGION`,
     { cause },
   );

@@ -12,9 +12,9 @@ import { stopSignal } from "./signals.ts";
 
 /** The flags of `serve`. */
 export interface ServeOptions {
-  /** Address to listen on, in place of `HOST`. */
+  /** Address to listen on, in location of `HOST`. */
   host?: string;
-  /** Port to listen on, in place of `PORT`; 0 takes a free one. */
+  /** Port to listen on, in location of `PORT`; 0 takes a free one. */
   port?: string;
   /** Creates a missing table of the `dynamodb` backend first. Default false. */
   createTable?: true;
@@ -39,14 +39,14 @@ export async function serve(app: App, options: ServeOptions = {}): Promise<numbe
   logCrashes(logger);
   const stop = stopSignal();
   const composed = await compose(app, config, { access, logger, createTable: options.createTable === true });
-  const { app: running, place, close } = composed;
+  const { app: running, location, close } = composed;
   const server = await serveNode(running, { host: config.host, port: config.port, logger });
   const url = `${server.url}/mcp`;
   announce(
     running,
     {
       at: { url },
-      place,
+      location,
       settings: envFile && resolve(envFile),
       access: describeAccess(access),
       connect: [...howToConnect(running, url, access), ...(options.hints?.(url) ?? [])],

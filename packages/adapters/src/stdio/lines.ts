@@ -1,4 +1,4 @@
-// Cuts stdin into lines and reads each as a message, in the place of the official transport's buffer, which rounds long numbers and
+// Cuts stdin into lines and reads each as a message, in the location of the official transport's buffer, which rounds long numbers and
 // puts U+FFFD where bytes are no UTF-8. Knows no transport.
 import { isUtf8 } from "node:buffer";
 import { type JSONRPCMessage, parseJSONRPCMessage } from "@modelcontextprotocol/server";

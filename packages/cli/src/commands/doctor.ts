@@ -58,11 +58,11 @@ const backend = (found: Findings): Check => ({
   essential: true,
   run: async () => {
     found.backend = await openBackend(found.config!);
-    const { client, place } = found.backend;
-    if (client === undefined) return place;
+    const { client, location } = found.backend;
+    if (client === undefined) return location;
     const { accessKeyId } = await client.config.credentials();
     const identity = found.config?.backend === "dynamodb" ? `, access key …${accessKeyId.slice(-4)}` : "";
-    return `${place}${identity}`;
+    return `${location}${identity}`;
   },
 });
 

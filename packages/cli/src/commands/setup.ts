@@ -10,7 +10,7 @@ export async function setup(options: LoadOptions): Promise<number> {
       const { setupTable } = await import("@stateful-mcp/core/dynamodb");
       await setupTable(backend.client, config.table, say);
     } else {
-      say(`Nothing to set up for the ${config.backend} backend (${backend.place}).`);
+      say(`Nothing to set up for the ${config.backend} backend (${backend.location}).`);
       say("For a DynamoDB table set MCP_STATE_BACKEND=dynamodb.");
     }
   } finally {

@@ -14,7 +14,7 @@ export async function teardown(options: LoadOptions): Promise<number> {
   }
   const backend = await openBackend(config);
   try {
-    if (!(await confirmed(config, backend.place))) {
+    if (!(await confirmed(config, backend.location))) {
       process.stderr.write("Nothing was deleted.\n");
       return EXIT.failed;
     }
@@ -26,17 +26,17 @@ export async function teardown(options: LoadOptions): Promise<number> {
   }
 }
 
-async function confirmed({ table }: Config, place: string): Promise<boolean> {
+async function confirmed({ table }: Config, location: string): Promise<boolean> {
   if (process.env.CONFIRM_DELETE === "yes") return true;
   if (!process.stdin.isTTY) {
     throw new AppError(
       "invalid_input",
-      `Deleting ${table} (${place}) needs CONFIRM_DELETE=yes, or a terminal to type the table's name on`,
+      `Deleting ${table} (${location}) needs CONFIRM_DELETE=yes, or a terminal to type the table's name on`,
     );
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal.question(
-    `This deletes all state in ${table} (${place}).\nType the table's name to go on: `,
+    `This deletes all state in ${table} (${location}).\nType the table's name to go on: `,
   );
   terminal.close();
   return answer.trim() === table;
