@@ -145,8 +145,8 @@ const ATTEMPTS: { [N in OperationName]: Attempt<N> } = {
 export const newDeadline = (): number => performance.now() + TOTAL_TIMEOUT_MS;
 
 /**
- * Sends one request, again where that may help. `onSilence` is told when an attempt got no answer and is followed by another:
- * it may still be on its way.
+ * Sends one request, again where that may help. `onSilence` is told when an attempt may have been applied, or may still be on its
+ * way, and is followed by another; what it throws ends the request.
  * @throws AppError("unavailable") when the engine did not answer, refused for now, or cannot be used as configured.
  * @throws what the engine answered, when it judged the request itself (a failed condition, a validation error).
  */
@@ -166,10 +166,16 @@ export async function send<N extends OperationName>(
       const backoff = FIRST_BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
       const exhausted = attempt === MAX_ATTEMPTS || performance.now() + backoff >= deadline;
       if (verdict === "unusable" || exhausted) throw unavailable(tableOf(input), error, attempt);
-      if (error instanceof Error && traits(error).status === undefined) onSilence();
+      if (error instanceof Error && !isRefusal(error)) onSilence();
       await sleep(backoff);
     }
   }
+}
+
+/** The engine itself said no. A 5xx may come from something in between, and a reply that breaks off follows what was done. */
+function isRefusal(error: Error): boolean {
+  const { status } = traits(error);
+  return status !== undefined && status >= 400 && status < 500;
 }
 
 /** Batches name their table inside. */
