@@ -168,11 +168,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the generation is read for each call",
     file: "state/session-handle.ts",
-    from: "this.#found ??= this.#state.sessions.find(this.#owner, this.id);",
-    to: `const scope = this.#state as unknown as { found?: Map<string, Promise<Session | undefined>> };
+    from: "this.#found ??= this.#parts.sessions.find(this.#owner, this.id);",
+    to: `const scope = this.#parts as unknown as { found?: Map<string, Promise<Session | undefined>> };
     const known = (scope.found ??= new Map());
     const name = this.#owner + this.id;
-    this.#found ??= (known.get(name) ?? this.#state.sessions.find(this.#owner, this.id)).then((found) => {
+    this.#found ??= (known.get(name) ?? this.#parts.sessions.find(this.#owner, this.id)).then((found) => {
       if (found) known.set(name, Promise.resolve(found));
       return found;
     });`,
@@ -264,9 +264,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a stream is not said to be over while its call may still run",
-    file: "mcp/legacy/http.ts",
-    from: "> callTimeoutMs + CALL_MARGIN_MS",
-    to: "> callTimeoutMs - CALL_MARGIN_MS",
+    file: "mcp/legacy/stream.ts",
+    from: "> limits.callTimeoutMs + CALL_MARGIN_MS",
+    to: "> limits.callTimeoutMs - CALL_MARGIN_MS",
     tests: ["mcp/legacy/http.test.ts"],
   },
   {
