@@ -1,7 +1,7 @@
 // Turns a TypeScript entry into the code of a Lambda function: one minified file, without Docker. Knows no resources.
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
-import { APP_MODULE, BLOBS_MODULE, LAMBDA_BUNDLE } from "@stateful-mcp/adapters/lambda/bundle";
+import { APP_MODULE, BLOBS_MODULE, ITEMS_MODULE, LAMBDA_BUNDLE } from "@stateful-mcp/adapters/lambda/bundle";
 import { AssetHashType, DockerImage } from "aws-cdk-lib";
 import { AssetCode } from "aws-cdk-lib/aws-lambda";
 import { buildSync } from "esbuild";
@@ -22,7 +22,7 @@ function besides(entry: string): Resolve {
   };
 }
 
-const adapterFile = (resolve: Resolve, name: "server" | "authorizer" | "s3-blobs"): string =>
+const adapterFile = (resolve: Resolve, name: "server" | "authorizer" | "s3-blobs" | "no-items"): string =>
   resolve(`@stateful-mcp/adapters/lambda/entries/${name}`);
 
 export interface ServerCodeOptions {
@@ -30,14 +30,17 @@ export interface ServerCodeOptions {
   readonly entry: string | undefined;
   /** Whether there is a bucket for large values, whose client would otherwise only slow the start down. */
   readonly blobs: boolean;
+  /** Whether the item tools have tables. Without them the AWS SDK's client, a fifth of the code, is left out. */
+  readonly items: boolean;
 }
 
-export function serverCode({ entry, blobs }: ServerCodeOptions): AssetCode {
+export function serverCode({ entry, blobs, items }: ServerCodeOptions): AssetCode {
   const app = entry === undefined ? undefined : resolve(entry);
   const from = app === undefined ? own : besides(app);
   return functionCode(adapterFile(from, "server"), {
     ...(app !== undefined && { [APP_MODULE]: app }),
     ...(blobs && { [BLOBS_MODULE]: adapterFile(from, "s3-blobs") }),
+    ...(!items && { [ITEMS_MODULE]: adapterFile(from, "no-items") }),
   });
 }
 

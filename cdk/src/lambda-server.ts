@@ -112,7 +112,11 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     if (this.access.tokens) this.tokens = this.access.tokens;
 
     this.function = this.#function("Function", {
-      code: serverCode({ entry: props.entry, blobs: state.bucket !== undefined }),
+      code: serverCode({
+        entry: props.entry,
+        blobs: state.bucket !== undefined,
+        items: props.environment?.DYNAMODB_TABLE_NAME !== undefined,
+      }),
       description: "MCP server",
       memoryMiB,
       timeout: LONGEST,

@@ -6,8 +6,14 @@ import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { expect, it } from "vitest";
 import { grantItemTables, itemTablesEnvironment } from "../src/item-tables.ts";
 
-const READS = ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"];
-const WRITES = ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+const READS = [
+  "dynamodb:BatchGetItem",
+  "dynamodb:DescribeTable",
+  "dynamodb:GetItem",
+  "dynamodb:Query",
+  "dynamodb:Scan",
+];
+const WRITES = ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
 
 it("allows reads of every table, writes of the writable ones, and names each table", () => {
   const stack = new Stack(new App(), "Tables");

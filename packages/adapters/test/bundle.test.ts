@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
-import { BLOBS_MODULE, LAMBDA_BUNDLE } from "../src/lambda/bundle.ts";
+import { BLOBS_MODULE, ITEMS_MODULE, LAMBDA_BUNDLE } from "../src/lambda/bundle.ts";
 
 const { resolve } = createRequire(import.meta.url);
 
@@ -38,13 +38,15 @@ const UNNEEDED = [
   /^@smithy\/credential-provider-imds$/,
 ];
 
+const NO_ITEMS = { [ITEMS_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/no-items") };
+
 describe.each([
-  { name: "server", entry: "server", alias: {}, budget: 868_000, unneeded: UNNEEDED },
+  { name: "server", entry: "server", alias: NO_ITEMS, budget: 711_000, unneeded: UNNEEDED },
   {
     name: "server with a bucket",
     entry: "server",
-    alias: { [BLOBS_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/s3-blobs") },
-    budget: 1_058_000,
+    alias: { ...NO_ITEMS, [BLOBS_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/s3-blobs") },
+    budget: 1_030_000,
     unneeded: [...UNNEEDED.slice(0, -2), /credential-provider-(?!env$)|nested-clients/],
   },
   {

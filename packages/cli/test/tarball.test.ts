@@ -1,13 +1,16 @@
 // What a user installs: the packed file, in an empty folder, through npm; and the bundle for a double click.
 // One file of tests, because both build into the same folder.
 import { execFile, spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
-import { expect, it } from "vitest";
+import dynalite from "dynalite";
+import { expect, it, onTestFinished } from "vitest";
 import { temporaryDirectory } from "./process.ts";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
@@ -37,13 +40,17 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   const path = `${dirname(process.execPath)}:${process.env.PATH}`;
   await execute(bin, ["install", "cursor", "--path", file, "--yes"], { env: { PATH: path, HOME: folder } });
   const { command, args } = JSON.parse(readFileSync(file, "utf8")).mcpServers.memory as Launch;
-  const withServer = async <T>(mode: "legacy" | { pin: string }, use: (client: Client) => Promise<T>): Promise<T> => {
+  const withServer = async <T>(
+    mode: "legacy" | { pin: string },
+    use: (client: Client) => Promise<T>,
+    env: Record<string, string> = { PATH: path, HOME: folder },
+  ): Promise<T> => {
     const client = new Client({ name: "tarball-test", version: "1" }, { versionNegotiation: { mode } });
     const transport = new StdioClientTransport({
       command,
       args,
       cwd: folder,
-      env: { PATH: path, HOME: folder },
+      env,
       stderr: "ignore",
     });
     await client.connect(transport);
@@ -69,6 +76,33 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   expect(readFileSync(join(project, "README.md"), "utf8")).toContain("npx cdk deploy mcp-2nd-server-lambda");
   const read = await withServer("legacy", (client) => client.callTool({ name: "get_notes", arguments: {} }));
   expect(read.structuredContent).toMatchObject({ notes: ["from the tarball"] });
+
+  // On a table, with credentials that a profile's program prints: what the bundle loads late, or lazily.
+  const engine = dynalite({ createTableMs: 0 }).listen(0, "127.0.0.1");
+  onTestFinished(() => void engine.close());
+  await once(engine, "listening");
+  const printed = { Version: 1, AccessKeyId: "test", SecretAccessKey: "test" };
+  writeFileSync(join(folder, "credentials.json"), JSON.stringify(printed));
+  writeFileSync(join(folder, "config"), `[default]\ncredential_process = cat ${join(folder, "credentials.json")}\n`);
+  const onTable = {
+    PATH: path,
+    HOME: folder,
+    MCP_STATE_BACKEND: "dynamodb",
+    MCP_STATE_TABLE: "mcp-state",
+    DYNAMODB_ENDPOINT_URL: `http://127.0.0.1:${(engine.address() as AddressInfo).port}`,
+    DYNAMODB_TABLE_NAME: "orders",
+    AWS_REGION: "eu-central-1",
+    AWS_CONFIG_FILE: join(folder, "config"),
+    AWS_EC2_METADATA_DISABLED: "true",
+  };
+  await execute(bin, ["setup"], { env: onTable });
+  await execute(bin, ["demo-table", "orders"], { env: onTable });
+  const call = (name: string, args: Record<string, unknown>) =>
+    withServer("legacy", (client) => client.callTool({ name, arguments: args }), onTable);
+  await call("store_value", { key: "k", value: 1 });
+  expect((await call("increment_value", { key: "k" })).structuredContent).toMatchObject({ value: 2 });
+  const got = await call("get_item", { key: { PK: "CUSTOMER#none", SK: "PROFILE" } });
+  expect(got.structuredContent).toMatchObject({ found: false });
 });
 
 const tool = join(PACKAGE, "node_modules", ".bin", "mcpb");

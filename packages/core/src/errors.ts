@@ -25,6 +25,8 @@ export interface AppErrorOptions {
   details?: Record<string, unknown>;
   /** Seconds after which a retry makes sense. */
   retryAfterSeconds?: number;
+  /** Instead of the code's own: `false` for what only the operator can mend. */
+  retryable?: boolean;
   cause?: unknown;
 }
 
@@ -34,6 +36,7 @@ export class AppError extends Error {
   readonly code: ErrorCode;
   readonly details: Record<string, unknown> | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly retryable: boolean;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     // Some message or other quotes a part of what a caller sent; half a character in it could be read by no model.
@@ -41,13 +44,10 @@ export class AppError extends Error {
     this.code = code;
     this.details = options.details;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.retryable = options.retryable ?? ERROR_CODES[code].retryable;
   }
 
   get status(): number {
     return ERROR_CODES[this.code].status;
-  }
-
-  get retryable(): boolean {
-    return ERROR_CODES[this.code].retryable;
   }
 }

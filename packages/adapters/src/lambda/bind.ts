@@ -1,5 +1,7 @@
 // Turns a function's environment into configuration and binds an app to it. For processes without a command line: no files are
 // read, nothing is created, and no service is asked before the first call.
+
+import { openItemStore } from "@stateful-mcp/adapters/lambda/entries/items";
 import {
   type App,
   AppError,
@@ -13,7 +15,7 @@ import {
   type StateStore,
   settingsWithoutEffect,
 } from "@stateful-mcp/core";
-import { DynamoDBItems, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+import { DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
 import { chooseAccess } from "../access.ts";
 import { openClient } from "../client.ts";
 import { createLogger } from "../logger.ts";
@@ -60,7 +62,7 @@ function openStore(config: Config): StateStore {
 
 function openItems(config: Config): ItemTables | undefined {
   if (config.itemTables.length === 0) return undefined;
-  return itemTablesFrom(config, new DynamoDBItems({ client: openClient(config) }));
+  return itemTablesFrom(config, openItemStore(config));
 }
 
 function blobsOf(config: Config, open: OpenBlobs | undefined, environment: Environment): BlobStore | undefined {

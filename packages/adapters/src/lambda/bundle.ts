@@ -7,6 +7,9 @@ export const APP_MODULE = "@stateful-mcp/adapters/lambda/entries/app";
 /** Replaced by `@stateful-mcp/adapters/lambda/entries/s3-blobs` where there is a bucket for large values. */
 export const BLOBS_MODULE = "@stateful-mcp/adapters/lambda/entries/blobs";
 
+/** Replaced by `@stateful-mcp/adapters/lambda/entries/no-items` where the item tools have no tables. */
+export const ITEMS_MODULE = "@stateful-mcp/adapters/lambda/entries/items";
+
 const { resolve } = createRequire(import.meta.url);
 
 /** One minified ES module with everything in it: loading many small files is what makes a cold start slow. */

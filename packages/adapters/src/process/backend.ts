@@ -7,19 +7,18 @@ import {
   MemoryStore,
   type StateStore,
 } from "@stateful-mcp/core";
-import type { createDynamoDBClient as createClient } from "@stateful-mcp/core/dynamodb";
+import type { SdkClient } from "@stateful-mcp/core/dynamodb";
+import type { StateClient } from "@stateful-mcp/core/dynamodb-store";
 import { messageOf } from "./exit.ts";
-
-type Client = ReturnType<typeof createClient>;
 
 /** A way to reach state: the store, a word on where the data lies, and the client behind it where there is one. */
 export interface Backend {
   readonly store: StateStore;
   /** For a person: a directory, or a table and where it is. */
   readonly location: string;
-  readonly client?: Client;
-  /** A client of their own for the tables of the item tools, where there are any. */
-  openItemClient(): Promise<Client>;
+  readonly client?: StateClient;
+  /** The AWS SDK's client of the same place, for table management and the item tools. The caller destroys it. */
+  openSdkClient(): Promise<SdkClient>;
   /** Where values too large for the store are kept. */
   readonly blobs?: BlobStore;
   close(): Promise<void>;
@@ -30,17 +29,21 @@ export async function openBackend(config: Config): Promise<Backend> {
   if (config.backend === "local") return openLocal(config);
   if (config.backend === "memory") {
     const store = new MemoryStore();
-    const openItemClient = () => openClient(config);
-    return { store, location: "this process's memory: gone when it ends", openItemClient, close: () => store.close() };
+    return {
+      store,
+      location: "this process's memory: gone when it ends",
+      openSdkClient: () => openSdkClient(config),
+      close: () => store.close(),
+    };
   }
-  const { client, location, blobs, openItemClient, close } = await openTable(config);
-  const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb");
+  const { client, location, blobs, openSdkClient: openSdk, close } = await openTable(config);
+  const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb-store");
   const store = new DynamoDBStore({ client, table: config.table });
   return {
     store,
     client,
     location,
-    openItemClient,
+    openSdkClient: openSdk,
     ...(blobs && { blobs }),
     close: async () => {
       await store.close();
@@ -58,7 +61,7 @@ async function openLocal(config: Config): Promise<Backend> {
       config.table,
     );
     let engine: ReturnType<typeof connectLocalEngine> | undefined;
-    const openItemClient = async () => {
+    const openSdkClient = async () => {
       engine ??= connectLocalEngine({ dataDir, tables: [] });
       const [{ agent }, { createDynamoDBClient }] = await Promise.all([engine, import("@stateful-mcp/core/dynamodb")]);
       return createDynamoDBClient({ agent });
@@ -69,7 +72,7 @@ async function openLocal(config: Config): Promise<Backend> {
     };
     const location =
       imported === undefined ? dataDir : `${dataDir} (${imported} entries taken over from an older version)`;
-    return { store, location, blobs: store.blobs, openItemClient, close };
+    return { store, location, blobs: store.blobs, openSdkClient, close };
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw new AppError("unavailable", messageOf(error), { cause: error });
@@ -92,33 +95,39 @@ async function importLocal() {
 
 async function openTable(config: Config) {
   const { endpoint, profile } = config;
-  const client = await openClient(config);
+  const client = (await import("../client.ts")).openClient(config);
   const location = `DynamoDB table ${config.table} in ${await regionOf(client, profile)}${endpoint ? ` at ${endpoint}` : ""}`;
   const blobs = await openBucket(config);
   const close = async () => {
     client.destroy();
     blobs?.close();
   };
-  return { client, location, blobs, openItemClient: () => openClient(config), close };
+  return { client, location, blobs, openSdkClient: () => openSdkClient(config), close };
 }
 
 /** Loaded only here: a process that keeps its state in memory needs no client. */
-const openClient = async (config: Config): Promise<Client> => (await import("../client.ts")).openClient(config);
+const openSdkClient = async (config: Config): Promise<SdkClient> =>
+  (await import("../client.ts")).openSdkClient(config);
 
 /** The tables of the item tools, reached through a client of their own: a busy agent must not hold up state. */
 export async function openItems(config: Config, backend: Backend) {
   if (config.itemTables.length === 0) return undefined;
-  const client = await backend.openItemClient();
-  const { DynamoDBItems } = await import("@stateful-mcp/core/dynamodb");
-  return { items: itemTablesFrom(config, new DynamoDBItems({ client })), close: () => client.destroy() };
+  const { lazyItems } = await import("../client.ts");
+  let client: SdkClient | undefined;
+  const items = lazyItems(async () => {
+    const { DynamoDBItems } = await import("@stateful-mcp/core/dynamodb");
+    client = await backend.openSdkClient();
+    return new DynamoDBItems({ client });
+  });
+  return { items: itemTablesFrom(config, items), close: () => client?.destroy() };
 }
 
 const openBucket = async (config: Config) =>
   config.blobBucket === undefined ? undefined : (await import("../bucket.ts")).openBucket(config, process.env);
 
-async function regionOf(client: Client, profile: string | undefined): Promise<string> {
+async function regionOf(client: StateClient, profile: string | undefined): Promise<string> {
   try {
-    return await client.config.region();
+    return await client.region();
   } catch (error) {
     const hint = profile === undefined ? "" : `, or give the profile ${profile} one`;
     throw new AppError("invalid_input", `There is no AWS region: set AWS_REGION${hint}`, { cause: error });
@@ -129,6 +138,6 @@ async function regionOf(client: Client, profile: string | undefined): Promise<st
 export const ownBackend = (config: Config, store: StateStore): Backend => ({
   store,
   location: "the app's own store",
-  openItemClient: () => openClient(config),
+  openSdkClient: () => openSdkClient(config),
   close: async () => {},
 });

@@ -28,9 +28,11 @@ export async function compose(app: App, config: Config, options: ComposeOptions)
   const { access, logger, createTable } = options;
   const own = app.options.store;
   const backend = own ? ownBackend(config, own) : await openBackend(config);
-  if (createTable && config.backend === "dynamodb" && backend.client !== undefined) {
+  if (createTable && config.backend === "dynamodb" && !own) {
     const { setupTable } = await import("@stateful-mcp/core/dynamodb");
-    await setupTable(backend.client, config.table, (line) => logger.info({ table: config.table }, line));
+    const client = await backend.openSdkClient();
+    const say = (line: string) => logger.info({ table: config.table }, line);
+    await setupTable(client, config.table, say).finally(() => client.destroy());
   }
   const { store, blobs } = backend;
   const opened = app.options.items ? undefined : await openItems(config, backend);

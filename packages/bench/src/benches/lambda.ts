@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { LAMBDA_BUNDLE } from "@stateful-mcp/adapters/lambda/bundle";
+import { ITEMS_MODULE, LAMBDA_BUNDLE } from "@stateful-mcp/adapters/lambda/bundle";
 import { build } from "esbuild";
 import type { Bench } from "../bench.ts";
 
@@ -28,8 +28,19 @@ export const coldStart: Bench = {
       const empty = join(folder, "empty.mjs");
       await writeFile(empty, emptyHandler);
       const asset = join(folder, "server.mjs");
-      const entry = createRequire(import.meta.url).resolve("@stateful-mcp/adapters/lambda/entries/server");
-      const { metafile } = await build({ ...LAMBDA_BUNDLE, entryPoints: [entry], outfile: asset, metafile: true });
+      const { resolve } = createRequire(import.meta.url);
+      const entry = resolve("@stateful-mcp/adapters/lambda/entries/server");
+      const alias = {
+        ...LAMBDA_BUNDLE.alias,
+        [ITEMS_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/no-items"),
+      };
+      const { metafile } = await build({
+        ...LAMBDA_BUNDLE,
+        alias,
+        entryPoints: [entry],
+        outfile: asset,
+        metafile: true,
+      });
       const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
       const times = { ours: [] as Times[], empty: [] as Times[] };
       for (let round = 0; round <= bench.settings.rounds; round++) {

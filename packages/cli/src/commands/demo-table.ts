@@ -5,7 +5,7 @@ import { EXIT } from "../run.ts";
 export async function demoTable(name: string, options: LoadOptions): Promise<number> {
   const config = loadConfig(options);
   const backend = await openBackend(config);
-  const client = await backend.openItemClient();
+  const client = await backend.openSdkClient();
   try {
     const { setupDemoTable } = await import("@stateful-mcp/core/dynamodb");
     await setupDemoTable(client, name, say);

@@ -60,7 +60,7 @@ const backend = (found: Findings): Check => ({
     found.backend = await openBackend(found.config!);
     const { client, location } = found.backend;
     if (client === undefined) return location;
-    const { accessKeyId } = await client.config.credentials();
+    const { accessKeyId } = await client.credentials();
     const identity = found.config?.backend === "dynamodb" ? `, access key …${accessKeyId.slice(-4)}` : "";
     return `${location}${identity}`;
   },
@@ -70,17 +70,18 @@ const table = (found: Findings): Check => ({
   name: "table and TTL",
   fix: "Run `stateful-mcp setup`, which creates what is missing and changes nothing else",
   run: async () => {
-    const { client } = found.backend!;
-    if (client === undefined)
-      return found.config?.backend === "local" ? "one file, which sweeps what has expired" : "not needed in memory";
-    const { inspectTable } = await import("@stateful-mcp/core/dynamodb");
-    const { table: name } = found.config!;
-    const state = await inspectTable(client, name);
+    const { table: name, backend: kind } = found.config!;
+    if (kind === "local") return "one file, which sweeps what has expired";
+    if (kind === "memory") return "not needed in memory";
+    const { inspectTable, isUsable } = await import("@stateful-mcp/core/dynamodb");
+    const client = await found.backend!.openSdkClient();
+    const state = await inspectTable(client, name).finally(() => client.destroy());
     if (!state.exists) throw new Error(`there is no table ${name}`);
     if (!state.keySchemaOk) throw new Error(`the table ${name} belongs to something else: its keys are not ours`);
-    if (state.status !== "ACTIVE") throw new Error(`the table ${name} is ${state.status.toLowerCase()}`);
+    if (!isUsable(state.status))
+      throw new Error(`the table ${name} is ${state.status.toLowerCase()}: it must become active first`);
     if (state.ttl === "off") throw new Error(`the table ${name} has no TTL, so expired entries stay and cost money`);
-    return `${name} is active, TTL ${state.ttl}`;
+    return `${name} is ${state.status.toLowerCase()}, TTL ${state.ttl}`;
   },
 });
 

@@ -6,9 +6,10 @@ export async function setup(options: LoadOptions): Promise<number> {
   const config = loadConfig(options);
   const backend = await openBackend(config);
   try {
-    if (config.backend === "dynamodb" && backend.client !== undefined) {
+    if (config.backend === "dynamodb") {
       const { setupTable } = await import("@stateful-mcp/core/dynamodb");
-      await setupTable(backend.client, config.table, say);
+      const client = await backend.openSdkClient();
+      await setupTable(client, config.table, say).finally(() => client.destroy());
     } else {
       say(`Nothing to set up for the ${config.backend} backend (${backend.location}).`);
       say("For a DynamoDB table set MCP_STATE_BACKEND=dynamodb.");

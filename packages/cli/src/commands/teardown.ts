@@ -19,7 +19,9 @@ export async function teardown(options: LoadOptions): Promise<number> {
       return EXIT.failed;
     }
     const { teardownTable } = await import("@stateful-mcp/core/dynamodb");
-    await teardownTable(backend.client!, config.table, (line) => void process.stdout.write(`${line}\n`));
+    const client = await backend.openSdkClient();
+    const say = (line: string) => void process.stdout.write(`${line}\n`);
+    await teardownTable(client, config.table, say).finally(() => client.destroy());
     return EXIT.done;
   } finally {
     await backend.close();

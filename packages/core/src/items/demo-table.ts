@@ -1,7 +1,6 @@
 // A small table to try the item tools on: orders of a few customers, and an index by status. Only the command line makes it.
-import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
-import { send } from "../stores/dynamodb-client.ts";
+import { type Client, send } from "../stores/dynamodb-client.ts";
 import { isCalled, type OnStep, waitUntil } from "../stores/dynamodb-table.ts";
 import { toAttributes } from "./json.ts";
 
@@ -15,7 +14,7 @@ const attribute = (AttributeName: string) => ({ AttributeName, AttributeType: "S
  * Creates the table, on demand, and puts its items.
  * @throws AppError `conflict` when there is a table of that name: it is not this command's to write into.
  */
-export async function setupDemoTable(client: DynamoDBClient, table: string, onStep: OnStep): Promise<void> {
+export async function setupDemoTable(client: Client, table: string, onStep: OnStep): Promise<void> {
   try {
     await send(client, "CreateTable", {
       TableName: table,

@@ -1,10 +1,10 @@
 // No expression that the item tools accept means something else than an engine's own reading of it: the same text goes to the engine
 // as it is, with a placeholder for every name and value, and to the tools with literals and bare names in their places.
-import { CreateTableCommand, type DynamoDBClient, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { type Engine, findDynoxide, startDynalite, startDynoxide } from "@stateful-mcp/rig";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createDynamoDBClient } from "../dynamodb.ts";
+import { createDynamoDBClient, type SdkClient } from "../dynamodb.ts";
 import { DynamoDBItems } from "./dynamodb.ts";
 import { toAttribute, toAttributes } from "./json.ts";
 
@@ -108,7 +108,7 @@ describe.each([
   ...("path" in dynoxide ? [{ name: "Dynoxide", start: startDynoxide }] : []),
 ])("expressions on $name", ({ start }) => {
   let engine: Engine;
-  let client: DynamoDBClient;
+  let client: SdkClient;
   beforeAll(async () => {
     engine = await start();
     client = createDynamoDBClient(engine.connection);

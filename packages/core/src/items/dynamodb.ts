@@ -1,8 +1,14 @@
 // Reaches users' own tables: checks a request against the table's keys, sends it once, and answers in JSON. Knows nothing of
 // which tables may be reached and by whom.
-import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
-import { type Input, newDeadline, type OperationName, type Output, send } from "../stores/dynamodb-client.ts";
+import {
+  type Client,
+  type Input,
+  newDeadline,
+  type OperationName,
+  type Output,
+  send,
+} from "../stores/dynamodb-client.ts";
 import { batchGetInput, batchWriteInput, toBatchRead, toBatchWritten } from "./batches.ts";
 import { projectionOf, UserExpressions } from "./expressions.ts";
 import { conditionFailed, failure, isAboutShape, refusal, unknownUpdate } from "./failures.ts";
@@ -39,11 +45,11 @@ const TOTAL = { ReturnConsumedCapacity: "TOTAL" } as const;
 
 /** The item tools' way to tables of the user's own. What a method may throw stands at `ItemStore`. */
 export class DynamoDBItems implements ItemStore {
-  readonly #client: DynamoDBClient;
+  readonly #client: Client;
   readonly #shapes: TableShapes;
 
   /** The client is the caller's, which closes it. */
-  constructor(options: { client: DynamoDBClient }) {
+  constructor(options: { client: Client }) {
     this.#client = options.client;
     this.#shapes = new TableShapes(async (table) => {
       const { Table } = await this.#send("DescribeTable", table, { TableName: table }, new UserExpressions());

@@ -1,5 +1,5 @@
 // An update that counts is applied once or said to be unknown; the others are sent again until they are answered.
-import { CreateTableCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand } from "@aws-sdk/client-dynamodb";
 import {
   type Engine,
   type FaultyProxy,
@@ -9,12 +9,12 @@ import {
   startFaultyProxy,
 } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { createDynamoDBClient } from "../dynamodb.ts";
+import { createDynamoDBClient, type SdkClient } from "../dynamodb.ts";
 import { DynamoDBItems } from "./dynamodb.ts";
 
 let engine: Engine;
 let proxy: FaultyProxy;
-let client: DynamoDBClient;
+let client: SdkClient;
 let items: DynamoDBItems;
 const KEY = { id: "a" };
 

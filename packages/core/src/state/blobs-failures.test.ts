@@ -1,4 +1,3 @@
-import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import {
   type Engine,
   type FaultyProxy,
@@ -15,7 +14,7 @@ import { BIG, Caller, down, textOf, Watched, WatchedStore } from "../../test-sup
 import { createApp } from "../app.ts";
 import { builtinTools } from "../builtin/tools/index.ts";
 import { defineTool } from "../define/tool.ts";
-import { createDynamoDBClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
+import { createDynamoDBClient, DynamoDBStore, type SdkClient, setupTable } from "../dynamodb.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { S3Blobs } from "../stores/s3-blobs.ts";
@@ -176,7 +175,7 @@ describe("a lost reply between DynamoDB and a large value", () => {
   let engine: Engine;
   let proxy: FaultyProxy;
   let server: S3Server;
-  let client: DynamoDBClient;
+  let client: SdkClient;
   beforeAll(async () => {
     [engine, server] = await Promise.all([startDynalite(), startS3Server()]);
     const direct = createDynamoDBClient(engine.connection);

@@ -1,9 +1,9 @@
 // Creates, removes and looks at the table itself. Only setup, teardown and diagnosis come here: no request that is being
 // served ever does.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DynamoDBClient, TableDescription } from "@aws-sdk/client-dynamodb";
+import type { TableDescription } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
-import { send } from "./dynamodb-client.ts";
+import { type Client, send } from "./dynamodb-client.ts";
 import { FIELD } from "./dynamodb-layout.ts";
 
 /** `ttl` is "unknown" when the engine does not tell. */
@@ -21,7 +21,7 @@ const POLL_MS = 250;
  * Makes the table usable: creates it (on demand) where absent, waits until it is active, turns TTL on. Repeating it is safe.
  * @throws AppError("conflict") for a table of that name that is not ours.
  */
-export async function setupTable(client: DynamoDBClient, table: string, onStep: OnStep): Promise<TableState> {
+export async function setupTable(client: Client, table: string, onStep: OnStep): Promise<TableState> {
   let found = await describe(client, table);
   if (found?.TableStatus === "DELETING") {
     onStep(`The table "${table}" is being deleted: waiting for the end of that.`);
@@ -42,7 +42,7 @@ export async function setupTable(client: DynamoDBClient, table: string, onStep: 
 }
 
 /** Deletes the table and everything in it. The caller has asked for confirmation. */
-export async function teardownTable(client: DynamoDBClient, table: string, onStep: OnStep): Promise<void> {
+export async function teardownTable(client: Client, table: string, onStep: OnStep): Promise<void> {
   const found = await describe(client, table);
   if (!found) return onStep(`There is no table "${table}": nothing to delete.`);
   if (found.DeletionProtectionEnabled) {
@@ -61,7 +61,7 @@ export async function teardownTable(client: DynamoDBClient, table: string, onSte
  * Looks at the table and changes nothing.
  * @throws AppError `unavailable` when DynamoDB cannot be reached.
  */
-export async function inspectTable(client: DynamoDBClient, table: string): Promise<TableState> {
+export async function inspectTable(client: Client, table: string): Promise<TableState> {
   const found = await describe(client, table);
   if (!found) return { exists: false };
   return {
@@ -75,7 +75,9 @@ export async function inspectTable(client: DynamoDBClient, table: string): Promi
 export const isCalled = (error: unknown, name: string): boolean =>
   error instanceof Error && (error.name === name || isCalled(error.cause, name));
 
-async function describe(client: DynamoDBClient, table: string): Promise<TableDescription | undefined> {
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : "");
+
+async function describe(client: Client, table: string): Promise<TableDescription | undefined> {
   try {
     return (await send(client, "DescribeTable", { TableName: table })).Table;
   } catch (error) {
@@ -84,7 +86,7 @@ async function describe(client: DynamoDBClient, table: string): Promise<TableDes
   }
 }
 
-async function create(client: DynamoDBClient, table: string): Promise<void> {
+async function create(client: Client, table: string): Promise<void> {
   try {
     await send(client, "CreateTable", {
       TableName: table,
@@ -118,12 +120,15 @@ function requireOurs(table: string, found: TableDescription): void {
   );
 }
 
+/** A table that is being changed serves every request. */
+export const isUsable = (status: string | undefined): boolean => status === "ACTIVE" || status === "UPDATING";
+
 /** `undefined`: until it is gone. */
-export async function waitUntil(client: DynamoDBClient, table: string, goal: "ACTIVE" | undefined): Promise<void> {
+export async function waitUntil(client: Client, table: string, goal: "ACTIVE" | undefined): Promise<void> {
   const deadline = performance.now() + WAIT_SECONDS * 1000;
   for (;;) {
     const status = (await describe(client, table))?.TableStatus;
-    if (status === goal) return;
+    if (goal === undefined ? status === undefined : isUsable(status)) return;
     if (performance.now() > deadline) {
       throw new AppError(
         "unavailable",
@@ -134,7 +139,7 @@ export async function waitUntil(client: DynamoDBClient, table: string, goal: "AC
   }
 }
 
-async function ttlState(client: DynamoDBClient, table: string): Promise<"on" | "off" | "unknown"> {
+async function ttlState(client: Client, table: string): Promise<"on" | "off" | "unknown"> {
   try {
     const { TimeToLiveDescription: ttl } = await send(client, "DescribeTimeToLive", { TableName: table });
     const on = ttl?.TimeToLiveStatus === "ENABLED" || ttl?.TimeToLiveStatus === "ENABLING";
@@ -145,7 +150,7 @@ async function ttlState(client: DynamoDBClient, table: string): Promise<"on" | "
   }
 }
 
-async function turnOnTtl(client: DynamoDBClient, table: string, onStep: OnStep): Promise<void> {
+async function turnOnTtl(client: Client, table: string, onStep: OnStep): Promise<void> {
   if ((await ttlState(client, table)) === "on") return onStep(`TTL on "${FIELD.expiresAt}" is on.`);
   try {
     await send(client, "UpdateTimeToLive", {
@@ -154,6 +159,9 @@ async function turnOnTtl(client: DynamoDBClient, table: string, onStep: OnStep):
     });
     onStep(`TTL on "${FIELD.expiresAt}" is turned on.`);
   } catch (error) {
+    // Its state could not be read; for another attribute the engine says something else.
+    if (isCalled(error, "ValidationException") && /already enabled/i.test(wordsOf(error)))
+      return onStep(`TTL on "${FIELD.expiresAt}" is on.`);
     if (isCalled(error, "ValidationException")) {
       throw new AppError(
         "conflict",

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CreateTableCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import {
   type Engine,
   findDynoxide,
@@ -11,7 +11,15 @@ import {
   startDynoxide,
 } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createDynamoDBClient, DynamoDBStore, inspectTable, setupTable, teardownTable } from "../dynamodb.ts";
+import {
+  createDynamoDBClient,
+  createStateClient,
+  DynamoDBStore,
+  inspectTable,
+  type SdkClient,
+  setupTable,
+  teardownTable,
+} from "../dynamodb.ts";
 import { describeStateStore, movableClock } from "../testing/contracts/store-contract.ts";
 
 const TABLE = "mcp_state";
@@ -19,9 +27,10 @@ const TABLE = "mcp_state";
 async function harnessOn(start: () => Promise<Engine>) {
   const engine = await start();
   const clock = movableClock();
-  // Two clients, as two processes would have.
-  const clients = [createDynamoDBClient(engine.connection), createDynamoDBClient(engine.connection)] as const;
-  await setupTable(clients[0], TABLE, () => {});
+  // Two clients, as two processes would have; the store takes the AWS SDK's too.
+  const sdk = createDynamoDBClient(engine.connection);
+  const clients = [createStateClient(engine.connection), sdk] as const;
+  await setupTable(sdk, TABLE, () => {});
   const [store, other] = clients.map((client) => new DynamoDBStore({ client, table: TABLE, clock })) as [
     DynamoDBStore,
     DynamoDBStore,
@@ -54,7 +63,7 @@ describeEngine("dynalite", startDynalite, "off");
 function describeEngine(name: string, start: () => Promise<Engine>, ttl: "on" | "off"): void {
   describe(`the table on ${name}`, () => {
     let engine: Engine;
-    let client: DynamoDBClient;
+    let client: SdkClient;
     beforeAll(async () => {
       engine = await start();
       client = createDynamoDBClient(engine.connection);
@@ -122,8 +131,9 @@ function describeCapacity(): void {
     const client = createDynamoDBClient(engine.connection);
     try {
       await setupTable(client, TABLE, () => {});
-      const consumed = recordConsumedCapacity(client);
-      const store = new DynamoDBStore({ client, table: TABLE });
+      const lean = createStateClient(engine.connection);
+      const consumed = recordConsumedCapacity(lean);
+      const store = new DynamoDBStore({ client: lean, table: TABLE });
       const key = { pk: "p", sk: "s" };
       const operation = { slot: "w", stamp: 1 };
       await store.create(key, { text: "x".repeat(800) }, { id: "i" });
@@ -147,16 +157,59 @@ function describeCapacity(): void {
   });
 }
 
+it("ignores attributes that it does not write, of kinds that it does not know", async () => {
+  const engine = await startDynalite();
+  const sdk = createDynamoDBClient(engine.connection);
+  const client = createStateClient(engine.connection);
+  try {
+    await setupTable(sdk, TABLE, () => {});
+    const store = new DynamoDBStore({ client, table: TABLE });
+    const key = { pk: "p", sk: "s" };
+    await store.create(key, { n: 1 }, { id: "i" });
+    const kinds = {
+      list: { L: [{ S: "x" }] },
+      map: { M: { x: { N: "1" } } },
+      none: { NULL: true },
+      bytes: { B: new Uint8Array([1, 2]) },
+      texts: { SS: ["x"] },
+      numbers: { NS: ["1"] },
+    };
+    for (const [name, value] of Object.entries(kinds))
+      for (const attribute of [name, `a.${name}`, `s.${name}`])
+        await sdk.send(
+          new UpdateItemCommand({
+            TableName: TABLE,
+            Key: { pk: { S: "p" }, sk: { S: "s" } },
+            UpdateExpression: "SET #a = :v",
+            ExpressionAttributeNames: { "#a": attribute },
+            ExpressionAttributeValues: { ":v": value },
+          }),
+        );
+    expect(await store.get(key)).toMatchObject({ attributes: { n: 1 }, slots: {}, version: 1 });
+    expect((await store.list("p", { limit: 10 })).entries).toHaveLength(1);
+    expect(await store.update(key, { increment: { attribute: "n", by: 1 } }, { on: "live" })).toMatchObject({
+      applied: true,
+      result: 2,
+    });
+  } finally {
+    client.destroy();
+    sdk.destroy();
+    await engine.stop();
+  }
+});
+
 it("reaches an engine through a Unix socket", { skip: process.platform === "win32" }, async () => {
   const folder = await mkdtemp(join(tmpdir(), "stores-"));
   const engine = await startDynaliteOnSocket(join(folder, "engine.sock"));
-  const client = createDynamoDBClient(engine.connection);
+  const sdk = createDynamoDBClient(engine.connection);
+  const client = createStateClient(engine.connection);
   try {
-    await setupTable(client, TABLE, () => {});
+    await setupTable(sdk, TABLE, () => {});
     const store = new DynamoDBStore({ client, table: TABLE });
     await store.create({ pk: "p", sk: "s" }, { n: 1 }, { id: "i" });
     expect((await store.get({ pk: "p", sk: "s" }))?.attributes).toEqual({ n: 1 });
   } finally {
+    sdk.destroy();
     client.destroy();
     await engine.stop();
     await rm(folder, { recursive: true });

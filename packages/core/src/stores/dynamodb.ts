@@ -1,8 +1,8 @@
 // Keeps entries in one DynamoDB table (or any engine that speaks its language). The meaning of each condition is in
 // dynamodb-conditions.ts, the way out in dynamodb-client.ts; this file is the contract's methods.
-import { type AttributeValue, ConditionalCheckFailedException, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { type Clock, epochSeconds, systemClock } from "../clock.ts";
-import { type Input, newDeadline, type OperationName, type Output, send } from "./dynamodb-client.ts";
+import { type Client, type Input, newDeadline, type OperationName, type Output, send } from "./dynamodb-client.ts";
 import {
   createCondition,
   StateExpression,
@@ -42,12 +42,12 @@ type StoredItem = Record<string, AttributeValue>;
 
 /** State in a DynamoDB table that `setupTable` or the CDK constructs made. What a method may throw stands at `StateStore`. */
 export class DynamoDBStore implements StateStore {
-  readonly #client: DynamoDBClient;
+  readonly #client: Client;
   readonly #table: string;
   readonly #clock: Clock;
 
   /** The client is the caller's: `close` leaves it open, for others may share it. */
-  constructor(options: { client: DynamoDBClient; table: string; clock?: Clock }) {
+  constructor(options: { client: Client; table: string; clock?: Clock }) {
     this.#client = options.client;
     this.#table = options.table;
     this.#clock = options.clock ?? systemClock;
@@ -180,7 +180,7 @@ export class DynamoDBStore implements StateStore {
     try {
       return { done: true, output: await this.#call(name, input, deadline, onSilence) };
     } catch (error) {
-      if (!(error instanceof ConditionalCheckFailedException)) throw error;
+      if (!isRefusal(error)) throw error;
       // Not every engine hands the item over; then one strong read finds it.
       const current = error.Item ? this.#toEntry(error.Item) : await this.#look(key, deadline);
       return { done: false, current, straggler };
@@ -210,6 +210,9 @@ export class DynamoDBStore implements StateStore {
   }
 }
 
+const isRefusal = (error: unknown): error is Error & { Item?: StoredItem } =>
+  error instanceof Error && error.name === "ConditionalCheckFailedException";
+
 /** An `ExclusiveStartKey` outside the prefix is an error to the engine; in a listing it means one end or the other. */
 function startOf({ prefix = "", after, order }: ListOptions): { after: string } | "edge" | "nowhere" {
   if (after === undefined) return "edge";
@@ -223,11 +226,12 @@ const toStoredKey = ({ pk, sk }: Key): StoredItem => ({ [FIELD.pk]: { S: pk }, [
 const toStoredItem = (item: FlatItem): StoredItem =>
   Object.fromEntries(Object.entries(item).map(([field, value]) => [field, toAttributeValue(value)]));
 
-const fromStoredItem = (item: StoredItem): FlatItem =>
-  Object.fromEntries(Object.entries(item).map(([field, value]) => [field, fromAttributeValue(field, value)]));
-
-function fromAttributeValue(field: string, { S, N, BOOL }: AttributeValue): string | number | boolean {
-  const value = S ?? BOOL ?? (N === undefined ? undefined : Number(N));
-  if (value === undefined) throw new Error(`The stored attribute "${field}" is not of a kind this store writes.`);
-  return value;
+/** Attributes of kinds that this store does not write are left out: a newer version's, or an operator's. */
+function fromStoredItem(item: StoredItem): FlatItem {
+  const fields: [string, string | number | boolean][] = [];
+  for (const [field, { S, N, BOOL }] of Object.entries(item)) {
+    const value = S ?? BOOL ?? (N === undefined ? undefined : Number(N));
+    if (value !== undefined) fields.push([field, value]);
+  }
+  return Object.fromEntries(fields);
 }

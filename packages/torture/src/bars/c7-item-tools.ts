@@ -1,9 +1,9 @@
 // C7: whatever the item tools are called with, only listed tables are reached, read-only ones are never written, no call costs
 // more than 128 read units unless it asks for consistency or for a batch, and nothing fails inside or holds the engine, however
 // expressions nest.
-import { CreateTableCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand } from "@aws-sdk/client-dynamodb";
 import { type App, AppError, createApp, LOCAL_PRINCIPAL } from "@stateful-mcp/core";
-import { createDynamoDBClient, DynamoDBItems, setupDemoTable } from "@stateful-mcp/core/dynamodb";
+import { createDynamoDBClient, DynamoDBItems, type SdkClient, setupDemoTable } from "@stateful-mcp/core/dynamodb";
 import {
   FaultProxy,
   findDynoxide,
@@ -200,7 +200,7 @@ function greedyCall(random: Random): { name: string; arguments: Record<string, u
 const tablesOf = ({ TableName, RequestItems }: Readonly<Record<string, unknown>>): string[] =>
   RequestItems ? Object.keys(RequestItems) : [String(TableName)];
 
-async function fill(client: DynamoDBClient): Promise<void> {
+async function fill(client: SdkClient): Promise<void> {
   for (const table of [...LISTED, SECRET]) await setupDemoTable(client, table, () => {});
   const items = new DynamoDBItems({ client });
   for (const table of LISTED)

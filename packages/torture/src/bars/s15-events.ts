@@ -1,7 +1,7 @@
 // S15: streams of 2025-era sessions, cut anywhere and resumed on other processes: what was committed is delivered, in order, once,
 // and to its own stream; what is no longer kept is said to be gone.
-import { type DynamoDBClient, ScanCommand } from "@aws-sdk/client-dynamodb";
-import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+import { ScanCommand } from "@aws-sdk/client-dynamodb";
+import { createDynamoDBClient, DynamoDBStore, type SdkClient } from "@stateful-mcp/core/dynamodb";
 import { Fleet, loopback, type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { LegacySession, streamOf, type WireEvent } from "../streams.ts";
@@ -27,7 +27,7 @@ interface Rig {
   readonly fleet: Fleet;
   readonly tally: Tally;
   readonly random: Random;
-  readonly table: DynamoDBClient;
+  readonly table: SdkClient;
 }
 
 interface Followed {
@@ -189,7 +189,7 @@ async function refusals(rig: Rig, { session, label, events }: Followed, stranger
 }
 
 /** Removes a stream's events up to a sequence, as their expiry does. */
-async function removeEvents(table: DynamoDBClient, name: string, upTo: number): Promise<void> {
+async function removeEvents(table: SdkClient, name: string, upTo: number): Promise<void> {
   const store = new DynamoDBStore({ client: table, table: TABLE });
   let after: Record<string, { S: string }> | undefined;
   do {

@@ -1,8 +1,8 @@
 // What callers write to the item tools means what it says, on real engines: literals, paths, operations, names, batches, shapes, scopes.
-import { CreateTableCommand, DeleteTableCommand, type DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand, DeleteTableCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { type Engine, findDynoxide, startDynalite, startDynoxide } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createDynamoDBClient, DynamoDBItems, setupDemoTable } from "../../dynamodb.ts";
+import { createDynamoDBClient, DynamoDBItems, type SdkClient, setupDemoTable } from "../../dynamodb.ts";
 import { AppError } from "../../errors.ts";
 import { LOCAL_PRINCIPAL } from "../../principal.ts";
 import { testApp } from "../../testing/test-app.ts";
@@ -29,7 +29,7 @@ if ("missing" in dynoxide)
 
 describe.each(engines)("item tools on $name", ({ start }) => {
   let engine: Engine;
-  let client: DynamoDBClient;
+  let client: SdkClient;
   const requests: string[] = [];
   const serve = (table: string) =>
     testApp({ items: { store: new DynamoDBItems({ client }), tables: [{ name: table, mode: "read-write" }] } });

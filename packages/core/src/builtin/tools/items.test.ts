@@ -1,5 +1,5 @@
 // The item tools through the pipeline, on real engines: what they keep, what they refuse, and what that costs.
-import { CreateTableCommand, type DynamoDBClient, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import {
   type Consumed,
   type Engine,
@@ -11,7 +11,7 @@ import {
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { anyDocument, plain } from "../../../test-support/documents.ts";
-import { createDynamoDBClient, DynamoDBItems } from "../../dynamodb.ts";
+import { createDynamoDBClient, DynamoDBItems, type SdkClient } from "../../dynamodb.ts";
 import { AppError } from "../../errors.ts";
 import type { ItemMode } from "../../items/item-store.ts";
 import { type TestApp, testApp } from "../../testing/test-app.ts";
@@ -30,7 +30,7 @@ const keys = (hash: string, range?: string) => [
   ...(range ? [{ AttributeName: range, KeyType: "RANGE" as const }] : []),
 ];
 
-async function createTables(client: DynamoDBClient): Promise<void> {
+async function createTables(client: SdkClient): Promise<void> {
   const common = { BillingMode: "PAY_PER_REQUEST" as const };
   const GlobalSecondaryIndexes = [
     { IndexName: "GSI1", KeySchema: keys("GSI1PK", "GSI1SK"), Projection: { ProjectionType: "ALL" as const } },
@@ -68,7 +68,7 @@ describe.each(engines.filter(({ name }) => name !== "Dynoxide" || "path" in dyno
   "the item tools on $name",
   (given) => {
     let engine: Engine;
-    let client: DynamoDBClient;
+    let client: SdkClient;
     let app: TestApp;
     let consumed: Consumed[];
     const call = (name: string, args: Json) => app.call(name, args);

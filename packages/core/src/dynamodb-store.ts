@@ -1,0 +1,3 @@
+// State in DynamoDB, without the AWS SDK's client: what a server loads that serves state and nothing else.
+export { DynamoDBStore } from "./stores/dynamodb.ts";
+export { type ClientOptions, createStateClient, type StateClient } from "./stores/dynamodb-state-client.ts";
