@@ -27,8 +27,6 @@ export interface ConnectOptions {
   readonly tables?: readonly string[];
   /** How long the engine stays after the last connection closed; default 60. Counts only for an engine started by this client. */
   readonly idleExitSeconds?: number;
-  /** How often that engine deletes expired items; default 60. */
-  readonly sweepSeconds?: number;
   /** How to start the engine process; default: this package's own entry. A bundle names itself here. */
   readonly entry?: EngineEntry;
 }
@@ -57,7 +55,6 @@ export async function connectLocalEngine(options: ConnectOptions): Promise<Local
   const startOptions = {
     ...(options.entry && { entry: options.entry }),
     idleExitSeconds: options.idleExitSeconds ?? 60,
-    ...(options.sweepSeconds && { sweepSeconds: options.sweepSeconds }),
   };
   let record = await reachWithTables();
   let restarting: Promise<EngineRecord> | undefined;

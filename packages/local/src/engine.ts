@@ -2,12 +2,10 @@
 // It prints to stderr only, which whoever starts it points to the log file.
 import { chmod, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import type { Server } from "node:http";
-import { sweepBlobsRegularly } from "./blob-sweeper.ts";
 import { type EngineFiles, type EngineRecord, prepareDataDir, readRecord } from "./data-dir.ts";
 import { type Database, isClient, openDatabase } from "./database.ts";
 import { explainFailure, LocalEngineError } from "./errors.ts";
 import { chooseSocketPath } from "./socket-path.ts";
-import { sweepRegularly } from "./sweeper.ts";
 
 /** The layout of the data directory. A newer one is refused, so that an older program cannot damage it. */
 const FORMAT = 1;
@@ -20,8 +18,6 @@ export interface EngineOptions {
   readonly dataDir: string;
   /** How long nobody must have been connected before the engine exits. */
   readonly idleExitSeconds: number;
-  /** How often expired items are deleted; default 60. */
-  readonly sweepSeconds?: number;
 }
 
 /** What the engine process tells the process that started it. `busy`: another engine owns the data directory. */
@@ -80,25 +76,11 @@ async function listen(server: Server, files: EngineFiles): Promise<string> {
 /** Resolves with the reason of the end, after everything is closed. */
 async function serveUntilIdle(database: Database, socketPath: string, options: EngineOptions): Promise<string> {
   const { server } = database;
-  const stop = new AbortController();
-  const sweeping = sweepRegularly(database.call, {
-    intervalSeconds: options.sweepSeconds ?? 60,
-    signal: stop.signal,
-    log,
-  });
-  const sweepingBlobs = sweepBlobsRegularly(database.call, {
-    dataDir: options.dataDir,
-    firstSeconds: options.sweepSeconds ?? 60,
-    signal: stop.signal,
-    log,
-  });
   const reason = await new Promise<string>((end) => {
     endWhenIdle(server, options.idleExitSeconds, end);
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => end(signal));
     endWhenUnreachable(socketPath, end);
   });
-  stop.abort();
-  await Promise.all([sweeping, sweepingBlobs]);
   const force = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
   await database.close();
   clearTimeout(force);

@@ -1,8 +1,10 @@
 // Reads the data directory of a version that kept state in an embedded DynamoDB engine. Changes nothing in it.
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { connect as connectSocket } from "node:net";
+import { join } from "node:path";
 import { call, isNamed } from "./call.ts";
 import { connectLocalEngine } from "./connect.ts";
-import { FileBlobs } from "./file-blobs.ts";
 
 type Value = { readonly S?: string; readonly N?: string; readonly BOOL?: boolean };
 
@@ -18,7 +20,6 @@ const BLOB_FIELD = "a.blob:";
 
 export async function* readOldEntries(dataDir: string, table: string): AsyncGenerator<OldEntry> {
   const engine = await connectLocalEngine({ dataDir, tables: [] });
-  const files = new FileBlobs(engine.dataDir);
   try {
     let last: Record<string, Value> | undefined;
     do {
@@ -31,7 +32,7 @@ export async function* readOldEntries(dataDir: string, table: string): AsyncGene
         const keys = Object.keys(item).flatMap((name) =>
           name.startsWith(BLOB_FIELD) ? [name.slice(BLOB_FIELD.length)] : [],
         );
-        const read = await Promise.all(keys.map(async (key) => [key, await files.get(key)] as const));
+        const read = await Promise.all(keys.map(async (key) => [key, await readOldBlob(engine.dataDir, key)] as const));
         yield { item, blobs: read.flatMap(([key, bytes]) => (bytes ? [[key, bytes] as const] : [])) };
       }
       last = page.LastEvaluatedKey;
@@ -41,5 +42,16 @@ export async function* readOldEntries(dataDir: string, table: string): AsyncGene
     if (!isNamed(error, "ResourceNotFoundException")) throw error;
   } finally {
     await engine.close();
+  }
+}
+
+/** Each was a file named after its key; undefined when there is none, as after a crash of the old version. */
+async function readOldBlob(dataDir: string, key: string): Promise<Uint8Array | undefined> {
+  const name = createHash("sha256").update(key).digest("hex");
+  try {
+    return await readFile(join(dataDir, "engine", "blobs", name.slice(0, 2), name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
   }
 }

@@ -176,17 +176,6 @@ describe("idleness", () => {
   });
 });
 
-test("expired items are deleted in every table, others stay", async () => {
-  const engine = await bench.connect({ dataDir: await bench.directory(), sweepSeconds: 0.2 });
-  const client = sdkClient(engine);
-  const now = Math.floor(Date.now() / 1000);
-  for (let i = 0; i < 250; i++) await put(client, `gone-${i}`, { expiresAt: { N: String(now - 10) } });
-  await put(client, "later", { expiresAt: { N: String(now + 1000) } });
-  await put(client, "never");
-  await until(async () => (await names(client)).length === 2);
-  expect(await names(client)).toEqual(["later", "never"]);
-});
-
 describe("a directory that cannot be used", () => {
   async function stopped(): Promise<{ dataDir: string; database: string }> {
     const dataDir = await bench.directory();

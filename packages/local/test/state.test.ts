@@ -1,16 +1,16 @@
 // State in a file: what was acknowledged survives kill -9 of several writers, the log beside the file stays bounded, and what an older
 // version kept in its engine is read once.
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
 import { SqliteStore } from "@stateful-mcp/core/sqlite";
 import { expect, onTestFinished, test } from "vitest";
-import { FileBlobs } from "../src/file-blobs.ts";
 import { connectLocalEngine, openLocalState } from "../src/index.ts";
 
 const KILLS = 6;
@@ -84,7 +84,10 @@ test("what an older version kept is read once, with its large values, and left a
   for (let n = 0; n < 450; n++) await old.create({ pk: "P", sk: String(n).padStart(4, "0") }, { n }, { id: String(n) });
   await old.update({ pk: "P", sk: "0001" }, { bury: true, remove: ["n"] }, { on: "live" });
   await old.update({ pk: "P", sk: "0002" }, { set: { n: 7 } }, { on: "live", operation: { slot: "w", stamp: 5 } });
-  await new FileBlobs(engine.dataDir).put("large", new Uint8Array([1, 2, 3]));
+  const file = createHash("sha256").update("large").digest("hex");
+  const folder = join(engine.dataDir, "engine", "blobs", file.slice(0, 2));
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, file), new Uint8Array([1, 2, 3]));
   await old.create({ pk: "P", sk: "blob" }, { "blob:large": "3 x" }, { id: "b" });
 
   const first = await openLocalState(dataDir, "mcp_state");

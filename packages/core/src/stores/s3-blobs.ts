@@ -16,6 +16,7 @@ import {
   type S3ClientConfig,
 } from "@aws-sdk/client-s3";
 import { AppError } from "../errors.ts";
+import { within } from "../waiting.ts";
 import type { BlobStore } from "./blob-store.ts";
 
 /** Milliseconds. A bucket that refuses or says nothing is given up within 5 s; one that transfers, however slowly, gets 15 s. */
@@ -87,22 +88,13 @@ export class S3Blobs implements BlobStore {
     this.#client.destroy();
   }
 
+  /** The handler's time-outs end when the reply's head arrives; this one also covers credentials and the reply's body. */
   async #inTime<T>(request: (options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T> {
-    // The handler's time-outs end when the reply's head arrives; this one also covers credentials and the reply's body.
-    const controller = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(Object.assign(new Error("The request took too long."), { name: "TimeoutError" }));
-        controller.abort();
-      }, TOTAL_TIMEOUT_MS);
-    });
+    const tooLate = () => Object.assign(new Error("The request took too long."), { name: "TimeoutError" });
     try {
-      return await Promise.race([request({ abortSignal: controller.signal }), timeout]);
+      return await within(TOTAL_TIMEOUT_MS, (abortSignal) => request({ abortSignal }), tooLate);
     } catch (error) {
       throw unavailable(this.#bucket, error);
-    } finally {
-      clearTimeout(timer);
     }
   }
 }
