@@ -2,7 +2,7 @@
 import type { StateStore } from "../src/stores/state-store.ts";
 
 export interface StoreRequest {
-  readonly method: "get" | "create" | "update" | "delete" | "list";
+  readonly method: "get" | "getMany" | "create" | "update" | "delete" | "list";
   readonly pk: string;
   /** The sort key; of a listing, its prefix. */
   readonly sk: string;
@@ -15,6 +15,8 @@ export function interceptStore(
 ): StateStore {
   return {
     get: (key) => around({ method: "get", ...key }, () => store.get(key)),
+    // What it reads together is told by its first key.
+    getMany: (keys) => around({ method: "getMany", ...(keys[0] ?? { pk: "", sk: "" }) }, () => store.getMany(keys)),
     create: (key, attributes, options) =>
       around({ method: "create", ...key }, () => store.create(key, attributes, options)),
     update: (key, change, options) => around({ method: "update", ...key }, () => store.update(key, change, options)),

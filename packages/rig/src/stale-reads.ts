@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type Answer, answerWith, type StoreRequest } from "./dynamodb-wire.ts";
 
 const NOTHING_YET: Readonly<Record<string, object>> = {
+  BatchGetItem: { Responses: {}, UnprocessedKeys: {} },
   GetItem: {},
   Query: { Items: [], Count: 0, ScannedCount: 0 },
   Scan: { Items: [], Count: 0, ScannedCount: 0 },
@@ -15,7 +16,7 @@ export class StaleReads {
 
   /** Only reads that do not ask for consistency may be stale. */
   static applies({ operation, body }: StoreRequest): boolean {
-    return operation in NOTHING_YET && body.ConsistentRead !== true;
+    return operation in NOTHING_YET && !isConsistent(body);
   }
 
   /** Notes what the engine says to a read, consistent or not, and hands it on. */
@@ -41,6 +42,15 @@ export class StaleReads {
 const saysTheSame = (a: Buffer, b: Buffer): boolean =>
   isDeepStrictEqual(JSON.parse(a.toString()), JSON.parse(b.toString()));
 
-function identify({ operation, body: { ConsistentRead: _, ...body } }: StoreRequest): string {
-  return createHash("sha1").update(operation).update(JSON.stringify(body)).digest("base64");
+/** A batch says it for each of its tables. */
+function isConsistent({ ConsistentRead, RequestItems }: StoreRequest["body"]): boolean {
+  if (RequestItems === undefined) return ConsistentRead === true;
+  return Object.values(RequestItems as Record<string, { ConsistentRead?: boolean }>).every(
+    (asked) => asked.ConsistentRead === true,
+  );
+}
+
+function identify({ operation, body }: StoreRequest): string {
+  const text = JSON.stringify(body, (name, value) => (name === "ConsistentRead" ? undefined : value));
+  return createHash("sha1").update(operation).update(text).digest("base64");
 }

@@ -7,6 +7,8 @@ type Plant = (store: StateStore, random: Random) => StateStore;
 /** The store with some of its methods replaced. */
 const replacing = (store: StateStore, methods: Partial<StateStore>): StateStore => ({
   get: (key) => store.get(key),
+  // What is planted in a read of one is in a read of several.
+  getMany: (keys) => Promise.all(keys.map((key) => (methods.get ? methods.get(key) : store.get(key)))),
   create: (key, attributes, options) => store.create(key, attributes, options),
   update: (key, change, options) => store.update(key, change, options),
   delete: (key) => store.delete(key),

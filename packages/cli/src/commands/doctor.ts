@@ -87,7 +87,7 @@ const table = (found: Findings): Check => ({
 
 const permissions = (found: Findings): Check => ({
   name: "write, read, delete",
-  fix: "Allow dynamodb:PutItem, GetItem, UpdateItem, DeleteItem and Query on the table to these credentials",
+  fix: "Allow dynamodb:PutItem, GetItem, BatchGetItem, UpdateItem, DeleteItem and Query on the table to these credentials",
   run: async () => {
     const { store } = found.backend!;
     const key = { pk: "DOCTOR", sk: randomUUID() };
@@ -95,6 +95,8 @@ const permissions = (found: Findings): Check => ({
     const written = await store.create(key, { probe: true }, { id: key.sk, expiresAt });
     if (!written.written) throw new Error("an entry could not be written");
     if ((await store.get(key))?.attributes.probe !== true) throw new Error("an entry just written cannot be read");
+    if ((await store.getMany([key, { ...key, sk: "none" }]))[0] === undefined)
+      throw new Error("an entry just written cannot be read together with another");
     if (!(await store.delete(key))) throw new Error("an entry just written cannot be deleted");
     return "a probe entry came and went";
   },

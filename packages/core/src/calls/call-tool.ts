@@ -7,7 +7,7 @@ import { findJsonFault, toWellFormedJson } from "../json.ts";
 import { NESTING_MAX_LEVELS } from "../limits.ts";
 import { type Caller, ownerOf } from "../state/caller.ts";
 import type { KeyedCall } from "../state/idempotency.ts";
-import { principalPartition, SHARED_OWNER } from "../state/keys.ts";
+import { principalPartition, SHARED_OWNER, sessionKey } from "../state/keys.ts";
 import { cutText, nestsDeeperThan } from "../text.ts";
 import { askingOf, unlessAsking } from "./asking.ts";
 import { type Admission, type CallInProgress, callerOf, contextOf, reportingOf, runCall } from "./call.ts";
@@ -75,7 +75,8 @@ async function run(services: Services, tool: Tool, call: ToolCall, inProgress: C
     throw new AppError("invalid_input", message);
   }
   const owner = ownerOf(call.principal, sessionName);
-  const request = { principal: owner, tool: tool.name, session: sessionName, key, arguments: input };
+  const first = sessionName === "" ? undefined : sessionKey(owner, sessionName);
+  const request = { principal: owner, tool: tool.name, session: sessionName, key, arguments: input, first };
   const { result, replayed } = await services.state.idempotency.run(request, { claimFirst: tool.idempotent }, attempt);
   return { structured: result, replayed };
 }

@@ -19,7 +19,14 @@ export const IAM_GRANTS = {
     {
       sid: "State",
       on: "table",
-      actions: ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+      actions: [
+        "dynamodb:BatchGetItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+      ],
     },
   ],
   /** Serving with STATEFUL_MCP_BLOB_BUCKET. */

@@ -222,13 +222,12 @@ describe("large cached results", () => {
       return { text: `${computed}${"x".repeat(size)}` };
     },
   });
-  const setUp = (blobs?: Watched) => {
-    const clock = movableClock();
+  const setUp = (blobs?: Watched, clock = movableClock(), store = new MemoryStore({ clock })) => {
     const tools = [...builtinTools({ backend: "memory", anonymous: false, ttlSeconds: 60 }), report];
-    const app = createApp({ store: new MemoryStore({ clock }), clock, tools, ...(blobs && { blobs }) });
+    const app = createApp({ store, clock, tools, ...(blobs && { blobs }) });
     const call = async (size = BIG) =>
       (await app.call({ name: "report", arguments: { size }, principal: LOCAL_PRINCIPAL })).structured;
-    return { app, call, clock };
+    return { app, call, clock, store };
   };
 
   it("are kept, and refreshed without leaving the old one behind", async () => {
@@ -246,8 +245,10 @@ describe("large cached results", () => {
 
   it("are computed again when they are damaged, and kept again", async () => {
     const blobs = new Watched();
-    const { call, clock } = setUp(blobs);
-    const first = await call();
+    const { call: callFirst, clock, store } = setUp(blobs);
+    const first = await callFirst();
+    // Another process: the first one has the result in its memory.
+    const { call } = setUp(blobs, clock, store);
     await blobs.inner.put([...blobs.keys][0] ?? "", Buffer.from("{}"));
     clock.advance(10); // The lease of whoever computed it has ended.
     const second = await call();

@@ -1,8 +1,9 @@
 // Results of tools, kept for a while and computed once: callers in this process share one computation, processes share a lease.
 // Errors are never kept.
 //
-//   |---- fresh: answered from here ----|-- stale: answered from here, one refreshes --|  gone: somebody computes, others wait
+//   |---- fresh: answered from memory, or from here ----|-- stale: answered from here, one refreshes --|  gone: somebody computes, others wait
 import { createHash } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../clock.ts";
 import type { Entry, Key, StateStore } from "../stores/state-store.ts";
 import { canonicalJson } from "../text.ts";
@@ -36,6 +37,8 @@ export interface CachedCall {
 const JITTER = 0.1;
 /** A lease item outlives the result it guards, so that its fence keeps growing. */
 const LEASE_KEPT_SECONDS = 7 * 86_400;
+/** What one process remembers of results. */
+const MEMORY_MAX_BYTES = 16 * 1024 * 1024;
 const POLL_FIRST_MS = 20;
 const POLL_MAX_MS = 250;
 
@@ -45,6 +48,12 @@ export class ResultCache {
   readonly #blobs: Blobs;
   readonly #leases: Leases;
   readonly #inBackground: (work: Promise<unknown>) => void;
+  /** Texts of fresh results: until they are stale no request is needed. Nothing else ends a result earlier. */
+  readonly #fresh = new LRUCache<string, { readonly text: string; readonly until: number }>({
+    maxSize: MEMORY_MAX_BYTES,
+    // A string's memory is up to two bytes per character.
+    sizeCalculation: ({ text }, id) => 2 * (text.length + id.length) + 1,
+  });
   readonly #running = new Map<string, Promise<{ result: Result; cached: boolean }>>();
 
   constructor(options: {
@@ -68,6 +77,8 @@ export class ResultCache {
     const id = canonicalJson([call.tool, call.toolVersion, call.arguments]);
     const hash = createHash("sha256").update(id).digest("base64url");
     const key = cachedResultKey(call.owner, hash);
+    const fresh = this.#fresh.get(key.pk);
+    if (fresh && fresh.until > this.#clock.now()) return { result: JSON.parse(fresh.text) as Result, cached: true };
     const kept = await this.#look(key);
     if (kept && this.#isFresh(kept)) return { result: kept.result, cached: true };
     const running = this.#running.get(call.owner + hash);
@@ -132,13 +143,14 @@ export class ResultCache {
 
   async #computeAndKeep(call: CachedCall, key: Key, held: Held, compute: () => Promise<Result>): Promise<Result> {
     try {
-      const { result, placed } = await this.#leases.renewWhile(held, async () => {
+      const { result, text, placed } = await this.#leases.renewWhile(held, async () => {
         const result = await compute();
         // One that is too large, or whose blob cannot be stored, is still an answer.
-        const placed = await this.#blobs.prepare(key.pk, RESULT, JSON.stringify(result)).catch(() => undefined);
-        return { result, placed };
+        const text = JSON.stringify(result);
+        const placed = await this.#blobs.prepare(key.pk, RESULT, text).catch(() => undefined);
+        return { result, text, placed };
       });
-      if (placed) await this.#storeResult(call, key, held, placed);
+      if (placed) await this.#storeResult(call, key, held, text, placed);
       else this.#inBackground(this.#leases.release(held));
       return result;
     } catch (error) {
@@ -148,7 +160,7 @@ export class ResultCache {
     }
   }
 
-  async #storeResult(call: CachedCall, key: Key, held: Held, placed: Placed): Promise<void> {
+  async #storeResult(call: CachedCall, key: Key, held: Held, text: string, placed: Placed): Promise<void> {
     const now = this.#clock.now();
     const freshUntil = now + call.ttlSeconds * 1000 * (1 - Math.random() * JITTER);
     const expiresAt = Math.floor(now / 1000) + call.ttlSeconds + call.staleSeconds;
@@ -158,6 +170,7 @@ export class ResultCache {
     let written = await this.#store.update(key, change, { on: "live-or-missing", rising });
     if (!written.applied && written.current?.dead)
       written = await this.#store.update(key, change, { on: "dead", rising });
+    if (written.applied) this.#fresh.set(key.pk, { text, until: freshUntil });
     this.#blobs.deleteUnreferenced(written.applied ? written.entry : written.current, placed);
   }
 
@@ -165,7 +178,9 @@ export class ResultCache {
   async #look(key: Key): Promise<Kept | undefined> {
     const entry = await this.#store.get(key);
     const read = entry && (await this.#blobs.read(entry, RESULT, "The result").catch(() => undefined));
-    return read && { entry: read.entry, result: JSON.parse(read.text) as Result };
+    if (!read) return undefined;
+    this.#fresh.set(key.pk, { text: read.text, until: Number(read.entry.attributes.freshUntil) });
+    return { entry: read.entry, result: JSON.parse(read.text) as Result };
   }
 
   #isFresh({ entry }: Kept): boolean {

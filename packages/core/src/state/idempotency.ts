@@ -36,6 +36,8 @@ export interface KeyedRequest {
   session: string;
   key: string;
   arguments: Record<string, unknown>;
+  /** What the call is going to read first: read in one request with the claim. */
+  first?: Key | undefined;
 }
 
 /** Where the first attempt stood when it began to write: a later one must write there too. */
@@ -100,9 +102,10 @@ export class Idempotency {
     const argumentsHash = shortHash(canonicalJson(request.arguments));
     const deadline = performance.now() + WAIT_MS;
     const pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS);
-    for (;;) {
-      const entry = await this.store.get(key);
-      if (!entry) return new KeyedCall(this, key, hash, argumentsHash);
+    for (let { first } = request; ; first = undefined) {
+      const [entry, read] = first ? await this.store.getMany([key, first]) : [await this.store.get(key)];
+      if (!entry)
+        return new KeyedCall(this, key, hash, argumentsHash, { ...(first && { first: { key: first, entry: read } }) });
       if (entry.attributes.arguments !== argumentsHash) {
         throw new AppError(
           "key_reused",
@@ -114,7 +117,7 @@ export class Idempotency {
       if (waitMs === 0) {
         const expiresAt = entry.expiresAt ?? this.claimsEndAt;
         const held = await this.leases.take(key, entry, { fenceAbove: 0, expiresAt });
-        if (held) return new KeyedCall(this, key, hash, argumentsHash, { entry, held });
+        if (held) return new KeyedCall(this, key, hash, argumentsHash, { takenOver: { entry, held } });
       } else if (performance.now() > deadline) throw inProgress(waitMs);
       const pollMs = pauseMs();
       await pause(Math.min(pollMs, waitMs || pollMs));
@@ -150,6 +153,7 @@ export class KeyedCall {
   #stamp = 0;
   /** Stamps of writes that had to be renewed, by the write's position in the call. */
   readonly #renewed = new Map<number, number>();
+  #first: { readonly key: Key; readonly entry: Entry | undefined } | undefined;
   readonly #pins = new Map<string, Promise<Pin>>();
   /** The pins seen before the claim is put, as attributes of it. */
   readonly #pinnedFirst: Record<string, string> = {};
@@ -160,12 +164,14 @@ export class KeyedCall {
     key: Key,
     hash: string,
     argumentsHash: string,
-    takenOver?: { entry: Entry; held: Held },
+    known: { takenOver?: { entry: Entry; held: Held }; first?: { key: Key; entry: Entry | undefined } },
   ) {
     this.#idempotency = idempotency;
     this.#key = key;
     this.#hash = hash;
     this.#argumentsHash = argumentsHash;
+    this.#first = known.first;
+    const { takenOver } = known;
     if (!takenOver) return;
     const { attributes } = takenOver.entry;
     this.#held = takenOver.held;
@@ -177,6 +183,14 @@ export class KeyedCall {
       if (name.startsWith(PINNED))
         this.#pins.set(name.slice(PINNED.length), Promise.resolve(JSON.parse(String(value)) as Pin));
     }
+  }
+
+  /** What stood under `key` when the call began, if it was read then; told once, because the call may change it. */
+  takeFirstRead(key: Key): { readonly entry: Entry | undefined } | undefined {
+    const first = this.#first;
+    if (first?.key.pk !== key.pk || first.key.sk !== key.sk) return undefined;
+    this.#first = undefined;
+    return first;
   }
 
   /** Where writes of this call to `place` go: as the first attempt saw it, when there was one. */

@@ -28,7 +28,8 @@ export const notesPlace = (owner: string, session: Pick<Session, "id" | "generat
   prefix: notesPrefix(session.generation),
 });
 
-const noteId = (session: Session, sequence: number): string => `note_${session.generation}_${sequence}`;
+const noteId = (session: Pick<Session, "generation">, sequence: number): string =>
+  `note_${session.generation}_${sequence}`;
 
 /** Throws `too_large` or `invalid_input` for a text that cannot be a note. */
 export function checkNote(text: string, limits: Limits): void {
@@ -75,7 +76,7 @@ export class Notes {
   /** A page of at most `limit` notes and about 64 KiB of text; always at least one note when there is one. */
   async page(
     owner: string,
-    session: Session,
+    session: Pick<Session, "id" | "generation">,
     options: { cursor?: string | undefined; limit: number; order: "oldest" | "newest" },
   ): Promise<NotesPage> {
     const place = notesPlace(owner, session);
@@ -106,7 +107,7 @@ export class Notes {
     return this.#log.tail(notesPlace(owner, session));
   }
 
-  #position(cursor: string, session: Session, order: string): number {
+  #position(cursor: string, session: Pick<Session, "generation">, order: string): number {
     const [generation, cursorOrder, sequence] = decodeCursor(cursor, ["string", "string", "number"]);
     if (generation !== session.generation)
       throw new AppError("invalid_input", "cursor is from before the session was reset. Leave it out to start again.");

@@ -1,11 +1,12 @@
 // One session as the caller of one call sees it: finds it, checks that it lives, and makes each write under the right identity.
-// The session item is read once per call and never remembered across calls.
-import type { Operation } from "../stores/state-store.ts";
+// The session item is read once per call and never remembered across calls; what is read beside it counts only under its generation.
+import type { Entry, Operation } from "../stores/state-store.ts";
 import { beginWrite, type Caller, ownerOf } from "./caller.ts";
-import { checkNote, type NotesPage, notesPlace } from "./notes.ts";
+import { valueKey } from "./keys.ts";
+import { checkNote, type Notes, type NotesPage, notesPlace } from "./notes.ts";
 import { isHandle, type Session, sessionNotFound } from "./session.ts";
 import type { SessionParts } from "./session-parts.ts";
-import type { Json, StoredValue, ValuesPage } from "./values.ts";
+import { checkValueKey, type Json, type StoredValue, type ValuesPage } from "./values.ts";
 
 /** The session of one call. Minted handles must exist; a name comes to be with its first write. */
 export class SessionHandle {
@@ -48,8 +49,12 @@ export class SessionHandle {
       limit: number;
       order: "oldest" | "newest";
     }): Promise<NotesPage> => {
+      const early = this.#pageEarly(options);
       const session = await this.#forReading();
-      return session ? this.#parts.notes.page(this.#owner, session, options) : { notes: [] };
+      if (!session) return { notes: [] };
+      return early?.generation === session.generation
+        ? unwrapped(await early.page)
+        : this.#parts.notes.page(this.#owner, session, options);
     },
     /** How many notes there are since the last reset. */
     count: async (): Promise<number> => {
@@ -62,8 +67,9 @@ export class SessionHandle {
   readonly values = {
     /** The value and its version; undefined when there is none. @throws AppError `invalid_input`. */
     get: async (key: string): Promise<StoredValue | undefined> => {
+      const read = this.#findWithValue(key);
       const session = await this.#forReading();
-      return session && this.#parts.values.get(this.#owner, session, key);
+      return session && this.#parts.values.get(this.#owner, session, key, await read);
     },
     /**
      * Stores any JSON value. `ifVersion` makes it conditional (0: must not exist), `ttlSeconds` lets it end before the session.
@@ -110,8 +116,9 @@ export class SessionHandle {
       return session && `${session.generation} ${await this.#parts.notes.count(this.#owner, session)}`;
     },
     value: async (key: string): Promise<string | undefined> => {
+      const read = this.#findWithValue(key);
       const session = await this.#find();
-      const stored = session && (await this.#parts.values.get(this.#owner, session, key));
+      const stored = session && (await this.#parts.values.get(this.#owner, session, key, await read));
       return stored && `${session.generation} ${stored.version}`;
     },
   };
@@ -182,8 +189,33 @@ export class SessionHandle {
     return { ...session, generation };
   }
 
+  /** Where the session has not been read: one request for it and for a value. Resolves to the value's entry, if that is of use. */
+  #findWithValue(key: string): Promise<{ entry: Entry | undefined } | undefined> | undefined {
+    checkValueKey(key);
+    if (this.#found) return undefined;
+    const { sessions } = this.#parts;
+    const reading = sessions.findWith(this.#owner, this.id, (generation) =>
+      valueKey(this.#owner, this.id, generation, key),
+    );
+    this.#found = reading.then(({ session }) => session);
+    // Its failure is that of the session.
+    return reading.then(
+      ({ read }) => read,
+      () => undefined,
+    );
+  }
+
+  /** Where the session has not been read: a page at the same time, under the generation that was seen last. */
+  #pageEarly(options: Parameters<Notes["page"]>[2]) {
+    const generation = this.#found ? undefined : this.#parts.sessions.lastGeneration(this.#owner, this.id);
+    if (generation === undefined) return undefined;
+    const reading = this.#parts.notes.page(this.#owner, { id: this.id, generation }, options);
+    // Settled, because nobody may come for it.
+    return { generation, page: reading.then(done, failed) };
+  }
+
   #find(): Promise<Session | undefined> {
-    this.#found ??= this.#parts.sessions.find(this.#owner, this.id);
+    this.#found ??= this.#parts.sessions.find(this.#owner, this.id, this.#caller.keyed);
     return this.#found;
   }
 
@@ -194,3 +226,13 @@ export class SessionHandle {
 }
 
 const operationId = (operation: Operation): string => `${operation.slot}.${operation.stamp}`;
+
+type Settled<T> = { readonly value: T } | { readonly error: unknown };
+
+const done = <T>(value: T): Settled<T> => ({ value });
+const failed = (error: unknown): Settled<never> => ({ error });
+
+function unwrapped<T>(settled: Settled<T>): T {
+  if ("error" in settled) throw settled.error;
+  return settled.value;
+}

@@ -388,3 +388,72 @@ describe("list_sessions", () => {
     expect(times).toEqual(times.toSorted().reverse());
   });
 });
+
+describe("reads of a session and of what it holds", () => {
+  /** A process of its own on a store, and the requests it has sent. */
+  function process(store: MemoryStore) {
+    const requests: string[] = [];
+    const { call } = testApp({
+      store: interceptStore(store, (request, send) => {
+        requests.push(request.method);
+        return send();
+      }),
+    });
+    const sent = async (name: string, args: Record<string, unknown>) => {
+      requests.length = 0;
+      const result = await call(name, { session_id: "s", ...args });
+      return { result, requests: [...requests] };
+    };
+    return { call: (name: string, args: Record<string, unknown>) => call(name, { session_id: "s", ...args }), sent };
+  }
+
+  it("get_value is one request once the process has seen the session", async () => {
+    const store = new MemoryStore();
+    const here = process(store);
+    const there = process(store);
+    await here.call("store_value", { key: "k", value: 1 });
+    expect(await here.sent("get_value", { key: "k" })).toMatchObject({ result: { value: 1 }, requests: ["getMany"] });
+    expect(await here.sent("get_value", { key: "none" })).toMatchObject({ requests: ["getMany"] });
+    expect((await there.sent("get_value", { key: "k" })).requests).toEqual(["get", "get"]);
+    expect((await there.sent("get_value", { key: "k" })).requests).toEqual(["getMany"]);
+  });
+
+  it("a session that another process has reset is read under its new generation", async () => {
+    const store = new MemoryStore();
+    const here = process(store);
+    const there = process(store);
+    await here.call("store_value", { key: "k", value: "old" });
+    await here.call("add_note", { note: "old" });
+    await there.call("reset_session", {});
+    const value = await here.sent("get_value", { key: "k" });
+    expect(value).toMatchObject({ result: { found: false }, requests: ["getMany", "get"] });
+    await there.call("reset_session", {});
+    await there.call("store_value", { key: "k", value: "new" });
+    await there.call("add_note", { note: "new" });
+    expect((await here.sent("get_notes", {})).result).toMatchObject({ notes: ["new"] });
+    expect((await here.sent("get_value", { key: "k" })).result).toMatchObject({ value: "new" });
+  });
+
+  it("a session that another process has deleted, and one made anew under its name, show nothing of before", async () => {
+    const store = new MemoryStore();
+    const here = process(store);
+    const there = process(store);
+    await here.call("store_value", { key: "k", value: "old" });
+    await here.call("add_note", { note: "old" });
+    await there.call("delete_session", {});
+    expect((await here.sent("get_value", { key: "k" })).result).toMatchObject({ found: false });
+    expect((await here.sent("get_notes", {})).result).toMatchObject({ notes: [] });
+    await there.call("add_note", { note: "new" });
+    expect((await here.sent("get_notes", {})).result).toMatchObject({ notes: ["new"] });
+    expect((await here.sent("get_value", { key: "k" })).result).toMatchObject({ found: false });
+  });
+
+  it("a cursor from before a reset is refused, wherever the reset was made", async () => {
+    const store = new MemoryStore();
+    const here = process(store);
+    for (const note of ["a", "b"]) await here.call("add_note", { note });
+    const { next_cursor: cursor } = (await here.sent("get_notes", { limit: 1 })).result;
+    await process(store).call("reset_session", {});
+    await expect(here.sent("get_notes", { limit: 1, cursor })).rejects.toMatchObject({ code: "invalid_input" });
+  });
+});

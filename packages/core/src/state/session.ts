@@ -7,6 +7,7 @@ import { AppError } from "../errors.ts";
 import { SESSION_NAME_MAX_BYTES } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
 import { byteLength, cutText } from "../text.ts";
+import type { KeyedCall } from "./idempotency.ts";
 import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
 import { type EntryWriter, OperationForgotten, TOMBSTONE_SECONDS } from "./operations.ts";
 
@@ -42,6 +43,7 @@ const ROOM_SHARES = 16;
 /** And no longer than this. */
 const ROOM_MS = 60_000;
 const ROOMS_MAX = 10_000;
+const GENERATIONS_MAX = 10_000;
 
 /** `ses_` and 26 characters of Crockford base 32: 130 bits, random or derived from a secret seed. */
 export function mintHandle(seed?: string): string {
@@ -95,6 +97,8 @@ export class Sessions {
   /** How many sessions of a principal may be created before its sessions are counted again, which reads all of them. */
   readonly #room = new LRUCache<string, number>({ max: ROOMS_MAX, ttl: ROOM_MS });
 
+  readonly #generations = new LRUCache<string, string>({ max: GENERATIONS_MAX });
+
   constructor(options: SessionsOptions) {
     this.#store = options.store;
     this.#writer = options.writer;
@@ -104,9 +108,39 @@ export class Sessions {
   }
 
   /** The live session, read strongly; undefined when there is none. */
-  async find(owner: string, id: string): Promise<Session | undefined> {
-    const entry = await this.#store.get(sessionKey(owner, id));
-    return entry && toSession(id, entry);
+  async find(owner: string, id: string, keyed?: KeyedCall): Promise<Session | undefined> {
+    const key = sessionKey(owner, id);
+    // A keyed call has read it together with its claim.
+    const { entry } = keyed?.takeFirstRead(key) ?? { entry: await this.#store.get(key) };
+    return this.#seen(owner, id, entry);
+  }
+
+  /** The generation that this process saw last. It may be over: what is read under it counts only if the session still has it. */
+  lastGeneration(owner: string, id: string): string | undefined {
+    return this.#generations.get(ownedId(owner, id));
+  }
+
+  /**
+   * The session and, in the same request, the entry that `keyUnder` names, under the generation that was seen last. `read` is there
+   * when the session still has that generation; generations never come back, so the entry is then of this session.
+   */
+  async findWith(
+    owner: string,
+    id: string,
+    keyUnder: (generation: string) => Key,
+  ): Promise<{ session: Session | undefined; read?: { entry: Entry | undefined } }> {
+    const generation = this.lastGeneration(owner, id);
+    if (generation === undefined) return { session: await this.find(owner, id) };
+    const [found, entry] = await this.#store.getMany([sessionKey(owner, id), keyUnder(generation)]);
+    const session = this.#seen(owner, id, found);
+    return session?.generation === generation ? { session, read: { entry } } : { session };
+  }
+
+  #seen(owner: string, id: string, entry: Entry | undefined): Session | undefined {
+    const session = entry && toSession(id, entry);
+    if (session) this.#generations.set(ownedId(owner, id), session.generation);
+    else this.#generations.delete(ownedId(owner, id));
+    return session;
   }
 
   /**
@@ -145,6 +179,7 @@ export class Sessions {
     const { entry } = written;
     // A repeat may find that its session has been deleted since: it is answered with what it had created.
     const session = entry.dead ? { id, ...attributes, expiresAt: expiresAt ?? undefined } : toSession(id, entry);
+    this.#generations.set(ownedId(owner, id), session.generation);
     return { session, created: true };
   }
 
@@ -249,6 +284,7 @@ export class Sessions {
   }
 }
 
+const ownedId = (owner: string, id: string): string => JSON.stringify([owner, id]);
 const sessionIdOf = (entry: Entry): string => decodeURIComponent(entry.key.sk.slice(SESSION_PREFIX.length));
 
 function toSession(id: string, entry: Entry): Session {

@@ -78,9 +78,15 @@ export class Values {
     this.#blobs = options.blobs;
   }
 
-  async get(owner: string, session: Session, key: string): Promise<StoredValue | undefined> {
+  /** `known`: what stands there, where it has been read already. */
+  async get(
+    owner: string,
+    session: Session,
+    key: string,
+    known?: { entry: Entry | undefined },
+  ): Promise<StoredValue | undefined> {
     checkValueKey(key);
-    const entry = await this.#store.get(valueKey(owner, session.id, session.generation, key));
+    const { entry } = known ?? { entry: await this.#store.get(valueKey(owner, session.id, session.generation, key)) };
     const read = entry && (await this.#blobs.read(entry, VALUE, `The value of ${JSON.stringify(key)}`));
     return read && { value: JSON.parse(read.text) as Json, version: read.entry.version };
   }

@@ -1,7 +1,6 @@
 // The one door to DynamoDB: which requests exist, how long they may take, which failures are worth another attempt.
 // Knows nothing of entries, and leaves the request itself to the client it is given: our own for state, the AWS SDK's for the rest.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { BatchGetItemOutput } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
 import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
 
@@ -74,14 +73,12 @@ function isRefusal(error: Error): boolean {
   return status !== undefined && status >= 400 && status < 500;
 }
 
-/** For `check`: keys that were left out of a batch were throttled. */
-export function requireProcessed({ UnprocessedKeys = {} }: BatchGetItemOutput): void {
-  if (Object.keys(UnprocessedKeys).length === 0) return;
-  throw Object.assign(new Error("Keys were left unprocessed."), {
+/** For `check`: parts of a batch that were left out were throttled. */
+export const leftUnprocessed = (): Error =>
+  Object.assign(new Error("Parts of a batch were left unprocessed."), {
     name: "ProvisionedThroughputExceededException",
     $metadata: { httpStatusCode: 400 },
   });
-}
 
 /** 4xx answers that mean "later", not "no": throttling, and conflicts with a write under way elsewhere. */
 const AGAIN = new Set([

@@ -26,6 +26,7 @@ const METHODS: [string, (store: StateStore) => Promise<unknown>][] = [
   ["create", (store) => store.create(newKey(), {}, { id: "i" })],
   ["update", (store) => store.update(newKey(), { set: { n: 1 } }, { on: "live-or-missing" })],
   ["delete", (store) => store.delete(newKey())],
+  ["getMany", (store) => store.getMany([newKey(), newKey()])],
   ["list", (store) => store.list(randomUUID(), { limit: 1 })],
   ["ping", (store) => store.ping()],
 ];
@@ -270,9 +271,15 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
     /** Answers each request with the next of these, and then with an empty success. */
     async function engineThatSays(answers: [status: number, body: object, headers?: Record<string, string>][]) {
       const dates: string[] = [];
+      const bodies: string[] = [];
       const server = createServer((request, response) => {
         dates.push(String(request.headers["x-amz-date"]));
-        request.resume().once("end", () => {
+        let text = "";
+        request.setEncoding("utf8").on("data", (chunk) => {
+          text += chunk;
+        });
+        request.once("end", () => {
+          bodies.push(text);
           const [status, body, headers] = answers.shift() ?? [200, {}];
           response.writeHead(status, { "content-type": "application/x-amz-json-1.0", ...headers });
           response.end(JSON.stringify(body));
@@ -285,7 +292,7 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
         server.closeAllConnections();
         await new Promise((done) => server.close(done));
       };
-      return { store: new DynamoDBStore({ client, table: TABLE }), dates, stop };
+      return { store: new DynamoDBStore({ client, table: TABLE }), dates, bodies, stop };
     }
     const refusal = (name: string): [number, object] => [
       400,
@@ -305,6 +312,25 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
         await lasting.stop();
       },
     );
+
+    it("parts of a batch that are left out are asked for again, alone, and are unavailable when that lasts", async () => {
+      const keys = [newKey(), newKey()];
+      const item = ({ pk, sk }: { pk: string; sk: string }) => ({ pk: { S: pk }, sk: { S: sk }, v: { N: "1" } });
+      const [first, second] = keys.map(item);
+      const left = { [TABLE]: { Keys: [{ pk: second?.pk, sk: second?.sk }] } };
+      const passing = await engineThatSays([
+        [200, { Responses: { [TABLE]: [first] }, UnprocessedKeys: left }],
+        [200, { Responses: { [TABLE]: [second] }, UnprocessedKeys: {} }],
+      ]);
+      expect(await passing.store.getMany(keys)).toMatchObject(keys.map((key) => ({ key, version: 1 })));
+      expect(JSON.parse(passing.bodies[1] ?? "")).toEqual({
+        RequestItems: { [TABLE]: { Keys: left[TABLE]?.Keys, ConsistentRead: true } },
+      });
+      await passing.stop();
+      const lasting = await engineThatSays(Array.from({ length: 4 }, () => [200, { UnprocessedKeys: left }]));
+      await expect(lasting.store.getMany(keys)).rejects.toMatchObject({ code: "unavailable" });
+      await lasting.stop();
+    });
 
     it("a refusal that is not known is blamed on nobody's input, and not repeated", async () => {
       const { store, dates, stop } = await engineThatSays([refusal("NovelException")]);

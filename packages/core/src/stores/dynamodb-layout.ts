@@ -142,6 +142,15 @@ export function requireKey(key: Key): void {
   requireKeyPart(key.sk, "The sort key", MAX_SK_BYTES);
 }
 
+/** As many as one request reads, and none twice: the engine refuses that. */
+export function requireKeys(keys: readonly Key[]): void {
+  for (const key of keys) requireKey(key);
+  if (keys.length < 1 || keys.length > 100)
+    throw new RangeError(`${keys.length} keys are read at once; 1 to 100 can be.`);
+  if (new Set(keys.map(({ pk, sk }) => JSON.stringify([pk, sk]))).size < keys.length)
+    throw new RangeError("A key is read twice at once.");
+}
+
 export function requireListing(pk: string, { prefix = "", after = "", limit }: ListOptions): void {
   requireKeyPart(pk, "The partition key", MAX_PK_BYTES);
   requireKeyPart(prefix, "The prefix", MAX_SK_BYTES);

@@ -2,7 +2,15 @@
 // dynamodb-conditions.ts, the way out in dynamodb-client.ts; this file is the contract's methods.
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { type Clock, epochSeconds, systemClock } from "../clock.ts";
-import { type Client, type Input, newDeadline, type OperationName, type Output, send } from "./dynamodb-client.ts";
+import {
+  type Client,
+  type Input,
+  leftUnprocessed,
+  newDeadline,
+  type OperationName,
+  type Output,
+  send,
+} from "./dynamodb-client.ts";
 import {
   createCondition,
   StateExpression,
@@ -18,6 +26,7 @@ import {
   requireEntryFits,
   requireEpochSeconds,
   requireKey,
+  requireKeys,
   requireListing,
   sumOutOfRange,
   toEntry,
@@ -56,6 +65,23 @@ export class DynamoDBStore implements StateStore {
   async get(key: Key): Promise<Entry | undefined> {
     const entry = await this.#look(key);
     return entry?.dead ? undefined : entry;
+  }
+
+  async getMany(keys: readonly Key[]): Promise<readonly (Entry | undefined)[]> {
+    requireKeys(keys);
+    const ask = (stored: StoredItem[]) => ({ [this.#table]: { Keys: stored, ConsistentRead: true } });
+    const input = { RequestItems: ask(keys.map(toStoredKey)) };
+    const found: Entry[] = [];
+    await this.#call("BatchGetItem", input, undefined, undefined, ({ Responses, UnprocessedKeys }) => {
+      for (const item of Responses?.[this.#table] ?? []) found.push(this.#toEntry(item));
+      const { Keys: left = [] } = UnprocessedKeys?.[this.#table] ?? {};
+      if (left.length === 0) return;
+      // The next attempt asks for these alone.
+      input.RequestItems = ask(left);
+      throw leftUnprocessed();
+    });
+    // Answers come in any order.
+    return keys.map(({ pk, sk }) => found.find(({ key, dead }) => !dead && key.pk === pk && key.sk === sk));
   }
 
   async create(key: Key, attributes: Attributes, options: CreateOptions): Promise<CreateResult> {
@@ -193,9 +219,10 @@ export class DynamoDBStore implements StateStore {
     input: Input<N>,
     deadline?: number,
     onSilence?: () => void,
+    check?: (answer: Output<N>) => void,
   ): Promise<Output<N>> {
     try {
-      return await send(this.#client, name, input, deadline, onSilence);
+      return await send(this.#client, name, input, deadline, onSilence, check);
     } catch (error) {
       if (!(error instanceof Error) || error.name !== "ValidationException") throw error;
       if (/item size/i.test(error.message)) throw tooLarge(undefined, error);

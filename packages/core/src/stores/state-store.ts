@@ -152,6 +152,8 @@ export interface Page {
 export interface StateStore {
   /** Strongly consistent. Dead entries are undefined. */
   get(key: Key): Promise<Entry | undefined>;
+  /** Each of 1 to 100 different keys as `get` would find it, in the order asked for. One request, and no common moment. */
+  getMany(keys: readonly Key[]): Promise<readonly (Entry | undefined)[]>;
   /**
    * Writes an entry at version 1 where nothing live stands: a tombstone and an expired entry count as absent, and go with their
    * slots and watermark.

@@ -9,6 +9,7 @@ import {
   requireEntryFits,
   requireEpochSeconds,
   requireKey,
+  requireKeys,
   requireListing,
   sumOutOfRange,
   toItem,
@@ -73,6 +74,12 @@ export abstract class TableStore implements StateStore {
     requireKey(key);
     const entry = await this.#access.read((table) => this.#look(table, key));
     return entry?.dead ? undefined : entry;
+  }
+
+  async getMany(keys: readonly Key[]): Promise<readonly (Entry | undefined)[]> {
+    requireKeys(keys);
+    const entries = await this.#access.read((table) => keys.map((key) => this.#look(table, key)));
+    return entries.map((entry) => (entry?.dead ? undefined : entry));
   }
 
   async create(key: Key, attributes: Attributes, options: CreateOptions): Promise<CreateResult> {

@@ -4,6 +4,43 @@ import { describe, expect, it } from "vitest";
 import type { Key, StateStore, UpdateResult } from "../../stores/state-store.ts";
 import { applied, newKey, peek, place, type StoreHarness } from "./store-harness.ts";
 
+/** The contract's sentences about several entries read at once. */
+export function describeReads(get: () => StoreHarness): void {
+  describe("reads of several entries", () => {
+    it("find each as a read of it alone would, in the order asked for", async () => {
+      const { store, other } = get();
+      const keys: Key[] = [];
+      for (const state of ["live", "missing", "expired", "tombstone", "live"] as const)
+        keys.push(await place(get(), state));
+      // One partition holds several of them.
+      const [first] = keys as [Key];
+      keys.push({ pk: first.pk, sk: "another" }, { pk: first.pk, sk: "" + "#" });
+      await other.create({ pk: first.pk, sk: "another" }, { n: 1 }, { id: "i" });
+      const alone = await Promise.all(keys.map((key) => store.get(key)));
+      expect(alone.map((entry) => entry !== undefined)).toEqual([true, false, false, false, true, true, false]);
+      expect(await store.getMany(keys)).toEqual(alone);
+      expect(await store.getMany(keys.toReversed())).toEqual(alone.toReversed());
+    });
+
+    it("see at once what another store has written", async () => {
+      const { store, other } = get();
+      const key = newKey();
+      expect(await store.getMany([key])).toEqual([undefined]);
+      await other.create(key, { n: 1 }, { id: "i" });
+      expect(await store.getMany([key])).toMatchObject([{ attributes: { n: 1 } }]);
+    });
+
+    it("take 1 to 100 different keys", async () => {
+      const { store } = get();
+      const keys = Array.from({ length: 101 }, newKey);
+      expect(await store.getMany(keys.slice(1))).toHaveLength(100);
+      await expect(store.getMany(keys)).rejects.toThrow(RangeError);
+      await expect(store.getMany([])).rejects.toThrow(RangeError);
+      await expect(store.getMany([keys[0]!, keys[0]!])).rejects.toThrow(RangeError);
+    });
+  });
+}
+
 export function describeIncrements(get: () => StoreHarness, brokenSums: string | undefined): void {
   describe("increments", () => {
     const increment = (store: StateStore, key: Key, by: number, attribute = "n") =>

@@ -1,6 +1,6 @@
 // The contract of stores/state-store.ts as a Vitest suite, for every implementation, ours and others. Knows no implementation.
 import { afterAll, beforeAll, describe } from "vitest";
-import { describeBounds, describeIncrements } from "./store-bounds.ts";
+import { describeBounds, describeIncrements, describeReads } from "./store-bounds.ts";
 import { describeChanges, describeCreations } from "./store-changes.ts";
 import type { StoreHarness } from "./store-harness.ts";
 import { describeLists } from "./store-lists.ts";
@@ -39,6 +39,7 @@ export function describeStateStore(
       return harness;
     };
     describePreconditions(get);
+    describeReads(get);
     describeCreations(get);
     describeChanges(get);
     describeIncrements(get, options.broken?.sums);
