@@ -12,7 +12,8 @@ const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const CORE = join("packages", "core");
 const VITEST = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
 /** Of the store contract what is about conditions, on the engine that every machine has: its load and bounds would only take time. */
-const STORE_CONDITIONS = "on dynalite keeps the store contract.* (preconditions|creations|increments|operations|forgetting|tombstones)";
+const STORE_CONDITIONS =
+  "on dynalite keeps the store contract.* (preconditions|creations|increments|operations|forgetting|tombstones)";
 /** A run that takes longer hangs, which is a way to notice. */
 const RUN_MS = 180_000;
 
