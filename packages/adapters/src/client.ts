@@ -1,4 +1,4 @@
-// Opens the clients that the configuration asks for: the one location, for processes and for functions.
+// Opens the clients that the configuration asks for: the one place, for processes and for functions.
 import type { Config, ItemStore } from "@stateful-mcp/core";
 import type { SdkClient } from "@stateful-mcp/core/dynamodb";
 import { createStateClient, type StateClient } from "@stateful-mcp/core/dynamodb-store";

@@ -18,7 +18,7 @@ export interface NodeServerOptions {
 
 /** An HTTP server that accepts requests. */
 export interface NodeServer {
-  /** With the real port, and a loopback address in location of a wildcard one. */
+  /** With the real port, and a loopback address in place of a wildcard one. */
   readonly url: string;
   /** Turns unready, accepts no more connections, lets running calls finish within `drainSeconds`, then cuts what is left. */
   close(): Promise<void>;

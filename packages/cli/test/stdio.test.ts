@@ -46,6 +46,28 @@ function protocolLines(stdout: string): Line[] {
 const inject = (code: string) => ["--import", `data:text/javascript,${encodeURIComponent(code)}`];
 
 describe("stdio", () => {
+  it("answers what is no message under its id, reads past a byte order mark, and drops a line that is too long", async () => {
+    const server = start([]);
+    write(
+      server,
+      `\ufeff${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "server/discover", params: { _meta: META } })}`,
+    );
+    write(server, JSON.stringify({ id: 2, method: "tools/list" }));
+    write(server, `{"jsonrpc":"2.0","id":3,"method":"tools/list","params":{"x":"${"y".repeat(11 * 1024 * 1024)}"}}`);
+    write(server, { id: 4, method: "tools/call", params: { name: "get_notes", arguments: null, _meta: META } });
+    for (let id = 10; id < 40; id++) write(server, { id, method: "tools/list", params: { _meta: META } });
+    server.child.stdin.end();
+    const { stdout, stderr } = await server.ended;
+    const lines = protocolLines(stdout);
+    const of = (id: number | null) => lines.filter((line) => (line.id ?? null) === id);
+    expect(of(1)).toMatchObject([{ result: {} }]);
+    expect(of(2)).toMatchObject([{ error: { code: -32_600 } }]);
+    expect(of(null)).toMatchObject([{ error: { code: -32_600, message: expect.stringContaining("10485760 bytes") } }]);
+    expect(of(4)).toMatchObject([{ result: { structuredContent: { notes: [] } } }]);
+    expect(lines.filter(({ id }) => id !== undefined && id >= 10)).toHaveLength(30);
+    expect(stderr).not.toContain("MaxListenersExceededWarning");
+  });
+
   it("serves both revisions and writes nothing but protocol to stdout", async () => {
     const server = start([], {
       nodeArguments: inject("process.on('SIGUSR2', () => { console.log('stray'); process.stdout.write('line'); })"),

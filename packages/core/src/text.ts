@@ -34,3 +34,10 @@ export function cutText(text: string, maxLength: number): string {
   const last = text.charCodeAt(maxLength - 1);
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? maxLength - 1 : maxLength);
 }
+
+/** People and flags are emoji joined by characters that are invisible by themselves. */
+const JOINED_EMOJI = /(?<=\p{Extended_Pictographic}\uFE0F?\p{Emoji_Modifier}?)\u200D(?=\p{Extended_Pictographic})/gu;
+
+/** Whether a name holds what a person cannot see: controls, zero-width characters, marks of direction. */
+export const hasInvisible = (name: string): boolean =>
+  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(name.replace(JOINED_EMOJI, ""));

@@ -12,9 +12,9 @@ import { stopSignal } from "./signals.ts";
 
 /** The flags of `serve`. */
 export interface ServeOptions {
-  /** Address to listen on, in location of `HOST`. */
+  /** Address to listen on, in place of `HOST`. */
   host?: string;
-  /** Port to listen on, in location of `PORT`; 0 takes a free one. */
+  /** Port to listen on, in place of `PORT`; 0 takes a free one. */
   port?: string;
   /** Creates a missing table of the `dynamodb` backend first. Default false. */
   createTable?: true;

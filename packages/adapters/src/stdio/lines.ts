@@ -1,40 +1,54 @@
-// Cuts stdin into lines and reads each as a message, in the location of the official transport's buffer, which rounds long numbers and
+// Cuts stdin into lines and reads each as a message, in place of the official transport's buffer, which rounds long numbers and
 // puts U+FFFD where bytes are no UTF-8. Knows no transport.
 import { isUtf8 } from "node:buffer";
 import { type JSONRPCMessage, parseJSONRPCMessage } from "@modelcontextprotocol/server";
-import { AppError, parseJson } from "@stateful-mcp/core";
+import { AppError, parseJson, withoutNulls } from "@stateful-mcp/core";
 
-/** What the official transport bounds its buffer to. */
-const BUFFER_MAX_BYTES = 10 * 1024 * 1024;
+/** The longest line that is read; the official transport has the same bound. */
+const LINE_MAX_BYTES = 10 * 1024 * 1024;
+const BOM = "\ufeff";
+const PARSE_ERROR = -32_700;
+const INVALID_REQUEST = -32_600;
 const NEWLINE = 10;
+
+type Id = string | number | null;
 
 /** The part of the official buffer that its transport uses. */
 export class Lines {
-  readonly #refuse: (why: string) => void;
+  readonly #refuse: (code: number, why: string, id: Id) => void;
   #buffer: Buffer = Buffer.alloc(0);
+  /** The line being read is too long: what comes is dropped up to its end. */
+  #skipping = false;
 
-  /** `refuse` answers a line that cannot be a message, and whose id is therefore not known. */
-  constructor(refuse: (why: string) => void) {
+  /** `refuse` answers a line that is no message, under its id where it has one. */
+  constructor(refuse: (code: number, why: string, id: Id) => void) {
     this.#refuse = refuse;
   }
 
   append(chunk: Buffer): void {
-    if (this.#buffer.length + chunk.length > BUFFER_MAX_BYTES) {
-      this.clear();
-      throw new Error(`A message has more than ${BUFFER_MAX_BYTES} bytes.`);
+    let rest = chunk;
+    if (this.#skipping) {
+      const end = rest.indexOf(NEWLINE);
+      if (end === -1) return;
+      this.#skipping = false;
+      rest = rest.subarray(end + 1);
     }
-    this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
+    this.#buffer = this.#buffer.length === 0 ? rest : Buffer.concat([this.#buffer, rest]);
+    if (this.#buffer.length <= LINE_MAX_BYTES || this.#buffer.lastIndexOf(NEWLINE) !== -1) return;
+    this.clear();
+    this.#skipping = true;
+    this.#refuse(INVALID_REQUEST, `A message may have at most ${LINE_MAX_BYTES} bytes; this one has more.`, null);
   }
 
-  /** The next message; null: no further line is complete. @throws for a line that is JSON and no message. */
+  /** The next message; null: no further line is complete. */
   readMessage(): JSONRPCMessage | null {
     for (;;) {
       const end = this.#buffer.indexOf(NEWLINE);
       if (end === -1) return null;
       const line = this.#buffer.subarray(0, end);
       this.#buffer = this.#buffer.subarray(end + 1);
-      const read = this.#read(line);
-      if (read !== undefined) return parseJSONRPCMessage(read);
+      const message = this.#read(line);
+      if (message !== undefined) return message;
     }
   }
 
@@ -42,18 +56,33 @@ export class Lines {
     this.#buffer = Buffer.alloc(0);
   }
 
-  #read(line: Buffer): unknown {
+  #read(line: Buffer): JSONRPCMessage | undefined {
     if (!isUtf8(line)) {
-      this.#refuse("The line is not valid UTF-8. Encode it as UTF-8 and send it again.");
+      this.#refuse(PARSE_ERROR, "The line is not valid UTF-8. Encode it as UTF-8 and send it again.", null);
       return undefined;
     }
     const text = line.toString("utf8");
+    const unmarked = text.startsWith(BOM) ? text.slice(BOM.length) : text;
+    let value: unknown;
     try {
-      return parseJson(text, "The line");
+      value = withoutNulls(parseJson(unmarked, "The line"));
     } catch (error) {
       // What is no JSON at all is not meant for this server: some programs print to the same pipe.
-      if (error instanceof AppError && /^\s*[[{]/.test(text)) this.#refuse(error.message);
+      if (error instanceof AppError && /^\s*[[{]/.test(unmarked)) this.#refuse(PARSE_ERROR, error.message, null);
+      return undefined;
+    }
+    try {
+      return parseJSONRPCMessage(value);
+    } catch {
+      const id = idOf(value);
+      // Without an id no answer is due: it may have been meant as a notification.
+      if (id !== undefined) this.#refuse(INVALID_REQUEST, "Invalid Request: not a JSON-RPC message.", id);
       return undefined;
     }
   }
+}
+
+function idOf(value: unknown): string | number | undefined {
+  const { id } = (value ?? {}) as { id?: unknown };
+  return typeof id === "string" || typeof id === "number" ? id : undefined;
 }

@@ -20,8 +20,6 @@ export interface StdioOptions {
 type Message = Parameters<StdioServerTransport["send"]>[0];
 type RequestId = string | number;
 
-const PARSE_ERROR = -32_700;
-
 /** How long a crash waits for stdout to take what was already written to it. */
 const FLUSH_MS = 1000;
 
@@ -95,8 +93,10 @@ class AnsweringTransport extends StdioServerTransport {
 
   constructor(app: ListeningApp, output: Writable, drainMs: number) {
     super(process.stdin, output);
+    // Each answer that waits for stdout listens for its drain, and any number of calls may be answered at once.
+    output.setMaxListeners(0);
     // The transport has no option for its reader. Held by the tests that send long numbers and broken bytes over stdio.
-    Object.assign(this, { _readBuffer: new Lines((why) => this.#refuseLine(why)) });
+    Object.assign(this, { _readBuffer: new Lines((code, why, id) => this.#refuseLine(code, why, id)) });
     this.#listens = new StdioListens(app, (message) => super.send(message));
     this.#drainMs = drainMs;
     this.ended = new Promise((resolve) => {
@@ -126,8 +126,8 @@ class AnsweringTransport extends StdioServerTransport {
     return this.#closing;
   }
 
-  #refuseLine(message: string): void {
-    const answer = { jsonrpc: "2.0", id: null, error: { code: PARSE_ERROR, message } };
+  #refuseLine(code: number, message: string, id: RequestId | null): void {
+    const answer = { jsonrpc: "2.0", id, error: { code, message } };
     void super.send(answer as unknown as Message).catch(() => {});
   }
 

@@ -25,7 +25,7 @@ import { COMMAND } from "../version.ts";
 export interface InstallOptions {
   /** The configuration file, where it is not the client's usual one. */
   readonly path?: string;
-  /** A packed file to run with npx, in location of this very program. */
+  /** A packed file to run with npx, in place of this very program. */
   readonly tarball?: string;
   readonly dryRun?: true;
   readonly undo?: true;

@@ -156,13 +156,25 @@ function parseInput(tool: Tool, given: unknown): Record<string, unknown> {
     const message = `${tool.name}: ${cutText(fault.path.join(".") || "arguments", 200)}: ${fault.why}.`;
     throw new AppError("invalid_input", message, { details: { field: String(field) } });
   }
-  const parsed = tool.input.safeParse(given ?? {});
+  const parsed = tool.input.safeParse(withoutNullOptions(tool, given ?? {}));
   if (parsed.success) return parsed.data;
   const allowed = Object.keys(tool.input.shape).join(", ");
   throw new AppError(
     "invalid_input",
     `${tool.name}: ${issueText(parsed.error)} Its arguments are: ${allowed || "none"}.`,
   );
+}
+
+/** Null for an argument that may be left out, and may not be null, means that it was left out. */
+function withoutNullOptions(tool: Tool, given: unknown): unknown {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return given;
+  const entries = Object.entries(given);
+  const meansAbsent = (name: string, value: unknown): boolean => {
+    const argument = value === null && Object.hasOwn(tool.input.shape, name) ? tool.input.shape[name] : undefined;
+    return argument?.safeParse(undefined).success === true && !argument.safeParse(null).success;
+  };
+  if (!entries.some(([name, value]) => meansAbsent(name, value))) return given;
+  return Object.fromEntries(entries.filter(([name, value]) => !meansAbsent(name, value)));
 }
 
 /** One sentence per problem, at most three. */

@@ -3,11 +3,18 @@ import { isUtf8 } from "node:buffer";
 import { isJsonContentType } from "@modelcontextprotocol/server";
 import { AppError } from "../errors.ts";
 import { parseJson } from "../json.ts";
+import { cutText } from "../text.ts";
 
 /** @throws AppError `invalid_input`, `unsupported_media_type` or `too_large`. */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
   if (!isJsonContentType(request.headers.get("content-type")))
     throw new AppError("unsupported_media_type", "Send JSON with the header: Content-Type: application/json.");
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity")
+    throw new AppError(
+      "unsupported_media_type",
+      `The body is encoded as ${JSON.stringify(cutText(encoding, 40))}. Send it without Content-Encoding.`,
+    );
   const bytes = await readBytes(request, maxBytes);
   // To decode it anyway would put U+FFFD in the place of what was sent.
   if (!isUtf8(bytes))

@@ -142,7 +142,7 @@ describe("an unknown route", () => {
     ["GET", "/"],
     ["GET", "/mcp/call_tool"],
     ["POST", "/health"],
-    ["GET", "/mcp/"],
+    ["GET", "/mcp/unknown"],
     ["GET", "/.env"],
     ["GET", "/%00"],
     ["GET", `/${"x".repeat(5_000)}`],

@@ -17,6 +17,7 @@ import { AppError } from "../errors.ts";
 import { LegacyHttp } from "../mcp/legacy/http.ts";
 import type { LegacyState } from "../mcp/legacy/state.ts";
 import { createListens, isListen } from "../mcp/listen.ts";
+import { withoutNulls } from "../mcp/nulls.ts";
 import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "../mcp/request.ts";
 import { answerInTime } from "../mcp/sse.ts";
 import { authorize } from "../principal.ts";
@@ -70,7 +71,8 @@ export function createRouter(options: RouterOptions): Router {
   });
   const knownScopes = new Set([...services.tools.values()].map((tool) => tool.scope));
   const door = { access, knownScopes };
-  const app = new Hono<Bindings>();
+  // `/mcp/` is `/mcp`: people copy addresses with a slash at their end.
+  const app = new Hono<Bindings>({ strict: false });
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => health(c, options, { status: "ready" }));
@@ -93,7 +95,7 @@ export function createRouter(options: RouterOptions): Router {
     if (request.method !== "POST") return legacy.fetch(request, { principal, authInfo }, undefined);
     let parsedBody: unknown;
     try {
-      parsedBody = await readJson(request, options.bodyMaxBytes);
+      parsedBody = withoutNulls(await readJson(request, options.bodyMaxBytes));
     } catch (thrown) {
       const error = asAppError(thrown, services.logger);
       const code = error.code === "invalid_input" ? -32_700 : -32_000;

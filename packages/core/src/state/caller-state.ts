@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { AppError } from "../errors.ts";
 import { beginWrite, type Caller, ownerOf } from "./caller.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
-import { checkSessionId, isHandle, mintHandle, type Session } from "./session.ts";
+import { acceptedSessionId, isHandle, mintHandle, type Session } from "./session.ts";
 import { SessionHandle } from "./session-handle.ts";
 import type { SessionParts } from "./session-parts.ts";
 
@@ -30,7 +30,6 @@ export class CallerState {
         throw new AppError("invalid_input", "Sessions of an open server cannot be named. Leave name out.");
       if (isHandle(options.name))
         throw new AppError("invalid_input", "name must not start with ses_: that is for handles.");
-      checkSessionId(options.name);
     }
     const max = this.#parts.settings.maxSeconds;
     const { ttlSeconds } = options;
@@ -39,7 +38,7 @@ export class CallerState {
     const { keyed } = this.#caller;
     const write = beginWrite(keyed);
     // A re-sent call must mint the handle that its first attempt minted.
-    const id = options.name ?? mintHandle(await keyed?.seed());
+    const id = options.name === undefined ? mintHandle(await keyed?.seed()) : acceptedSessionId(options.name);
     const owner = ownerOf(principal, id);
     const { session, created } = await write((operation) =>
       this.#parts.sessions.create(owner, id, { ttlSeconds, operation }),
@@ -105,8 +104,7 @@ export function sessionIdFor(
       "session_id is missing. Call create_session once and pass its session_id to every later call.",
     );
   }
-  checkSessionId(id);
-  return id;
+  return acceptedSessionId(id);
 }
 
 /** A name derived one way: whoever reads it in a result learns nothing of the transport session's own id. */

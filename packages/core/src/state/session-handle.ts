@@ -6,7 +6,7 @@ import { valueKey } from "./keys.ts";
 import { checkNote, type Notes, type NotesPage, notesPlace } from "./notes.ts";
 import { isHandle, type Session, sessionNotFound } from "./session.ts";
 import type { SessionParts } from "./session-parts.ts";
-import { checkValueKey, type Json, type StoredValue, type ValuesPage } from "./values.ts";
+import { type Json, type StoredValue, type ValuesPage, valueKeyOf } from "./values.ts";
 
 /** The session of one call. Minted handles must exist; a name comes to be with its first write. */
 export class SessionHandle {
@@ -191,11 +191,11 @@ export class SessionHandle {
 
   /** Where the session has not been read: one request for it and for a value. Resolves to the value's entry, if that is of use. */
   #findWithValue(key: string): Promise<{ entry: Entry | undefined } | undefined> | undefined {
-    checkValueKey(key);
+    const name = valueKeyOf(key);
     if (this.#found) return undefined;
     const { sessions } = this.#parts;
     const reading = sessions.findWith(this.#owner, this.id, (generation) =>
-      valueKey(this.#owner, this.id, generation, key),
+      valueKey(this.#owner, this.id, generation, name),
     );
     this.#found = reading.then(({ session }) => session);
     // Its failure is that of the session.

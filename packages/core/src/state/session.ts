@@ -6,7 +6,7 @@ import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { SESSION_NAME_MAX_BYTES } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
-import { byteLength, cutText } from "../text.ts";
+import { byteLength, cutText, hasInvisible } from "../text.ts";
 import type { KeyedCall } from "./idempotency.ts";
 import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
 import { type EntryWriter, OperationForgotten, TOMBSTONE_SECONDS } from "./operations.ts";
@@ -56,21 +56,29 @@ export const mintGeneration = (): string => randomBytes(12).toString("base64url"
 
 export const isHandle = (id: string): boolean => id.startsWith(HANDLE_PREFIX);
 
-/** Throws `invalid_input` for an id that is neither a minted handle nor an acceptable name. */
-export function checkSessionId(id: string): void {
-  if (isHandle(id)) {
+/**
+ * A session's id as keys hold it: two spellings that look alike (NFC and NFD) are one name.
+ * @throws AppError `session_not_found` for what looks like a handle and cannot be one, `invalid_input` for a name that cannot be.
+ */
+export function acceptedSessionId(given: string): string {
+  if (isHandle(given)) {
     // The same answer as for a handle that never existed: its form says nothing.
-    if (!HANDLE.test(id)) throw sessionNotFound(id);
-    return;
+    if (!HANDLE.test(given)) throw sessionNotFound(given);
+    return given;
   }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-  const clean = id.isWellFormed() && id.trim() === id && !/[\u0000-\u001f\u007f]/.test(id);
-  if (id === "" || !clean || byteLength(id) > SESSION_NAME_MAX_BYTES) {
+  const id = given.normalize("NFC");
+  if (
+    id === "" ||
+    !id.isWellFormed() ||
+    id.trim() !== id ||
+    hasInvisible(id) ||
+    byteLength(id) > SESSION_NAME_MAX_BYTES
+  )
     throw new AppError(
       "invalid_input",
-      `session_id must be a handle from create_session or a name of 1 to ${SESSION_NAME_MAX_BYTES} bytes without control characters or spaces around it.`,
+      `session_id must be a handle from create_session or a name of 1 to ${SESSION_NAME_MAX_BYTES} bytes without invisible characters or spaces around it.`,
     );
-  }
+  return id;
 }
 
 export const sessionNotFound = (id: string): AppError =>

@@ -165,3 +165,37 @@ describe("list_values", () => {
     expect(await list({ prefix: "nothing" })).toEqual([]);
   });
 });
+
+describe("names and keys that look alike", () => {
+  const composed = "caf\u00e9";
+  const decomposed = "cafe\u0301";
+
+  it("are one, in either spelling", async () => {
+    const { call } = testApp();
+    await call("store_value", { session_id: composed, key: decomposed, value: 1 });
+    expect(await call("get_value", { session_id: decomposed, key: composed })).toMatchObject({ found: true, value: 1 });
+    const { values } = await call("list_values", { session_id: composed, prefix: decomposed });
+    expect(values).toEqual([{ key: composed, version: 1 }]);
+    expect(await call("increment_value", { session_id: composed, key: composed })).toMatchObject({ value: 2 });
+    expect(await call("delete_value", { session_id: decomposed, key: decomposed })).toMatchObject({ deleted: true });
+  });
+
+  it.each(["a\u200b", "\u202eabc", "a\u2060b", "\ufeffa", "a\u00ad", "a\u0007", "a\u200d"])(
+    "are refused when they hold what a person cannot see: %j",
+    async (name) => {
+      const { call } = testApp();
+      await expect(call("store_value", { key: name, value: 1 })).rejects.toMatchObject({ code: "invalid_input" });
+      await expect(call("add_note", { session_id: name, note: "x" })).rejects.toMatchObject({ code: "invalid_input" });
+    },
+  );
+
+  it("may be emoji that are joined", async () => {
+    const { call } = testApp();
+    for (const key of [
+      "\u{1f469}\u200d\u{1f4bb}",
+      "\u{1f3f3}\ufe0f\u200d\u{1f308}",
+      "\u{1f469}\u{1f3fd}\u200d\u{1f680}",
+    ])
+      expect(await call("store_value", { key, value: 1 })).toMatchObject({ version: 1 });
+  });
+});

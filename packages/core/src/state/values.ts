@@ -4,7 +4,7 @@ import { AppError } from "../errors.ts";
 import { decimalOf } from "../json.ts";
 import { KEY_MAX_BYTES } from "../limits.ts";
 import type { Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
-import { byteLength } from "../text.ts";
+import { byteLength, hasInvisible } from "../text.ts";
 import type { Blobs, Placed } from "./blobs.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";
@@ -33,14 +33,18 @@ export interface ValuesPage {
 /** One attribute for both forms, so that the type of what stands there is the condition that protects an increment. */
 const VALUE = "value";
 
-/** Throws `invalid_input` for a key that cannot be stored. */
-export function checkValueKey(key: string): void {
+/**
+ * A value's key as it is stored: two spellings that look alike (NFC and NFD) are one key.
+ * @throws AppError `invalid_input` for a key that cannot be stored, or holds what a person cannot see.
+ */
+export function valueKeyOf(given: string): string {
+  const key = given.normalize("NFC");
   const bytes = byteLength(key);
-  if (key === "" || bytes > KEY_MAX_BYTES || !key.isWellFormed())
-    throw new AppError(
-      "invalid_input",
-      `key must be 1 to ${KEY_MAX_BYTES} bytes of valid Unicode; this one has ${bytes}.`,
-    );
+  if (key !== "" && bytes <= KEY_MAX_BYTES && key.isWellFormed() && !hasInvisible(key)) return key;
+  throw new AppError(
+    "invalid_input",
+    `key must be 1 to ${KEY_MAX_BYTES} bytes of valid Unicode without invisible characters; this one has ${bytes} bytes.`,
+  );
 }
 
 /** A number that DynamoDB holds exactly; others are kept as JSON text and cannot be incremented. */
@@ -82,10 +86,10 @@ export class Values {
   async get(
     owner: string,
     session: Session,
-    key: string,
+    given: string,
     known?: { entry: Entry | undefined },
   ): Promise<StoredValue | undefined> {
-    checkValueKey(key);
+    const key = valueKeyOf(given);
     const { entry } = known ?? { entry: await this.#store.get(valueKey(owner, session.id, session.generation, key)) };
     const read = entry && (await this.#blobs.read(entry, VALUE, `The value of ${JSON.stringify(key)}`));
     return read && { value: JSON.parse(read.text) as Json, version: read.entry.version };
@@ -95,7 +99,7 @@ export class Values {
   async set(
     owner: string,
     session: Session,
-    key: string,
+    given: string,
     value: Json,
     options: {
       ifVersion?: number | undefined;
@@ -103,7 +107,7 @@ export class Values {
       operation?: Operation | undefined;
     } = {},
   ): Promise<{ version: number }> {
-    checkValueKey(key);
+    const key = valueKeyOf(given);
     // Adding 0 turns -0, which the engine does not know, into 0.
     const placed: Placed = fitsNumber(value)
       ? { attributes: { [VALUE]: value + 0 } }
@@ -127,10 +131,10 @@ export class Values {
   async delete(
     owner: string,
     session: Session,
-    key: string,
+    given: string,
     options: { ifVersion?: number | undefined; operation?: Operation | undefined } = {},
   ): Promise<boolean> {
-    checkValueKey(key);
+    const key = valueKeyOf(given);
     const expiresAt = epochSeconds(this.#clock) + TOMBSTONE_SECONDS;
     const written = await this.#write(
       owner,
@@ -159,11 +163,11 @@ export class Values {
   async increment(
     owner: string,
     session: Session,
-    key: string,
+    given: string,
     by: number,
     operation?: Operation,
   ): Promise<{ value: number; version: number }> {
-    checkValueKey(key);
+    const key = valueKeyOf(given);
     if (!fitsNumber(by))
       throw new AppError("invalid_input", `by must be 0 or between 1e-128 and 1e125 in size; ${by} was given.`);
     const place = valueKey(owner, session.id, session.generation, key);
@@ -228,7 +232,7 @@ export class Values {
       after = all + position;
     }
     const page = await this.#store.list(sessionPartition(owner, session.id), {
-      prefix: valuesPrefix(session.generation, options.prefix),
+      prefix: valuesPrefix(session.generation, options.prefix.normalize("NFC")),
       limit: options.limit + 1,
       ...(after && { after }),
     });

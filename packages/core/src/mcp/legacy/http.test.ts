@@ -309,3 +309,116 @@ describe("the stream of a session", () => {
     await (await open(app, headers)).text();
   });
 });
+
+describe("clients that do not keep to the letter", () => {
+  const open = async (headers: Record<string, string> = {}) => {
+    const app = createApp();
+    opened.push(app);
+    const answer = await post(app, { jsonrpc: "2.0", id: 1, method: "initialize", params: initialize }, headers);
+    expect(answer.status).toBe(200);
+    return { app, session: { "mcp-session-id": String(answer.headers.get("mcp-session-id")) } };
+  };
+  const call = (id: number, name: string, args: object = {}) => ({
+    jsonrpc: "2.0",
+    id,
+    method: "tools/call",
+    params: { name, arguments: args },
+  });
+
+  it.each([
+    "application/json",
+    "application/*",
+    "Application/JSON, Text/Event-Stream",
+    "*/*",
+    "text/event-stream;q=0.5",
+  ])("are answered when they accept %s", async (accept) => {
+    const { app, session } = await open({ accept });
+    const answer = await post(app, call(2, "add_note", { note: "x" }), { ...session, accept });
+    expect(answer.status).toBe(200);
+    expect(await answer.text()).toContain('"count":1');
+  });
+
+  it("are refused when they accept neither form of an answer", async () => {
+    const { app, session } = await open();
+    expect((await post(app, call(2, "get_notes"), { ...session, accept: "text/html" })).status).toBe(406);
+  });
+
+  it("begin another session when they carry the id of one that has ended, and not while it lives", async () => {
+    const { app, session } = await open();
+    const again = { jsonrpc: "2.0", id: 1, method: "initialize", params: initialize };
+    expect((await post(app, again, session)).status).toBe(400);
+    const dead = await post(app, again, { "mcp-session-id": "ended-long-ago" });
+    expect(dead.status).toBe(200);
+    expect(dead.headers.get("mcp-session-id")).toMatch(/^[A-Za-z0-9_-]{32}$/);
+  });
+
+  it("hear which member of initialize is wrong, and may write null for what they leave out", async () => {
+    const app = createApp();
+    opened.push(app);
+    const send = (params: unknown) => post(app, { jsonrpc: "2.0", id: 7, method: "initialize", params });
+    const refused = await send({ ...initialize, clientInfo: { name: "raw", version: null } });
+    expect(refused.status).toBe(400);
+    expect(await refused.json()).toMatchObject({
+      id: 7,
+      error: { code: -32_602, message: expect.stringContaining("clientInfo.version") },
+    });
+    const capabilities = { roots: null, sampling: null };
+    expect((await send({ ...initialize, capabilities })).status).toBe(200);
+  });
+
+  it("may write null for arguments that are optional", async () => {
+    const { app, session } = await open();
+    const answer = await post(app, call(2, "get_notes", { session_id: null, cursor: null, limit: null }), session);
+    expect(await answer.json()).toMatchObject({ result: { structuredContent: { notes: [] } } });
+    const stored = await post(app, call(3, "store_value", { key: "k", value: null, if_version: null }), session);
+    expect(await stored.json()).toMatchObject({ result: { structuredContent: { stored: true } } });
+  });
+
+  it("are told of two requests with one id, before either has an effect", async () => {
+    const { app, session } = await open();
+    const batch = [call(5, "add_note", { note: "a" }), call(5, "add_note", { note: "b" })];
+    const refused = await post(app, batch, session);
+    expect(refused.status).toBe(400);
+    expect(await refused.json()).toMatchObject({ error: { code: -32_600, message: expect.stringContaining("id 5") } });
+    const notes = await post(app, call(6, "get_notes"), session);
+    expect(await notes.json()).toMatchObject({ result: { structuredContent: { notes: [] } } });
+  });
+
+  it("do not lose a later call to a cancellation of a finished one with the same id", async () => {
+    const clock = movableClock();
+    const slow = defineTool({
+      name: "slow",
+      description: "Waits until it has been looked for a cancellation.",
+      input: z.object({}),
+      output: z.object({ done: z.boolean() }),
+      run: async (_, { signal }) => {
+        await new Promise((resolve) => setTimeout(resolve, 2500));
+        return { done: !signal.aborted };
+      },
+    });
+    const { apps } = fleet(1, { clock, tools: [slow] });
+    const app = apps[0] as App;
+    const begun = await post(app, { jsonrpc: "2.0", id: 1, method: "initialize", params: initialize });
+    const session = { "mcp-session-id": String(begun.headers.get("mcp-session-id")) };
+    const cancel = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 1 } };
+    expect((await post(app, cancel, session)).status).toBe(202);
+    clock.advance(1);
+    const answer = await post(app, call(1, "slow"), session);
+    expect(await answer.text()).toContain('"done":true');
+  });
+
+  it("may add a slash to the address, and are told that no encoded body is read", async () => {
+    const app = createApp();
+    opened.push(app);
+    const request = (path: string, headers: Record<string, string>) =>
+      app.fetch(
+        new Request(`${ORIGIN}${path}`, {
+          method: "POST",
+          headers: { host: "localhost", "content-type": "application/json", ...headers },
+          body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: initialize }),
+        }),
+      );
+    expect((await request("/mcp/", {})).status).toBe(200);
+    expect((await request("/mcp", { "content-encoding": "gzip" })).status).toBe(415);
+  });
+});

@@ -1,5 +1,5 @@
 // 2025-era sessions over Streamable HTTP, on any instance: no transport outlives its request. What a session is lies in the
-// table; each POST builds a server, restores the session in it, and connects it to an LegacyTransport.
+// table; each POST builds a server, restores the session in it, and connects it to a LegacyTransport.
 import {
   type AuthInfo,
   isInitializeRequest,
@@ -41,7 +41,7 @@ const BATCH_MAX = 100;
 export class LegacyHttp {
   readonly #options: LegacyOptions;
   /** Exchanges under way in this process, by principal and session: the short way for answers and cancellations. */
-  readonly #exchanges = new Map<string, Set<LegacyTransport>>();
+  readonly #transports = new Map<string, Set<LegacyTransport>>();
   readonly #streams = new Set<() => void>();
   #closed = false;
 
@@ -69,9 +69,8 @@ export class LegacyHttp {
   }
 
   async #post(request: Request, caller: LegacyCaller, body: unknown): Promise<Response> {
-    const accept = request.headers.get("accept") ?? "";
-    if (!accepts(accept, "application/json") || !accepts(accept, "text/event-stream"))
-      return rpcError(406, -32_000, "Not Acceptable: accept both application/json and text/event-stream.");
+    if (!accepts(request, "application/json") && !accepts(request, "text/event-stream"))
+      return rpcError(406, -32_000, "Not Acceptable: accept application/json and text/event-stream.");
     const batch = Array.isArray(body);
     const given: unknown[] = Array.isArray(body) ? body : [body];
     if (given.length === 0 || given.length > BATCH_MAX)
@@ -84,24 +83,35 @@ export class LegacyHttp {
         return rpcError(400, -32_600, "Invalid Request: not a JSON-RPC message.");
       }
     }
-    if (messages.some(isInitializeRequest)) return this.#initialize(request, caller, messages);
+    if (messages.some(isInitialize)) return this.#initialize(request, caller, messages);
+    const requests = messages.filter(isJSONRPCRequest);
+    const twice = requests.find(({ id }, at) => requests.findIndex((other) => other.id === id) !== at);
+    if (twice)
+      return rpcError(
+        400,
+        -32_600,
+        `Two requests of this batch have the id ${JSON.stringify(twice.id)}. Give each its own.`,
+      );
 
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
     this.#options.services.state.background.run(this.#options.legacy.sessions.touch(caller.principal.id, session));
-    const requests = messages.filter(isJSONRPCRequest);
-    if (requests.length > 0) return this.#transport(request, caller, session, messages, batch);
+    if (requests.length > 0) return this.#exchange(request, caller, session, messages, batch);
     for (const message of messages) await this.#relay(caller, session, message);
     return new Response(null, { status: 202 });
   }
 
   async #initialize(request: Request, caller: LegacyCaller, messages: readonly JSONRPCMessage[]): Promise<Response> {
     const [message] = messages;
-    if (messages.length !== 1 || !message || !isInitializeRequest(message) || !isJSONRPCRequest(message))
+    if (messages.length !== 1 || !message || !isJSONRPCRequest(message))
       return rpcError(400, -32_600, "initialize must be alone in its request.");
-    if (request.headers.has(SESSION_HEADER))
+    const fault = faultOfInitialize(message);
+    if (fault !== undefined) return rpcError(400, -32_602, fault, {}, message.id);
+    // A client whose session has ended may still carry its id: it begins another one.
+    const id = request.headers.get(SESSION_HEADER);
+    if (id !== null && id.length <= 128 && (await this.#options.legacy.sessions.find(caller.principal.id, id)))
       return rpcError(400, -32_600, "This session is initialized. Leave Mcp-Session-Id out to begin another.");
-    const transport = this.#newExchange(caller, undefined, "");
+    const transport = this.#newTransport(caller, undefined, "", false);
     await this.#connect(transport, request, caller);
     const response = await transport.respond([message], false, { authInfo: caller.authInfo, request });
     const answer = (await response.json()) as { result?: { protocolVersion?: string } };
@@ -115,23 +125,24 @@ export class LegacyHttp {
     return Response.json(answer, { headers: { [SESSION_HEADER]: session.id } });
   }
 
-  async #transport(
+  async #exchange(
     request: Request,
     caller: LegacyCaller,
     session: LegacySession,
     messages: readonly JSONRPCMessage[],
     batch: boolean,
   ): Promise<Response> {
-    const transport = this.#newExchange(caller, session, session.protocolVersion);
+    const streams = accepts(request, "text/event-stream");
+    const transport = this.#newTransport(caller, session, session.protocolVersion, streams);
     await this.#connect(transport, request, caller);
     await transport.prepare(restoring(session));
     const key = `${caller.principal.id} ${session.id}`;
-    const siblings = this.#exchanges.get(key) ?? new Set();
-    this.#exchanges.set(key, siblings.add(transport));
+    const siblings = this.#transports.get(key) ?? new Set();
+    this.#transports.set(key, siblings.add(transport));
     const closeServer = transport.onclose;
     transport.onclose = () => {
       siblings.delete(transport);
-      if (siblings.size === 0) this.#exchanges.delete(key);
+      if (siblings.size === 0) this.#transports.delete(key);
       closeServer?.();
     };
     for (const message of messages) {
@@ -143,7 +154,12 @@ export class LegacyHttp {
     return transport.respond(messages, batch, { authInfo: caller.authInfo, request });
   }
 
-  #newExchange(caller: LegacyCaller, session: LegacySession | undefined, protocolVersion: string): LegacyTransport {
+  #newTransport(
+    caller: LegacyCaller,
+    session: LegacySession | undefined,
+    protocolVersion: string,
+    streams: boolean,
+  ): LegacyTransport {
     const { events, sessions } = this.#options.legacy;
     const { logger, state } = this.#options.services;
     const principal = caller.principal.id;
@@ -152,10 +168,12 @@ export class LegacyHttp {
       sessionId: id,
       stream: newStreamName(state.clock.now()),
       headers: session ? { [SESSION_HEADER]: id } : {},
+      streams,
       priming: protocolVersion >= PRIMING_SINCE,
       record: async (stream, message) =>
         eventId(stream, await events.append({ principal, session: id, stream }, message)),
-      takeMessage: (address) => sessions.message(principal, id, address),
+      takeMessage: (address, sinceMs) => sessions.message(principal, id, address, sinceMs),
+      beganAtMs: state.clock.now(),
     });
     transport.onerror = (error) => logger.warn({ err: error.message }, "an event was not kept");
     return transport;
@@ -172,7 +190,7 @@ export class LegacyHttp {
   async #relay(caller: LegacyCaller, session: LegacySession, message: JSONRPCMessage): Promise<void> {
     const address = addressOf(message);
     if (address === undefined) return;
-    const here = this.#exchanges.get(`${caller.principal.id} ${session.id}`) ?? [];
+    const here = this.#transports.get(`${caller.principal.id} ${session.id}`) ?? [];
     for (const transport of here) if (transport.deliver(address, message)) return;
     await this.#options.legacy.sessions.leaveMessage(caller.principal.id, session.id, address, message);
   }
@@ -189,7 +207,7 @@ export class LegacyHttp {
     const from = resume === null ? undefined : parseEventId(resume);
     if ((from?.stream ?? STANDALONE) === STANDALONE && !this.#options.standingStreams)
       return rpcError(405, -32_000, "This server keeps no stream open without a call.", { Allow: "POST, DELETE" });
-    if (!accepts(request.headers.get("accept") ?? "", "text/event-stream"))
+    if (!accepts(request, "text/event-stream"))
       return rpcError(406, -32_000, "Not Acceptable: accept text/event-stream.");
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
@@ -257,9 +275,36 @@ function addressOf(message: JSONRPCMessage): string | undefined {
   return typeof requestId === "string" || typeof requestId === "number" ? cancelAddress(requestId) : undefined;
 }
 
-/** `*\/*` counts: curl and simple clients send it. */
-const accepts = (header: string, type: string): boolean => header.includes(type) || header.includes("*/*");
+/** In any case and with wildcards; no header means everything (RFC 9110, section 12.5.1). */
+function accepts(request: Request, type: string): boolean {
+  const ranges = (request.headers.get("accept") ?? "*/*").toLowerCase().split(",");
+  const wanted = [type, `${type.split("/")[0]}/*`, "*/*"];
+  return ranges.some((range) => wanted.includes(range.split(";")[0]?.trim() ?? ""));
+}
 
-function rpcError(status: number, code: number, message: string, headers: Record<string, string> = {}): Response {
-  return Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status, headers });
+const isInitialize = (message: JSONRPCMessage): boolean => "method" in message && message.method === "initialize";
+
+/** What is wrong with an `initialize`, naming the member; undefined: nothing. */
+function faultOfInitialize(message: JSONRPCMessage & { params?: unknown }): string | undefined {
+  if (isInitializeRequest(message)) return undefined;
+  const params = (message.params ?? {}) as Record<string, unknown>;
+  const clientInfo = params.clientInfo as Record<string, unknown> | undefined;
+  const missing = [
+    ["protocolVersion", typeof params.protocolVersion === "string"],
+    ["capabilities", typeof params.capabilities === "object" && params.capabilities !== null],
+    ["clientInfo", typeof clientInfo === "object" && clientInfo !== null],
+    ["clientInfo.name", typeof clientInfo?.name === "string"],
+    ["clientInfo.version", typeof clientInfo?.version === "string"],
+  ].find(([, there]) => !there);
+  return `initialize: ${missing?.[0] ?? "a member of its params"} is missing or of the wrong type.`;
+}
+
+function rpcError(
+  status: number,
+  code: number,
+  message: string,
+  headers: Record<string, string> = {},
+  id: string | number | null = null,
+): Response {
+  return Response.json({ jsonrpc: "2.0", error: { code, message }, id }, { status, headers });
 }

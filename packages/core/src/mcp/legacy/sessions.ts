@@ -99,24 +99,22 @@ export class LegacySessions {
     return ended.applied;
   }
 
-  /** Leaves a message for the instance that waits under this address. The first one stands. */
+  /** Leaves a message for the instance that waits under this address, in place of an earlier one. */
   async leaveMessage(principal: string, id: string, address: string, message: unknown): Promise<void> {
     const text = JSON.stringify(message);
     if (byteLength(text) > MESSAGE_MAX_BYTES)
       throw new AppError("too_large", `The response is larger than the limit of ${MESSAGE_MAX_BYTES} bytes.`);
-    await this.#store.create(
-      legacyMessageKey(principal, id, address),
-      { message: text },
-      {
-        id: randomBytes(12).toString("base64url"),
-        expiresAt: epochSeconds(this.#clock) + MESSAGE_SECONDS,
-      },
-    );
+    const key = legacyMessageKey(principal, id, address);
+    const expiresAt = epochSeconds(this.#clock) + MESSAGE_SECONDS;
+    const change = { set: { message: text, at: this.#clock.now() }, expiresAt };
+    const left = await this.#store.update(key, change, { on: "live-or-missing" });
+    if (!left.applied) await this.#store.update(key, change, { on: "dead" });
   }
 
-  /** The message left under this address, if there is one. */
-  async message(principal: string, id: string, address: string): Promise<unknown> {
+  /** The message left under this address at or after a time, in milliseconds; undefined: there is none. */
+  async message(principal: string, id: string, address: string, sinceMs: number): Promise<unknown> {
     const entry = await this.#store.get(legacyMessageKey(principal, id, address));
-    return entry && JSON.parse(String(entry.attributes.message));
+    if (!entry || Number(entry.attributes.at) < sinceMs) return undefined;
+    return JSON.parse(String(entry.attributes.message));
   }
 }

@@ -27,12 +27,16 @@ export interface LegacyTransportOptions {
   readonly stream: string;
   /** Headers of the response besides its type. */
   readonly headers: Record<string, string>;
+  /** Whether the client reads an event stream; to one that does not, nothing is said before its answer. */
+  readonly streams: boolean;
   /** Whether the client reads a first event without data (from 2025-11-25 on), which makes even a silent stream resumable. */
   readonly priming: boolean;
   /** Keeps a message for resumption; resolves to its event id. */
   record(stream: string, message: string): Promise<string>;
-  /** A message that reached another instance, left under this address. */
-  takeMessage(address: string): Promise<unknown>;
+  /** When the call began: what was left before was meant for another that had the same id. */
+  readonly beganAtMs: number;
+  /** A message that reached another instance, left under this address at or after a time. */
+  takeMessage(address: string, sinceMs: number): Promise<unknown>;
 }
 
 export const responseAddress = (id: RequestId): string => `response:${id}`;
@@ -95,7 +99,7 @@ export class LegacyTransport implements Transport {
     const response = new Promise<Response>((resolve) => {
       this.#resolve = resolve;
     });
-    this.#timer = setTimeout(() => this.#becomeStream(), STREAM_AFTER_MS);
+    if (this.#options.streams) this.#timer = setTimeout(() => this.#becomeStream(), STREAM_AFTER_MS);
     for (const message of messages) this.onmessage?.(message, { ...extra, closeSSEStream: () => this.#sse?.close() });
     return response;
   }
@@ -113,7 +117,7 @@ export class LegacyTransport implements Transport {
       // A cancelled request is not answered.
       this.#open.delete(id);
       if (this.#open.size === 0) {
-        this.#becomeStream();
+        if (this.#options.streams) this.#becomeStream();
         void this.#finish();
       }
       return true;
@@ -134,6 +138,10 @@ export class LegacyTransport implements Transport {
       if (this.#open.size === 0) await this.#finish();
       return;
     }
+    if (!this.#options.streams) {
+      if (isJSONRPCRequest(message)) this.#refuseQuestion(message.id);
+      return;
+    }
     this.#becomeStream();
     if (!isJSONRPCRequest(message)) return this.#write(message);
     const wireId = randomBytes(12).toString("base64url");
@@ -148,6 +156,12 @@ export class LegacyTransport implements Transport {
     clearTimeout(this.#timer);
     this.#sse?.close();
     this.onclose?.();
+  }
+
+  /** A question to a client that cannot hear it is answered at once. */
+  #refuseQuestion(id: RequestId): void {
+    const error = { code: -32_603, message: "The client reads no event stream, so it cannot be asked." };
+    this.onmessage?.({ jsonrpc: "2.0", id, error });
   }
 
   #receiveAnswer(wireId: string, message: JSONRPCMessage): void {
@@ -203,7 +217,7 @@ export class LegacyTransport implements Transport {
       const cancellations = round % ROUNDS_PER_CANCELLATION_LOOK === 0 ? [...this.#open].map(cancelAddress) : [];
       const addresses = [...[...this.#asked.keys()].map(responseAddress), ...cancellations];
       for (const address of addresses) {
-        const message = await this.#options.takeMessage(address).catch(() => undefined);
+        const message = await this.#options.takeMessage(address, this.#options.beganAtMs).catch(() => undefined);
         if (message !== undefined) this.deliver(address, message as JSONRPCMessage);
       }
     }
