@@ -4,7 +4,8 @@ import { randomBytes } from "node:crypto";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { type CallOptions, messageOf } from "../client.ts";
-import { inParallel, type Rig, Run, startRig } from "./rig.ts";
+import { type Rig, startRig } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 interface Scale {
   /** Calls of each tool with a foreign handle. */
@@ -43,21 +44,21 @@ interface Owned {
   readonly cursor: string;
 }
 
-async function own({ client }: Rig, run: Run, index: number): Promise<Owned> {
+async function own({ client }: Rig, run: Tally, index: number): Promise<Owned> {
   const created = await client.must("create_session", {}, { token: ALICE });
   const session = String(created.session_id);
   const input = { session_id: session };
   for (const note of ["one", "two"]) await client.must("add_note", { ...input, note }, { token: ALICE });
   await client.must("store_value", { ...input, key: "secret", value: index }, { token: ALICE });
   const page = await client.must("get_notes", { ...input, limit: 1 }, { token: ALICE });
-  run.step();
+  run.count();
   return { session, cursor: String(page.next_cursor) };
 }
 
 /** The same call twice, through different processes: with the foreign handle, and with one that never existed. */
 async function compare(
   rig: Rig,
-  run: Run,
+  run: Tally,
   random: Random,
   legacy: string,
   call: (typeof TOOLS)[number],
@@ -79,7 +80,7 @@ async function compare(
     answers.push({ status, message: message.replaceAll(handle, "<handle>") });
   }
   const [one, other] = answers.map((answer) => JSON.stringify(answer));
-  run.step();
+  run.count();
   run.expect(one === other, () => `${tool} tells handles apart: ${one} and ${other}`);
   // Deleting what is not there has always succeeded; everything else says so.
   const nothing = tool === "delete_session" ? /\\?"deleted\\*":false/ : /There is no session/;
@@ -87,7 +88,7 @@ async function compare(
 }
 
 /** What has no handle must not lead to another caller's state either. */
-async function checkTheRest({ client }: Rig, run: Run, owned: readonly Owned[]): Promise<void> {
+async function checkTheRest({ client }: Rig, run: Tally, owned: readonly Owned[]): Promise<void> {
   const { sessions } = await client.must("list_sessions", { limit: 1000 }, { token: BOB });
   run.expect(JSON.stringify(sessions) === "[]", () => `bob is shown ${JSON.stringify(sessions).slice(0, 200)}`);
   await client.must("create_session", { name: "plan" }, { token: ALICE });
@@ -102,7 +103,7 @@ async function checkTheRest({ client }: Rig, run: Run, owned: readonly Owned[]):
     const reply = await client.call("get_notes", { session_id: "plan", cursor }, { token: BOB });
     const refused = reply.outcome === "error" && reply.code === "invalid_input";
     run.expect(refused, () => `alice's cursor gives bob ${JSON.stringify(reply)}`);
-    run.step();
+    run.count();
   }
   const keyed = { key: "the same key" };
   await client.must("add_note", { session_id: "plan", note: "keyed" }, { ...keyed, token: ALICE });
@@ -112,11 +113,11 @@ async function checkTheRest({ client }: Rig, run: Run, owned: readonly Owned[]):
 }
 
 /** With the renewed token: everything is as it was. */
-async function checkUnharmed({ client }: Rig, run: Run, { session }: Owned, index: number): Promise<void> {
+async function checkUnharmed({ client }: Rig, run: Tally, { session }: Owned, index: number): Promise<void> {
   const options = { token: ALICE_RENEWED };
   const { notes } = await client.must("get_notes", { session_id: session }, options);
   const { value, version } = await client.must("get_value", { session_id: session, key: "secret" }, options);
-  run.step();
+  run.count();
   const unharmed = JSON.stringify(notes) === '["one","two"]' && value === index && version === 1;
   run.expect(unharmed, () => `${session} holds ${JSON.stringify({ notes, value, version })}`);
 }
@@ -130,7 +131,7 @@ export default defineBar<Scale>({
     const env = { MCP_AUTH_TOKEN: `alice=${ALICE},bob=${BOB},alice=${ALICE_RENEWED}` };
     await using rig = await startRig({ random, size: 2, env });
     const handles = Math.min(calls, HANDLES_MAX);
-    const run = new Run(rig, progress, TOOLS.length * calls + 2 * handles + 100);
+    const run = new Tally(progress, TOOLS.length * calls + 2 * handles + 100, rig);
     const owned: Owned[] = [];
     await inParallel(handles, WIDTH, async (index) => {
       owned[index] = await own(rig, run, index);

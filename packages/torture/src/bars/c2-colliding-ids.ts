@@ -3,7 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { defineBar } from "../bars.ts";
 import { type CallOptions, messageOf, type RawReply, read } from "../client.ts";
-import { inParallel, Run, startRig } from "./rig.ts";
+import { startRig } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 interface Scale {
   readonly calls: number;
@@ -27,7 +28,7 @@ export default defineBar<Scale>({
     const env = { MCP_AUTH_TOKEN: USERS.map(({ name, token }) => `${name}=${token}`).join(",") };
     await using rig = await startRig({ random, size: 2, env });
     const { client } = rig;
-    const run = new Run(rig, progress, scale.calls);
+    const run = new Tally(progress, scale.calls, rig);
     for (const { name, token } of USERS)
       for (let at = 0; at < VALUES; at++)
         await client.must("store_value", { session_id: "own", key: `key ${at}`, value: `${name} ${at}` }, { token });
@@ -45,7 +46,7 @@ export default defineBar<Scale>({
       const session = random.chance(0.3) ? legacy.get(token)?.shift() : undefined;
       const options: CallOptions = { token, id, ...(session !== undefined && { wire: { legacy: session } }) };
       const input = { session_id: "own", key: `key ${at}` };
-      run.step();
+      run.count();
       if (random.chance(HUNG_UP)) {
         const signal = AbortSignal.timeout(random.int(0, HANG_UP_AFTER_MILLISECONDS));
         // Its session is not used again: the call that was left may still run in it.
@@ -60,7 +61,7 @@ export default defineBar<Scale>({
       const wrong = problemOf(answer, id, `${name} ${at}`);
       run.expect(wrong === undefined, () => `${name} asked for value ${at} as ${JSON.stringify(id)}: ${wrong}`);
     });
-    return run.outcome({ faults: { "hung up": hungUp } });
+    return run.outcome({ "hung up": hungUp });
   },
 });
 

@@ -1,14 +1,128 @@
-// What bars share: a fleet on one table behind the fault proxy, and a look at the raw table. Knows no bar.
+// What bars run on: one engine with one table, proxies that inject faults, apps in this process as independent instances, and
+// fleets of server processes. Knows no bar.
+import { fileURLToPath } from "node:url";
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { ScanCommand } from "@aws-sdk/client-dynamodb";
-import { createDynamoDBClient, setupTable } from "@stateful-mcp/core/dynamodb";
-import { FaultProxy, Fleet, findDynoxide, type Random, startDynalite, startDynoxide } from "@stateful-mcp/rig";
-import type { Outcome } from "../bars.ts";
+import { type App, type AppOptions, type Clock, createApp, type StateStore } from "@stateful-mcp/core";
+import { createDynamoDBClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
+import {
+  type Engine,
+  FaultProxy,
+  Fleet,
+  type FleetOptions,
+  findDynoxide,
+  freePort,
+  loopback,
+  type Random,
+  type Rule,
+  ServerProcess,
+  startDynalite,
+  WRITES,
+} from "@stateful-mcp/rig";
 import { Client } from "../client.ts";
-import type { Progress } from "../progress.ts";
 import { serveFromCheckout } from "../serve-from-checkout.ts";
+import { addAll } from "./tally.ts";
 
-const TABLE = "torture";
+export const TABLE = "torture";
+
+/** How long a holder that says nothing is believed to be alive, as the product documents it. */
+export const LEASE_MS = 6_000;
+
+/** A network and a table on a bad day, mild enough for nine in ten operations to succeed. */
+export const ROUGH: readonly Rule[] = [
+  { fault: { kind: "commit-then-drop" }, chance: 0.03, operations: WRITES },
+  { fault: { kind: "drop-before" }, chance: 0.01 },
+  { fault: { kind: "throttle" }, chance: 0.02 },
+  { fault: { kind: "server-error" }, chance: 0.01 },
+  // Longer than a client waits for an answer: it has sent the request again by then.
+  { fault: { kind: "delay-before", milliseconds: 2_500 }, chance: 0.003, operations: WRITES },
+  { fault: { kind: "delay-before", milliseconds: 8 }, chance: 0.1 },
+  { fault: { kind: "delay-after", milliseconds: 15 }, chance: 0.05 },
+];
+
+/** An app of its own, as another process would have it, behind a fault proxy of its own. */
+export interface Instance {
+  readonly app: App;
+  readonly proxy: FaultProxy;
+}
+
+export interface JoinOptions extends Omit<AppOptions, "store"> {
+  readonly clock?: Clock;
+  /** Puts something between the app and its store. */
+  readonly around?: (store: StateStore) => StateStore;
+}
+
+/** Dynoxide where it is installed, under the watchdog's eye; else dynalite in this process. */
+async function startEngine(): Promise<Pick<Engine, "port" | "stop">> {
+  const found = findDynoxide();
+  if ("missing" in found) return startDynalite();
+  const port = await freePort();
+  const args = ["serve", "--host", "127.0.0.1", "--port", String(port)];
+  const server = await ServerProcess.start({ command: found.path, args, ready: new URL(`http://127.0.0.1:${port}/`) });
+  return { port, stop: () => server.kill() };
+}
+
+/** One engine with one table, and the instances that share it. */
+export class Cluster implements AsyncDisposable {
+  readonly engine: Pick<Engine, "port" | "stop">;
+  /** Faults of every instance so far. */
+  readonly faults: Record<string, number> = {};
+  rules: readonly Rule[];
+  readonly #random: Random;
+  readonly #live = new Set<Instance & { close(): Promise<void> }>();
+  #joined = 0;
+
+  private constructor(engine: Pick<Engine, "port" | "stop">, random: Random, rules: readonly Rule[]) {
+    this.engine = engine;
+    this.#random = random;
+    this.rules = rules;
+  }
+
+  static async start(random: Random, rules: readonly Rule[] = []): Promise<Cluster> {
+    const engine = await startEngine();
+    const client = createDynamoDBClient(loopback(engine.port));
+    await setupTable(client, TABLE, () => {});
+    client.destroy();
+    return new Cluster(engine, random.fork("faults"), rules);
+  }
+
+  /** A fault proxy before the engine; whoever asks for one closes it. */
+  async proxy(): Promise<FaultProxy> {
+    const random = this.#random.fork(this.#joined++);
+    return FaultProxy.start({ engine: { port: this.engine.port }, random, rules: this.rules });
+  }
+
+  async join({ around = (store) => store, ...options }: JoinOptions = {}): Promise<Instance> {
+    const proxy = await this.proxy();
+    const client = createDynamoDBClient(loopback(Number(new URL(proxy.endpoint).port)));
+    const { clock } = options;
+    const store = new DynamoDBStore({ client, table: TABLE, ...(clock && { clock }) });
+    const app = createApp({ ...options, store: around(store) });
+    const close = async () => {
+      await app.close();
+      client.destroy();
+      await proxy.close();
+      addAll(this.faults, proxy.faults);
+    };
+    const instance = { app, proxy, close };
+    this.#live.add(instance);
+    return instance;
+  }
+
+  /** What a `kill -9` looks like from the table: requests that have arrived there take effect, no other one ever comes. */
+  kill(instance: Instance): Promise<void> {
+    instance.proxy.beginOutage("reset");
+    const member = [...this.#live].find((one) => one.app === instance.app);
+    if (!member) return Promise.resolve();
+    this.#live.delete(member);
+    return member.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#live].map((member) => member.close()));
+    await this.engine.stop();
+  }
+}
 
 export type StoredItem = Record<string, AttributeValue>;
 
@@ -31,12 +145,10 @@ export interface RigOptions {
 /** An engine with the table, the proxy before it, and server processes that know only the proxy. */
 export async function startRig({ random, size = 4, env = {} }: RigOptions): Promise<Rig> {
   await using starting = new AsyncDisposableStack();
-  const engine = await ("path" in findDynoxide() ? startDynoxide() : startDynalite());
-  starting.defer(() => engine.stop());
-  const table = createDynamoDBClient(engine.connection);
+  const cluster = starting.use(await Cluster.start(random));
+  const table = createDynamoDBClient(loopback(cluster.engine.port));
   starting.defer(() => table.destroy());
-  await setupTable(table, TABLE, () => {});
-  const proxy = await FaultProxy.start({ engine, random: random.fork("proxy") });
+  const proxy = await cluster.proxy();
   starting.defer(() => proxy.close());
   const fleet = await Fleet.start({
     size,
@@ -69,59 +181,10 @@ export async function startRig({ random, size = 4, env = {} }: RigOptions): Prom
   return { proxy, fleet, client, items, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
-/** Runs the task once for each index, at most `width` at a time. */
-export async function inParallel(count: number, width: number, task: (index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    while (next < count) await task(next++);
-  };
-  await Promise.all(Array.from({ length: Math.min(width, count) }, worker));
-}
+const TALKING = fileURLToPath(new URL("../servers/talking.ts", import.meta.url));
 
-/** Violations beyond this many are counted and not told one by one. */
-const TOLD_VIOLATIONS = 20;
-
-/** Counts what a bar has checked, keeps what it found wrong, and shows how far it has come. */
-export class Run {
-  #checked = 0;
-  readonly #violations: string[] = [];
-  #untold = 0;
-  readonly #rig: Rig;
-  readonly #progress: Progress;
-  readonly #total: number;
-
-  constructor(rig: Rig, progress: Progress, total: number) {
-    this.#rig = rig;
-    this.#progress = progress;
-    this.#total = total;
-  }
-
-  get checked(): number {
-    return this.#checked;
-  }
-
-  /** Counts one operation as checked. */
-  step(): void {
-    this.#checked++;
-    const faults = Object.values(this.#rig.proxy.faults).reduce((sum, count) => sum + count, 0);
-    const ok = Math.floor(this.#checked * this.#rig.client.successRatio);
-    this.#progress.update({ done: this.#checked, total: this.#total, ok, faults });
-  }
-
-  /** Notes a violation unless the claim holds. */
-  expect(holds: boolean, violation: () => string): void {
-    if (holds) return;
-    if (this.#violations.length < TOLD_VIOLATIONS) this.#violations.push(violation());
-    else this.#untold++;
-  }
-
-  /** `faults` besides those of the proxy; `successRatio` where that of the client would count a fault window. */
-  outcome(more: { faults?: Record<string, number>; successRatio?: number } = {}): Outcome {
-    return {
-      operations: this.#checked,
-      successRatio: more.successRatio ?? this.#rig.client.successRatio,
-      faults: { ...this.#rig.proxy.faults, ...more.faults },
-      violations: this.#untold === 0 ? this.#violations : [...this.#violations, `and ${this.#untold} more`],
-    };
-  }
-}
+/** Servers with the ready tools and `talk`, on the table behind this endpoint. */
+export const talkingServer = (endpoint: string, nodeOptions: readonly string[] = []): Omit<FleetOptions, "size"> => ({
+  env: { DYNAMODB_ENDPOINT_URL: endpoint, MCP_STATE_TABLE: TABLE },
+  serve: (port) => ({ command: process.execPath, args: [...nodeOptions, "--import", "tsx", TALKING, String(port)] }),
+});

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { type Client, isFinal, type Reply } from "../client.ts";
-import { Run, startRig } from "./rig.ts";
+import { startRig } from "./rig.ts";
+import { Tally } from "./tally.ts";
 
 interface Scale {
   readonly kills: number;
@@ -19,10 +20,10 @@ const PAGE_ENTRIES = 1000;
 /** What the workers have been told, as a whole. */
 class Journal {
   acknowledged = 0;
-  readonly run: Run;
+  readonly run: Tally;
   readonly client: Client;
 
-  constructor(run: Run, client: Client) {
+  constructor(run: Tally, client: Client) {
     this.run = run;
     this.client = client;
   }
@@ -30,7 +31,7 @@ class Journal {
   /** Counts an acknowledged write. A refusal is a violation: no worker does anything that a healthy server refuses. */
   note(what: string, reply: Reply): boolean {
     if (reply.outcome === "ok") this.acknowledged++;
-    this.run.step();
+    this.run.count();
     this.run.expect(
       reply.outcome !== "error" || reply.retryable,
       () => `${what} was refused: ${JSON.stringify(reply)}`,
@@ -111,7 +112,7 @@ class Worker {
   async #read(): Promise<void> {
     if (this.#key === "") return;
     const reply = await this.#journal.client.call("get_value", { session_id: this.#session, key: this.#key });
-    this.#journal.run.step();
+    this.#journal.run.count();
     if (reply.outcome === "ok") this.#compare(this.#key, reply.result);
   }
 
@@ -211,7 +212,7 @@ export default defineBar<Scale>({
   async run({ scale, random, progress }) {
     await using rig = await startRig({ random, size: 3 });
     const { client, fleet } = rig;
-    const run = new Run(rig, progress, scale.writes);
+    const run = new Tally(progress, scale.writes, rig);
     const journal = new Journal(run, client);
     const workers = Array.from({ length: WORKERS }, (_, at) => {
       const name = `worker${at}`;
@@ -236,6 +237,6 @@ export default defineBar<Scale>({
     const notes = new Map<string, string[]>();
     for (const session of SESSIONS) notes.set(session, await allNotes(client, session));
     for (const { worker, at } of workers) await worker.verify(notes.get(SESSIONS[at % SESSIONS.length]!) ?? []);
-    return run.outcome({ faults: { "kill -9": kills } });
+    return run.outcome({ "kill -9": kills });
   },
 });

@@ -4,7 +4,9 @@ import { fileURLToPath } from "node:url";
 import { Fleet, type Member, type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { type Run, RunCounter } from "../run-counter.ts";
-import { Cluster, callServer, inParallel, LEASE_MS, type Reply, TABLE, Tally } from "./instances.ts";
+import { callServer, type Reply } from "./calls.ts";
+import { Cluster, LEASE_MS, TABLE } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 const PROCESSES = 4;
 const COMPUTE_MS = 40;

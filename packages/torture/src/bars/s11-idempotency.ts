@@ -5,7 +5,9 @@ import { fileURLToPath } from "node:url";
 import { Fleet, type Member, type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { RunCounter } from "../run-counter.ts";
-import { Cluster, callServer, inParallel, isOpen, type Reply, type Result, resend, TABLE, Tally } from "./instances.ts";
+import { callServer, isOpen, type Reply, type Result, resend } from "./calls.ts";
+import { Cluster, TABLE } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 const PROCESSES = 4;
 const AT_ONCE = 12;

@@ -4,7 +4,8 @@
 import { WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import type { CallOptions, Client } from "../client.ts";
-import { inParallel, type Rig, Run, startRig } from "./rig.ts";
+import { type Rig, startRig } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 interface Scale {
   readonly rounds: number;
@@ -16,11 +17,11 @@ const SHARED = "shared";
 /** One caller in a session of its own: every answer can be told beforehand. */
 class Script {
   readonly #rig: Rig;
-  readonly #run: Run;
+  readonly #run: Tally;
   readonly #name: string;
   #calls = 0;
 
-  constructor(rig: Rig, run: Run, name: string) {
+  constructor(rig: Rig, run: Tally, name: string) {
     this.#rig = rig;
     this.#run = run;
     this.#name = name;
@@ -41,7 +42,7 @@ class Script {
   async #ask(tool: string, input: object, expected: object, options?: CallOptions & { key: string }): Promise<void> {
     const { client } = this.#rig;
     const reply = await (options ? client.settle(tool, input, options) : client.call(tool, input));
-    this.#run.step();
+    this.#run.count();
     const result: Record<string, unknown> = reply.outcome === "ok" ? reply.result : {};
     const right =
       reply.outcome === "ok" &&
@@ -127,7 +128,7 @@ class Script {
 }
 
 /** All callers on one list, one number and one key that changes hands by version. */
-async function together(client: Client, run: Run, count: number): Promise<void> {
+async function together(client: Client, run: Tally, count: number): Promise<void> {
   let swaps = 0;
   await inParallel(count, WIDTH, async (index) => {
     const session_id = SHARED;
@@ -143,7 +144,7 @@ async function together(client: Client, run: Run, count: number): Promise<void> 
     const { version } = await client.must("get_value", { session_id, key: "turn" });
     const swapped = await client.call("store_value", { session_id, key: "turn", value: index, if_version: version });
     if (swapped.outcome === "ok") swaps++;
-    run.step();
+    run.count();
   });
   const notes: string[] = [];
   let cursor: unknown;
@@ -174,7 +175,7 @@ export default defineBar<Scale>({
     rig.proxy.rules = [{ fault: { kind: "commit-then-drop" }, operations: WRITES, firstAttemptOnly: true }];
     const scripts = WIDTH * scale.rounds;
     const shared = 50 * scale.rounds;
-    const run = new Run(rig, progress, scripts * 46 + shared);
+    const run = new Tally(progress, scripts * 46 + shared, rig);
     await inParallel(scripts, WIDTH, async (index) => new Script(rig, run, `caller-${index}`).play());
     await together(rig.client, run, shared);
     return run.outcome();

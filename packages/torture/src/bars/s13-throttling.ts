@@ -2,7 +2,8 @@
 
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { type Rig, Run, startRig } from "./rig.ts";
+import { type Rig, startRig } from "./rig.ts";
+import { Tally } from "./tally.ts";
 
 interface Scale {
   readonly seconds: number;
@@ -19,14 +20,14 @@ const BASELINE_SHARE = 0.15;
 class Worker {
   readonly #session: string;
   readonly #rig: Rig;
-  readonly #run: Run;
+  readonly #run: Tally;
   readonly #random: Random;
   readonly #notes = new Map<string, boolean>();
   #added = { acknowledged: 0, attempted: 0 };
   #value: { certain: boolean; value: unknown; others: unknown[] } = { certain: true, value: null, others: [] };
   calls = 0;
 
-  constructor(session: string, rig: Rig, run: Run, random: Random) {
+  constructor(session: string, rig: Rig, run: Tally, random: Random) {
     this.#session = session;
     this.#rig = rig;
     this.#run = run;
@@ -61,7 +62,7 @@ class Worker {
   }
 
   #judge(reply: { outcome: string; retryable?: boolean }): void {
-    this.#run.step();
+    this.#run.count();
     const fitting = reply.outcome === "ok" || reply.retryable === true;
     this.#run.expect(fitting, () => `under throttling a call was answered ${JSON.stringify(reply)}`);
   }
@@ -100,7 +101,7 @@ export default defineBar<Scale>({
   async run({ scale, random, progress }) {
     await using rig = await startRig({ random });
     const { client, proxy } = rig;
-    const run = new Run(rig, progress, scale.seconds * 150);
+    const run = new Tally(progress, scale.seconds * 150, rig);
     const workers = Array.from({ length: WORKERS }, (_, at) => new Worker(`session-${at}`, rig, run, random.fork(at)));
     const phase = async (seconds: number) => {
       const before = { calls: client.sent, requests: proxy.total };

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import type { Reply } from "../client.ts";
-import { type Rig, Run, startRig } from "./rig.ts";
+import { type Rig, startRig } from "./rig.ts";
+import { Tally } from "./tally.ts";
 
 interface Scale {
   readonly seconds: number;
@@ -23,7 +24,7 @@ interface Window {
 
 class Worker {
   readonly #rig: Rig;
-  readonly #run: Run;
+  readonly #run: Tally;
   readonly #random: Random;
   readonly #session: string;
   readonly #windows: readonly Window[];
@@ -33,7 +34,7 @@ class Worker {
   outsideOk = 0;
   #calls = 0;
 
-  constructor(session: string, rig: Rig, run: Run, random: Random, windows: readonly Window[]) {
+  constructor(session: string, rig: Rig, run: Tally, random: Random, windows: readonly Window[]) {
     this.#session = session;
     this.#rig = rig;
     this.#run = run;
@@ -64,7 +65,7 @@ class Worker {
   #judge(what: string, reply: Reply, start: number, end: number): void {
     const took = end - start;
     this.slowest = Math.max(this.slowest, took);
-    this.#run.step();
+    this.#run.count();
     const inTime = took <= ANSWERED_IN_MILLISECONDS;
     this.#run.expect(inTime, () => `${what} took ${Math.round(took)} ms: ${JSON.stringify(reply)}`);
     const fitting = reply.outcome === "ok" || (reply.outcome === "error" && reply.retryable);
@@ -95,7 +96,7 @@ class Worker {
 }
 
 /** Health tells the truth: alive, and not ready. */
-async function checkHealth({ client, fleet }: Rig, run: Run): Promise<void> {
+async function checkHealth({ client, fleet }: Rig, run: Tally): Promise<void> {
   for (const { address } of fleet.live) {
     const start = performance.now();
     const [live, ready] = await Promise.all(
@@ -104,7 +105,7 @@ async function checkHealth({ client, fleet }: Rig, run: Run): Promise<void> {
     const took = performance.now() - start;
     run.expect(live === 200 && ready === 503, () => `in an outage /healthz says ${live} and /readyz ${ready}`);
     run.expect(took <= ANSWERED_IN_MILLISECONDS, () => `health was answered after ${Math.round(took)} ms`);
-    run.step();
+    run.count();
   }
 }
 
@@ -127,7 +128,7 @@ export default defineBar<Scale>({
   async run({ scale, random, progress }) {
     await using rig = await startRig({ random });
     const { fleet, proxy } = rig;
-    const run = new Run(rig, progress, 2 * 100 * scale.seconds);
+    const run = new Tally(progress, 2 * 100 * scale.seconds, rig);
     const windows: Window[] = [];
     const workers = Array.from(
       { length: WORKERS },
@@ -161,6 +162,6 @@ export default defineBar<Scale>({
     for (const worker of workers) await worker.verify();
     const sum = (of: (worker: Worker) => number) => workers.reduce((total, worker) => total + of(worker), 0);
     const outside = sum((worker) => worker.outside);
-    return run.outcome({ successRatio: outside === 0 ? 0 : sum((worker) => worker.outsideOk) / outside });
+    return run.outcome({}, outside === 0 ? 0 : sum((worker) => worker.outsideOk) / outside);
   },
 });

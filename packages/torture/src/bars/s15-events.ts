@@ -5,8 +5,8 @@ import { createDynamoDBClient, DynamoDBStore, type SdkClient } from "@stateful-m
 import { Fleet, loopback, type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { LegacySession, streamOf, type WireEvent } from "../streams.ts";
-import { Cluster, inParallel, TABLE, Tally } from "./instances.ts";
-import { talkingServer } from "./support-serving.ts";
+import { Cluster, TABLE, talkingServer } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 const PROCESSES = 3;
 const LINES = 200;

@@ -4,7 +4,8 @@
 import { type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import type { Client } from "../client.ts";
-import { inParallel, Run, startRig } from "./rig.ts";
+import { startRig } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 interface Scale {
   /** Of each of the three kinds. */
@@ -21,12 +22,12 @@ const counted = async (client: Client, key: string): Promise<number> =>
   Number((await client.must("get_value", { session_id: SESSION, key })).value);
 
 /** Plain increments of one key. Every acknowledged one saw a value of its own. */
-async function plain(run: Run, client: Client, key: string, count: number): Promise<void> {
+async function plain(run: Tally, client: Client, key: string, count: number): Promise<void> {
   const seen = new Set<unknown>();
   let acknowledged = 0;
   await inParallel(count, WIDTH, async () => {
     const reply = await client.call("increment_value", { session_id: SESSION, key });
-    run.step();
+    run.count();
     if (reply.outcome !== "ok") return;
     acknowledged++;
     run.expect(!seen.has(reply.result.value), () => `two increments of ${key} were told ${reply.result.value}`);
@@ -38,7 +39,7 @@ async function plain(run: Run, client: Client, key: string, count: number): Prom
 }
 
 /** Keyed increments. Some answers are thrown away and the call sent again, sometimes while the first is still running. */
-async function keyed(run: Run, client: Client, count: number, random: Random): Promise<void> {
+async function keyed(run: Tally, client: Client, count: number, random: Random): Promise<void> {
   const keys = Math.ceil(count / INCREMENTS_PER_KEYED_KEY);
   await inParallel(count, WIDTH, async (index) => {
     const input = { session_id: SESSION, key: `keyed-${index % keys}` };
@@ -46,7 +47,7 @@ async function keyed(run: Run, client: Client, count: number, random: Random): P
     const again = random.chance(DROPPED);
     const answers = again && random.chance(0.5) ? await Promise.all([send(), send()]) : [await send()];
     if (again) answers.push(await send());
-    run.step();
+    run.count();
     const told = new Set(answers.map((answer) => (answer.outcome === "ok" ? answer.result.value : answer.message)));
     run.expect(told.size === 1, () => `one call had several answers: ${[...told].join(", ")}`);
   });
@@ -65,7 +66,7 @@ export default defineBar<Scale>({
   async run({ scale: { increments }, random, progress }) {
     await using rig = await startRig({ random });
     const { client, proxy } = rig;
-    const run = new Run(rig, progress, 3 * increments);
+    const run = new Tally(progress, 3 * increments, rig);
     await plain(run, client, "exact", increments);
     const exact = await counted(client, "exact");
     run.expect(exact === increments, () => `exact is ${exact} after ${increments} increments`);

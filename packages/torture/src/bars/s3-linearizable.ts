@@ -8,19 +8,9 @@ import { checkNotes, type NotesInput, type NotesOutput } from "../checkers/notes
 import { checkRegister, type RegisterInput, type RegisterOutput } from "../checkers/register.ts";
 import { History } from "../history.ts";
 import { PLANTED } from "../planted-stores.ts";
-import {
-  addAll,
-  Cluster,
-  callApp,
-  type Instance,
-  inParallel,
-  isOpen,
-  type Reply,
-  type Result,
-  ROUGH,
-  resend,
-  Tally,
-} from "./instances.ts";
+import { callApp, isOpen, type Reply, type Result, resend } from "./calls.ts";
+import { Cluster, type Instance, ROUGH } from "./rig.ts";
+import { addAll, inParallel, Tally } from "./tally.ts";
 
 const INSTANCES = 4;
 const CLIENTS = 4;

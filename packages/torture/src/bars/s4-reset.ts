@@ -4,7 +4,8 @@
 import { type Rule, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import type { Client } from "../client.ts";
-import { inParallel, type Rig, Run, startRig } from "./rig.ts";
+import { type Rig, startRig } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 interface Scale {
   readonly notes: number;
@@ -35,12 +36,12 @@ async function timed<T>(work: () => Promise<T>): Promise<T & Span> {
 }
 
 /** Counts the writes of one reset at the proxy. Deletes of entries are the sweep, which nobody waits for. */
-async function resetIsOneWrite(rig: Rig, run: Run, notes: number): Promise<void> {
+async function resetIsOneWrite(rig: Rig, run: Tally, notes: number): Promise<void> {
   const session_id = `of-${notes}`;
   await rig.client.must("create_session", { name: session_id });
   await inParallel(notes, WIDTH, async (index) => {
     await rig.client.must("add_note", { session_id, note: `note ${index}` });
-    run.step();
+    run.count();
   });
   const writes: string[] = [];
   const watch: Rule = {
@@ -57,7 +58,7 @@ async function resetIsOneWrite(rig: Rig, run: Run, notes: number): Promise<void>
   const { cleared } = await rig.client.must("reset_session", { session_id });
   const after = await rig.client.must("get_notes", { session_id });
   rig.proxy.rules = [];
-  run.step();
+  run.count();
   run.expect(cleared === notes, () => `a reset of ${notes} notes said that it cleared ${cleared}`);
   run.expect(
     writes.join() === `UpdateItem of S#${session_id}`,
@@ -94,7 +95,7 @@ function fateOf(added: Added, resets: readonly Span[]): { mayGoAt: number; goneA
   return { mayGoAt, goneAt };
 }
 
-function checkList(run: Run, list: Listed, fates: ReadonlyMap<string, Added & ReturnType<typeof fateOf>>): void {
+function checkList(run: Tally, list: Listed, fates: ReadonlyMap<string, Added & ReturnType<typeof fateOf>>): void {
   const generations = new Set(list.notes.map(({ id }) => partsOf(id).generation));
   run.expect(generations.size <= 1, () => `one list holds notes of ${generations.size} generations`);
   const dense = list.notes.every(({ id }, at) => partsOf(id).sequence === at + 1);
@@ -115,7 +116,7 @@ function checkList(run: Run, list: Listed, fates: ReadonlyMap<string, Added & Re
   }
 }
 
-async function race(rig: Rig, run: Run, { resets, adds }: Scale): Promise<void> {
+async function race(rig: Rig, run: Tally, { resets, adds }: Scale): Promise<void> {
   await rig.client.must("create_session", { name: SESSION });
   const added: Added[] = [];
   const reset: Span[] = [];
@@ -129,7 +130,7 @@ async function race(rig: Rig, run: Run, { resets, adds }: Scale): Promise<void> 
     }
     if (index % every === Math.floor(every / 2)) work.push(list(rig.client).then((one) => lists.push(one)));
     await Promise.all(work);
-    run.step();
+    run.count();
   });
   lists.push(await list(rig.client));
   const fates = new Map(added.map((one) => [one.text, { ...one, ...fateOf(one, reset) }]));
@@ -143,7 +144,7 @@ export default defineBar<Scale>({
   full: { notes: 10_000, resets: 1_000, adds: 10_000 },
   async run({ scale, random, progress }) {
     await using rig = await startRig({ random });
-    const run = new Run(rig, progress, scale.notes + 13 + scale.adds);
+    const run = new Tally(progress, scale.notes + 13 + scale.adds, rig);
     for (const notes of [0, 10, scale.notes]) await resetIsOneWrite(rig, run, notes);
     await race(rig, run, scale);
     return run.outcome();

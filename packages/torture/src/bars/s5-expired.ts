@@ -3,7 +3,9 @@
 import { type Clock, systemClock, tokenPrincipal } from "@stateful-mcp/core";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { Cluster, callApp, inParallel, type Reply, type Result, Tally } from "./instances.ts";
+import { callApp, type Reply, type Result } from "./calls.ts";
+import { Cluster } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 const TTL_SECONDS = 60;
 /** Of cached results, after `TTL_SECONDS`: the window in which an old one is served while a new one is computed. */

@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { inParallel, type Rig, Run, type StoredItem, startRig } from "./rig.ts";
+import { type Rig, type StoredItem, startRig } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 interface Scale {
   readonly races: number;
@@ -33,7 +34,7 @@ async function both<A, B>(random: Random, one: () => Promise<A>, other: () => Pr
 }
 
 /** An update that expects the version it has seen can only fail or be deleted with the rest. */
-async function updateOfSeenVersion({ client }: Rig, run: Run, random: Random, key: string): Promise<Race> {
+async function updateOfSeenVersion({ client }: Rig, run: Tally, random: Random, key: string): Promise<Race> {
   const input = { session_id: SESSION, key };
   await client.must("store_value", { ...input, value: 1 });
   const [deleted, stored] = await both(
@@ -48,7 +49,7 @@ async function updateOfSeenVersion({ client }: Rig, run: Run, random: Random, ke
 }
 
 /** An increment either was deleted with what it added to, or has begun again from nothing. */
-async function increment({ client }: Rig, run: Run, random: Random, key: string): Promise<Race> {
+async function increment({ client }: Rig, run: Tally, random: Random, key: string): Promise<Race> {
   const input = { session_id: SESSION, key };
   await client.must("store_value", { ...input, value: 1000 });
   const [, { value }] = await both(
@@ -61,7 +62,13 @@ async function increment({ client }: Rig, run: Run, random: Random, key: string)
 }
 
 /** A session that is deleted while it is written to, and while its expiry is moved. */
-async function sessionInUse({ client }: Rig, run: Run, random: Random, session: string, index: number): Promise<Race> {
+async function sessionInUse(
+  { client }: Rig,
+  run: Tally,
+  random: Random,
+  session: string,
+  index: number,
+): Promise<Race> {
   const input = { session_id: session };
   const use = () =>
     index % 2 === 0 ? client.call("add_note", { ...input, note: "too late?" }) : client.call("get_notes", input);
@@ -75,7 +82,7 @@ async function sessionInUse({ client }: Rig, run: Run, random: Random, session: 
   return { entry: `S#${session}`, value: undefined };
 }
 
-function checkTable(run: Run, items: readonly StoredItem[], races: readonly Race[]): void {
+function checkTable(run: Tally, items: readonly StoredItem[], races: readonly Race[]): void {
   const byEntry = new Map<string, StoredItem>();
   for (const item of items) {
     const sk = item.sk?.S ?? "";
@@ -108,14 +115,14 @@ export default defineBar<Scale>({
   full: { races: 10_000 },
   async run({ scale, random, progress }) {
     await using rig = await startRig({ random });
-    const run = new Run(rig, progress, scale.races);
+    const run = new Tally(progress, scale.races, rig);
     // A fifth of the races, and no more than a caller may have sessions.
     const inSessions = Math.min(Math.floor(scale.races / 5), 400);
     const races: Race[] = [];
     await inParallel(scale.races - inSessions, WIDTH, async (index) => {
       const kind = index % 2 === 0 ? updateOfSeenVersion : increment;
       races.push(await kind(rig, run, random, `race-${index}`));
-      run.step();
+      run.count();
     });
     // Only now: they live for a minute at most, and the races before take longer at full scale.
     const sessions: string[] = [];
@@ -127,7 +134,7 @@ export default defineBar<Scale>({
     await sleep(Math.max(0, created + TOUCHED_AFTER_MILLISECONDS - performance.now()));
     await inParallel(inSessions, WIDTH, async (index) => {
       races.push(await sessionInUse(rig, run, random, sessions[index]!, index));
-      run.step();
+      run.count();
     });
     checkTable(run, await rig.items(), races);
     return run.outcome();

@@ -4,7 +4,9 @@ import { GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { createDynamoDBClient } from "@stateful-mcp/core/dynamodb";
 import { loopback, type Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { Cluster, callApp, type Instance, inParallel, type Reply, type Result, TABLE, Tally } from "./instances.ts";
+import { callApp, type Reply, type Result } from "./calls.ts";
+import { Cluster, type Instance, TABLE } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 const INSTANCES = 3;
 const AT_ONCE = 8;

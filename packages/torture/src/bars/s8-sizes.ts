@@ -2,7 +2,8 @@
 // size and cost do not depend on how many there are.
 import { setTimeout as sleep } from "node:timers/promises";
 import { defineBar } from "../bars.ts";
-import { inParallel, type Rig, Run, type StoredItem, startRig } from "./rig.ts";
+import { type Rig, type StoredItem, startRig } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 interface Scale {
   readonly notes: number;
@@ -33,7 +34,7 @@ const noteText = (index: number, count: number): string =>
   index % Math.floor(count / LONG_NOTES) === 1 ? `${index} `.padEnd(NOTE_MAX_BYTES, "x") : `${index} a note`;
 
 /** Resolves to the notes in the order of their acknowledged positions. */
-async function fillNotes({ client }: Rig, run: Run, count: number): Promise<string[]> {
+async function fillNotes({ client }: Rig, run: Tally, count: number): Promise<string[]> {
   const notes: string[] = [];
   // One process writes: many would spend most of their requests on losing races for the same end of the list.
   const address = client.next();
@@ -41,19 +42,19 @@ async function fillNotes({ client }: Rig, run: Run, count: number): Promise<stri
     const note = noteText(index, count);
     const added = await client.must("add_note", { session_id: LONG_NAME, note }, { address });
     notes[Number(added.count) - 1] = note;
-    run.step();
+    run.count();
   });
   return notes;
 }
 
 /** Entries that remember many operations, beside values, notes and answers of the largest size. The table is looked at meanwhile. */
-async function fillAwkwardly(rig: Rig, run: Run): Promise<void> {
+async function fillAwkwardly(rig: Rig, run: Tally): Promise<void> {
   const { client } = rig;
   const value = "x".repeat(VALUE_MAX_BYTES - 2);
   const many = (tool: string, input: (index: number) => object) =>
     inParallel(KEYED_WRITES, WIDTH, async (index) => {
       await client.settle(tool, input(index), { key: `${tool}-${index}`.padEnd(255, "-") });
-      run.step();
+      run.count();
       if (index % WIDTH === 0) checkItems(run, await rig.items());
     });
   await client.must("create_session", { name: OFTEN_RESET });
@@ -64,7 +65,7 @@ async function fillAwkwardly(rig: Rig, run: Run): Promise<void> {
 }
 
 /** What a burst of keyed calls has left in a session's item is forgotten with a later write. */
-async function awaitForgetting({ client, items }: Rig, run: Run): Promise<void> {
+async function awaitForgetting({ client, items }: Rig, run: Tally): Promise<void> {
   const deadline = performance.now() + FORGOTTEN_AFTER_MILLISECONDS;
   for (;;) {
     await client.must("reset_session", { session_id: OFTEN_RESET });
@@ -86,7 +87,7 @@ const itemBytes = (item: StoredItem): number =>
     );
   }, 0);
 
-function checkItems(run: Run, items: readonly StoredItem[]): void {
+function checkItems(run: Tally, items: readonly StoredItem[]): void {
   for (const item of items) {
     const bytes = itemBytes(item);
     const sk = item.sk?.S ?? "";
@@ -101,7 +102,7 @@ function checkItems(run: Run, items: readonly StoredItem[]): void {
 }
 
 /** Pages come from one process after the other; together they are the list, each is bounded in entries, bytes and requests. */
-async function listAll({ client, proxy }: Rig, run: Run, expected: readonly string[], order: string): Promise<void> {
+async function listAll({ client, proxy }: Rig, run: Tally, expected: readonly string[], order: string): Promise<void> {
   const listed: string[] = [];
   let cursor: unknown;
   do {
@@ -111,7 +112,7 @@ async function listAll({ client, proxy }: Rig, run: Run, expected: readonly stri
     const requests = proxy.total - before;
     const notes = page.notes as string[];
     const bytes = notes.reduce((sum, note) => sum + Buffer.byteLength(note), 0);
-    run.step();
+    run.count();
     run.expect(requests <= PAGE_MAX_REQUESTS, () => `a page of ${notes.length} notes took ${requests} requests`);
     run.expect(notes.length <= PAGE_MAX_ENTRIES, () => `a page has ${notes.length} notes`);
     run.expect(bytes <= PAGE_MAX_BYTES, () => `a page of ${notes.length} notes has ${bytes} bytes`);
@@ -134,7 +135,7 @@ export default defineBar<Scale>({
   full: { notes: 100_000 },
   async run({ scale, random, progress }) {
     await using rig = await startRig({ random });
-    const run = new Run(rig, progress, scale.notes + 5 * KEYED_WRITES);
+    const run = new Tally(progress, scale.notes + 5 * KEYED_WRITES, rig);
     await rig.client.must("create_session", { name: LONG_NAME });
     await fillAwkwardly(rig, run);
     await awaitForgetting(rig, run);

@@ -3,7 +3,9 @@
 import { type App, AppError, LOCAL_PRINCIPAL, type Principal } from "@stateful-mcp/core";
 import fc from "fast-check";
 import { defineBar } from "../bars.ts";
-import { Cluster, type Result, Tally } from "./instances.ts";
+import type { Result } from "./calls.ts";
+import { Cluster } from "./rig.ts";
+import { Tally } from "./tally.ts";
 
 /** Each case has a principal of its own: whatever else it is shown belongs to somebody else. */
 interface World {

@@ -3,7 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { ERAS, OfficialClient } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { inParallel, Run, startRig } from "./rig.ts";
+import { startRig } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 const PROCESSES = 4;
 const AT_ONCE = 10;
@@ -23,7 +24,7 @@ export default defineBar<Scale>({
     const env = { MCP_AUTH_TOKEN: `user=${TOKEN}`, STATEFUL_MCP_SESSIONS_PER_PRINCIPAL: String(2 * scale.sessions) };
     await using rig = await startRig({ random, size: PROCESSES, env });
     const addresses = rig.fleet.live.map(({ address }) => address);
-    const run = new Run(rig, progress, scale.sessions * scale.calls);
+    const run = new Tally(progress, scale.sessions * scale.calls, rig);
     let answered = 0;
     await inParallel(scale.sessions, AT_ONCE, async (index) => {
       const era = ERAS[index % ERAS.length] ?? "modern";
@@ -37,7 +38,7 @@ export default defineBar<Scale>({
       let session: unknown;
       for (let call = 1; call <= scale.calls; call++) {
         const result = await client.call("increment_value", { ...named, key: "calls" }).catch((error: Error) => error);
-        run.step();
+        run.count();
         if (!(result instanceof Error)) answered++;
         const what = () =>
           `${era} session ${index}, call ${call}: ${result instanceof Error ? result : JSON.stringify(result)}`;
@@ -51,6 +52,6 @@ export default defineBar<Scale>({
       run.expect(client.sent.initialize === expected, () => `${era} session ${index} was initialized again.`);
       await client.close();
     });
-    return run.outcome({ successRatio: answered / Math.max(run.checked, 1) });
+    return run.outcome({}, answered / Math.max(run.operations, 1));
   },
 });

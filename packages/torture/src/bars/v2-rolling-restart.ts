@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type CallSettings, ERAS, Fleet, type Member, OfficialClient, RoundRobin, ToolError } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { openModern, streamOf } from "../streams.ts";
-import { Cluster, Tally } from "./instances.ts";
-import { talkingServer } from "./support-serving.ts";
+import { Cluster, talkingServer } from "./rig.ts";
+import { Tally } from "./tally.ts";
 
 const PROCESSES = 3;
 const DRAIN_MS = 25_000;

@@ -6,8 +6,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Fleet, IdleCutter } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { LegacySession, type Opened, openModern, streamOf, type WireEvent } from "../streams.ts";
-import { Cluster, callServer, Tally } from "./instances.ts";
-import { talkingServer } from "./support-serving.ts";
+import { callServer } from "./calls.ts";
+import { Cluster, talkingServer } from "./rig.ts";
+import { Tally } from "./tally.ts";
 
 const NOTES = "session://watched/notes";
 

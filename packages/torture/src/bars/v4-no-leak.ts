@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type FaultProxy, Fleet, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { LegacySession, streamOf } from "../streams.ts";
-import { Cluster, inParallel, Tally } from "./instances.ts";
-import { talkingServer } from "./support-serving.ts";
+import { Cluster, talkingServer } from "./rig.ts";
+import { inParallel, Tally } from "./tally.ts";
 
 const AT_ONCE = 16;
 /** Compilers, caches and connections fill up with the first requests: the cheap ones, and then the first sessions. */
