@@ -168,7 +168,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the generation is read for each call",
     file: "state/session-handle.ts",
-    from: "this.#found ??= this.#parts.sessions.find(this.#owner, this.id);",
+    from: "this.#found ??= this.#parts.sessions.find(this.#owner, this.id, this.#caller.keyed);",
     to: `const scope = this.#parts as unknown as { found?: Map<string, Promise<Session | undefined>> };
     const known = (scope.found ??= new Map());
     const name = this.#owner + this.id;
@@ -183,6 +183,20 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "state/session-handle.ts",
     from: "    if (!session && isHandle(this.id)) throw sessionNotFound(this.id);\n",
     to: "",
+    tests: SESSIONS,
+  },
+  {
+    name: "a value read beside the session counts only under its generation",
+    file: "state/session.ts",
+    from: "session?.generation === generation ? { session, read: { entry } } : { session }",
+    to: "generation !== undefined ? { session, read: { entry } } : { session }",
+    tests: SESSIONS,
+  },
+  {
+    name: "a page read beside the session counts only under its generation",
+    file: "state/session-handle.ts",
+    from: "early?.generation === session.generation",
+    to: "early",
     tests: SESSIONS,
   },
   {
