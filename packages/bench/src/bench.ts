@@ -58,8 +58,8 @@ export class Bencher {
   }
 
   /** Starts a file of `servers/`; it ends with the benchmark. */
-  start(file: string, args: readonly string[] = []): Child {
-    const child = new Child(`./servers/${file}`, args);
+  start(file: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Child {
+    const child = new Child(`./servers/${file}`, args, { env });
     this.#children.push(child);
     return child;
   }

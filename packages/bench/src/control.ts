@@ -70,10 +70,15 @@ export class Child {
   readonly #waiting = new Map<number, { resolve: (answer: unknown) => void; reject: (error: Error) => void }>();
 
   /** Starts `file`, a path relative to this folder or absolute. With `piped`, stdin and stdout are the caller's. */
-  constructor(file: string, args: readonly string[] = [], options: { piped?: boolean } = {}) {
+  constructor(
+    file: string,
+    args: readonly string[] = [],
+    options: { piped?: boolean; env?: Readonly<Record<string, string>> } = {},
+  ) {
     const stream = options.piped ? "pipe" : "ignore";
     this.process = fork(resolve(import.meta.dirname, file), args, {
       execArgv: ["--expose-gc"],
+      env: { ...process.env, ...options.env },
       stdio: [stream, stream, "inherit", "ipc"],
     });
     this.process.on("message", ({ id, answer, error }: Reply) => {

@@ -1,35 +1,83 @@
-// The cost of one DynamoDB operation in the process that asks for it: our store against the AWS SDK alone.
-import type { Bench } from "../bench.ts";
+// The cost of one DynamoDB operation in the process that asks for it: our client and our store against the AWS SDK alone.
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Bench, Bencher } from "../bench.ts";
+import type { Child } from "../control.ts";
+import type { Outcome } from "../outcome.ts";
 import { ratios } from "../statistics.ts";
+
+const run = promisify(execFile);
 
 export const store: Bench = {
   id: "P5",
   title: "client CPU per DynamoDB operation",
   async run(bench) {
-    const endpoint = await bench.engine();
-    const operations = bench.storeCalls;
-    const sides = [
-      { name: "our store", child: bench.start("store-ours.ts", [endpoint]), cpu: [] as number[] },
-      { name: "AWS SDK", child: bench.start("store-sdk.ts", [endpoint]), cpu: [] as number[] },
-    ] as const;
-    for (let round = 0; round <= bench.settings.rounds; round++) {
-      for (const { name, child, cpu } of sides) {
-        bench.progress(round === 0 ? `warming ${name}` : `round ${round} of ${bench.settings.rounds}: ${name}`);
-        const before = await child.ask("cpu");
-        await child.ask("operations", operations);
-        if (round > 0) cpu.push(((await child.ask("cpu")) - before) / operations);
-      }
+    const outcomes: Outcome[] = [];
+    const plain = bench.start("canned-engine.ts");
+    const { port } = await plain.ask("ready");
+    outcomes.push(await clients(bench, "plain", `http://127.0.0.1:${port}`));
+    const folder = await mkdtemp(join(tmpdir(), "stateful-mcp-bench-"));
+    try {
+      const { key, certificate } = await certify(folder);
+      const secure = await bench.start("canned-engine.ts", [key, certificate]).ask("ready");
+      const trust = { NODE_EXTRA_CA_CERTS: certificate };
+      outcomes.push(await clients(bench, "TLS", `https://localhost:${secure.port}`, trust));
+    } finally {
+      await rm(folder, { recursive: true });
     }
-    const [ours, sdk] = sides;
-    return [
-      {
-        measure: "get and update in turn: client CPU per operation",
-        unit: "µs",
-        ours: ours.cpu,
-        baseline: { name: sdk.name, values: sdk.cpu },
-        ratios: ratios(sdk.cpu, ours.cpu),
-        goal: { of: "ratio", atLeast: 2.5 },
-      },
-    ];
+    const endpoint = await bench.engine();
+    const [ours, sdk] = await inTurn(bench, [
+      { name: "our store", child: bench.start("store-ours.ts", [endpoint]) },
+      { name: "AWS SDK", child: bench.start("store-sdk.ts", [endpoint]) },
+    ]);
+    outcomes.push(outcome("get and update in turn, the whole store: CPU per operation", ours, sdk, 2.5));
+    return outcomes;
   },
 };
+
+async function clients(bench: Bencher, over: string, endpoint: string, env: Record<string, string> = {}) {
+  const [ours, sdk] = await inTurn(bench, [
+    { name: `our client, ${over}`, child: bench.start("client-ours.ts", [endpoint], env) },
+    { name: `AWS SDK, ${over}`, child: bench.start("client-sdk.ts", [endpoint], env) },
+  ]);
+  return outcome(`update, 16 at once, ${over}: CPU per operation`, ours, sdk, 3);
+}
+
+const outcome = (measure: string, ours: number[], sdk: number[], atLeast: number): Outcome => ({
+  measure,
+  unit: "µs",
+  ours,
+  baseline: { name: "AWS SDK", values: sdk },
+  ratios: ratios(sdk, ours),
+  goal: { of: "ratio", atLeast },
+});
+
+type Sides = readonly [{ name: string; child: Child }, { name: string; child: Child }];
+
+/** CPU per operation of each side, round after round. */
+async function inTurn(bench: Bencher, sides: Sides): Promise<[number[], number[]]> {
+  const operations = bench.storeCalls;
+  const cpu: [number[], number[]] = [[], []];
+  for (let round = 0; round <= bench.settings.rounds; round++) {
+    for (const [index, { name, child }] of sides.entries()) {
+      bench.progress(round === 0 ? `warming ${name}` : `round ${round} of ${bench.settings.rounds}: ${name}`);
+      const before = await child.ask("cpu");
+      await child.ask("operations", round === 0 ? 2 * operations : operations);
+      if (round > 0) cpu[index]?.push(((await child.ask("cpu")) - before) / operations);
+    }
+  }
+  return cpu;
+}
+
+/** A key and a certificate for localhost, for as long as the benchmark runs. */
+async function certify(folder: string): Promise<{ key: string; certificate: string }> {
+  const key = join(folder, "key.pem");
+  const certificate = join(folder, "certificate.pem");
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+  const what = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"];
+  await run("openssl", [...what, ...subject, "-keyout", key, "-out", certificate]);
+  return { key, certificate };
+}

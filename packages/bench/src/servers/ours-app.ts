@@ -1,6 +1,6 @@
 // Our app as the benchmark serves it: the built-in tools and an echo, on the shared engine when an endpoint is given.
 import { type App, builtinTools, createApp, MemoryStore, parseTokens } from "@stateful-mcp/core";
-import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+import { createStateClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
 import { clientConfig, stateTable } from "./dynamodb.ts";
 import { echo } from "./echo-tool.ts";
 
@@ -11,7 +11,7 @@ export function oursApp(endpoint: string | undefined, tokens?: string): App {
     store:
       endpoint === undefined
         ? new MemoryStore()
-        : new DynamoDBStore({ client: createDynamoDBClient(clientConfig(endpoint)), table: stateTable }),
+        : new DynamoDBStore({ client: createStateClient(clientConfig(endpoint)), table: stateTable }),
     ...(tokens !== undefined && { access: { mode: "tokens", tokens: parseTokens(tokens) } }),
   });
 }

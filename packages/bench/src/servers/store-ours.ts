@@ -1,10 +1,10 @@
 // Our DynamoDB store, reading and incrementing one counter in turn.
 import { randomUUID } from "node:crypto";
-import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+import { createStateClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
 import { answerQuestions } from "../control.ts";
 import { clientConfig, stateTable } from "./dynamodb.ts";
 
-const store = new DynamoDBStore({ client: createDynamoDBClient(clientConfig(process.argv[2])), table: stateTable });
+const store = new DynamoDBStore({ client: createStateClient(clientConfig(process.argv[2])), table: stateTable });
 const key = { pk: "P#bench", sk: "operations" };
 const slot = randomUUID();
 let stamp = Date.now();
