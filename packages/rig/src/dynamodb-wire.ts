@@ -12,6 +12,8 @@ export interface StoreRequest {
 }
 
 export interface Answer {
+  /** The connection breaks off before the last byte. */
+  readonly cut?: true;
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
   readonly body: Buffer;

@@ -1,5 +1,5 @@
-// An HTTP proxy between a DynamoDB client and an engine that injects seeded faults and counts what passes. It knows
-// DynamoDB's wire format (X-Amz-Target, a JSON body) and nothing of what the items mean.
+// An HTTP proxy between a client and an engine that injects faults, by seeded dice or on order, and counts what passes. It knows
+// DynamoDB's wire format (X-Amz-Target, a JSON body) and nothing of what the items mean; requests of S3 pass as they are.
 import { createHash } from "node:crypto";
 import http from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -24,6 +24,10 @@ export type Fault =
   | { readonly kind: "delay-before"; readonly milliseconds: number }
   /** The answer reaches the client late. */
   | { readonly kind: "delay-after"; readonly milliseconds: number }
+  /** The engine answers, and the connection breaks off before the last byte of the answer. */
+  | { readonly kind: "cut-reply" }
+  /** Answered with a web page, as a gateway before the engine would; the engine never hears of it. */
+  | { readonly kind: "nonsense" }
   /** Refused with ProvisionedThroughputExceededException; the engine never hears of it. */
   | { readonly kind: "throttle" }
   /** Refused with InternalServerError; the engine never hears of it. */
@@ -61,6 +65,9 @@ export interface FaultProxyOptions {
   readonly rules?: readonly Rule[];
 }
 
+/** The faults that need no number, for tests that order them one by one. */
+export type OrderedFault = Exclude<Fault["kind"], "delay-before" | "delay-after" | "late-duplicate">;
+
 export class FaultProxy {
   /** May be exchanged at any time; requests that have arrived keep the fault they drew. */
   rules: readonly Rule[];
@@ -79,6 +86,7 @@ export class FaultProxy {
   readonly #late = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   #outage: "reset" | "black-hole" | undefined;
+  #ordered: ((n: number, operation: string) => OrderedFault | undefined) | undefined;
 
   private constructor(options: FaultProxyOptions) {
     this.#engine = options.engine;
@@ -94,8 +102,12 @@ export class FaultProxy {
     return proxy;
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${this.port}`;
   }
 
   /** The IAM actions seen on the wire, such as `dynamodb:GetItem`, sorted. */
@@ -108,6 +120,15 @@ export class FaultProxy {
   /** All requests received. */
   get total(): number {
     return Object.values(this.requests).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** The operations received since the last order, such as `PutItem`; of S3 the methods. */
+  readonly seen: string[] = [];
+
+  /** From now on `decide` says what happens to the n-th request, counted from 1; undefined: it passes. */
+  order(decide: (n: number, operation: string) => OrderedFault | undefined): void {
+    this.seen.length = 0;
+    this.#ordered = decide;
   }
 
   /** Begins an outage: `reset` cuts every connection, also new ones; `black-hole` accepts and never answers. */
@@ -154,7 +175,10 @@ export class FaultProxy {
       const answer = await this.#answer(incoming, Buffer.concat(chunks));
       if (answer === "never") return;
       if (answer === "cut") incoming.socket.resetAndDestroy();
-      else response.writeHead(answer.status, answer.headers).end(answer.body);
+      else if (answer.cut) {
+        response.writeHead(answer.status, answer.headers);
+        response.write(answer.body.subarray(0, answer.body.length - 1), () => incoming.socket.destroy());
+      } else response.writeHead(answer.status, answer.headers).end(answer.body);
     } catch {
       // The client went away, or the engine cannot be reached: either way this connection has nothing more to say.
       incoming.socket.destroy();
@@ -162,21 +186,28 @@ export class FaultProxy {
   }
 
   async #answer(incoming: http.IncomingMessage, raw: Buffer): Promise<Answer | "never" | "cut"> {
-    const operation = String(incoming.headers["x-amz-target"] ?? "").replace(/^.*\./, "");
+    const target = incoming.headers["x-amz-target"];
+    const operation = typeof target === "string" ? target.replace(/^.*\./, "") : (incoming.method ?? "");
     count(this.requests, operation);
+    this.seen.push(operation);
     if (this.#outage !== undefined) {
       count(this.faults, "outage");
       return this.#outage === "reset" ? "cut" : "never";
     }
-    const body: Record<string, unknown> = JSON.parse(raw.toString() || "{}");
+    const body: Record<string, unknown> = target === undefined ? {} : JSON.parse(raw.toString() || "{}");
     const request = { operation, body, attempt: this.#attempt(operation, raw) };
-    const fault = this.#draw(request);
+    const kind = this.#ordered?.(this.seen.length, operation);
+    const fault = this.#ordered ? kind && { kind } : this.#draw(request);
     if (fault !== undefined) count(this.faults, fault.kind);
-    const send = (payload: Buffer = raw) => this.#send(incoming.headers, payload);
+    const send = (payload: Buffer = raw) => this.#send(incoming, payload);
 
     switch (fault?.kind) {
       case undefined:
-        return this.#stale.remember(request, await send());
+        return target === undefined ? send() : this.#stale.remember(request, await send());
+      case "cut-reply":
+        return { ...(await send()), cut: true };
+      case "nonsense":
+        return { status: 502, headers: {}, body: Buffer.from("<html>Bad Gateway</html>") };
       case "commit-then-drop":
         await send();
         return "cut";
@@ -237,12 +268,13 @@ export class FaultProxy {
     return sleep(milliseconds, undefined, { signal: this.#closing.signal });
   }
 
-  #send(headers: http.IncomingHttpHeaders, payload: Buffer): Promise<Answer> {
-    const { connection: _, "accept-encoding": __, ...passed } = headers;
+  #send({ headers, method, url }: http.IncomingMessage, payload: Buffer): Promise<Answer> {
+    const { connection: _, "accept-encoding": __, "transfer-encoding": ___, ...passed } = headers;
     const options = {
       ...("port" in this.#engine ? { host: "127.0.0.1", ...this.#engine } : this.#engine),
       agent: this.#agent,
-      method: "POST",
+      method,
+      path: url,
       headers: { ...passed, "content-length": payload.length },
     };
     return new Promise((resolve, reject) => {

@@ -11,8 +11,7 @@ export {
   startDynoxide,
 } from "./engines.ts";
 export { exactValue, isEqual, numberText } from "./exact-values.ts";
-export { type Fault, FaultProxy, type Rule, type Upstream, WRITES } from "./fault-proxy.ts";
-export { type Fault as OrderedFault, type FaultyProxy, startBlackHole, startFaultyProxy } from "./faulty-proxy.ts";
+export { type Fault, FaultProxy, type OrderedFault, type Rule, type Upstream, WRITES } from "./fault-proxy.ts";
 export { Fleet, type FleetOptions, type Member } from "./fleet.ts";
 export { IdleCutter } from "./idle-cutter.ts";
 export { type CallSettings, ERAS, OfficialClient, ToolError } from "./official-clients.ts";

@@ -1,11 +1,11 @@
 import {
   type Engine,
-  type FaultyProxy,
+  FaultProxy,
   loopback,
   loopbackBucket,
+  Random,
   type S3Server,
   startDynalite,
-  startFaultyProxy,
   startS3Server,
 } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -173,7 +173,7 @@ describe("what goes wrong around a large value", () => {
 
 describe("a lost reply between DynamoDB and a large value", () => {
   let engine: Engine;
-  let proxy: FaultyProxy;
+  let proxy: FaultProxy;
   let server: S3Server;
   let client: SdkClient;
   beforeAll(async () => {
@@ -181,12 +181,12 @@ describe("a lost reply between DynamoDB and a large value", () => {
     const direct = createDynamoDBClient(engine.connection);
     await setupTable(direct, "mcp_state", () => {});
     direct.destroy();
-    proxy = await startFaultyProxy(engine.port);
+    proxy = await FaultProxy.start({ engine: { port: engine.port }, random: new Random(1) });
     client = createDynamoDBClient(loopback(proxy.port));
   });
   afterAll(async () => {
     client.destroy();
-    await proxy.stop();
+    await proxy.close();
     await Promise.all([engine.stop(), server.stop()]);
   });
 
@@ -197,10 +197,10 @@ describe("a lost reply between DynamoDB and a large value", () => {
     const value = textOf(BIG);
     await caller.store("other", 1);
     let lost = 0;
-    proxy.plan((_, operation) => (operation === "UpdateItem" && ++lost === 1 ? "lose the reply" : "pass"));
+    proxy.order((_, operation) => (operation === "UpdateItem" && ++lost === 1 ? "commit-then-drop" : undefined));
     expect(await caller.store("k", value)).toMatchObject({ version: 1 });
     expect(lost).toBeGreaterThan(1);
-    proxy.plan(() => "pass");
+    proxy.order(() => undefined);
     expect(await caller.get("k")).toMatchObject({ value, version: 1 });
     await caller.app.close();
     expect(blobs.keys.size).toBe(1);

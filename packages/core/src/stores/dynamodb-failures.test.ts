@@ -5,12 +5,12 @@ import type { AddressInfo } from "node:net";
 import { Duplex } from "node:stream";
 import {
   type Engine,
-  type FaultyProxy,
+  FaultProxy,
+  freePort,
   loopback,
   type OrderedFault,
-  startBlackHole,
+  Random,
   startDynalite,
-  startFaultyProxy,
 } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type ClientOptions, createDynamoDBClient, createStateClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
@@ -32,28 +32,28 @@ const METHODS: [string, (store: StateStore) => Promise<unknown>][] = [
 ];
 
 let engine: Engine;
-let proxy: FaultyProxy;
+let proxy: FaultProxy;
 let direct: ReturnType<typeof createDynamoDBClient>;
 /** Looks at the table past the proxy. */
 let witness: DynamoDBStore;
 
 beforeAll(async () => {
   engine = await startDynalite();
-  proxy = await startFaultyProxy(engine.port);
+  proxy = await FaultProxy.start({ engine: { port: engine.port }, random: new Random(1) });
   direct = createDynamoDBClient(engine.connection);
   await setupTable(direct, TABLE, () => {});
   witness = new DynamoDBStore({ client: direct, table: TABLE });
 });
 afterAll(async () => {
   direct.destroy();
-  await proxy.stop();
+  await proxy.close();
   await engine.stop();
 });
 
 const firstOnly =
   (fault: OrderedFault) =>
-  (n: number): OrderedFault =>
-    n === 1 ? fault : "pass";
+  (n: number): OrderedFault | undefined =>
+    n === 1 ? fault : undefined;
 
 async function answersUnavailable(call: () => Promise<unknown>): Promise<void> {
   const started = performance.now();
@@ -80,33 +80,33 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
   describe("a passing fault is not noticed", () => {
     const faults: OrderedFault[] = [
       "throttle",
-      "fail with 500",
-      "answer nonsense",
-      "lose the reply",
-      "cut the reply",
-      "hang",
+      "server-error",
+      "nonsense",
+      "commit-then-drop",
+      "cut-reply",
+      "black-hole",
     ];
     it.each(faults)("%s", async (fault) => {
-      proxy.plan((n) => (n <= METHODS.length ? fault : "pass"));
+      proxy.order((n) => (n <= METHODS.length ? fault : undefined));
       const results = await Promise.all(METHODS.map(([, call]) => call(store)));
       expect(results[1]).toMatchObject({ written: true });
       expect(results[2]).toMatchObject({ applied: true });
     });
 
     it("one attempt follows another until the fourth", async () => {
-      proxy.plan((n) => (n < 4 ? "throttle" : "pass"));
+      proxy.order((n) => (n < 4 ? "throttle" : undefined));
       await store.create(newKey(), {}, { id: "i" });
       expect(proxy.seen).toEqual(["PutItem", "PutItem", "PutItem", "PutItem"]);
     });
   });
 
   describe("a lasting fault is unavailable within 5 s, and the store recovers by itself", () => {
-    it.each(["throttle", "fail with 500", "answer nonsense", "lose the reply", "hang"] as const)(
+    it.each(["throttle", "server-error", "nonsense", "commit-then-drop", "black-hole"] as const)(
       "%s",
       async (fault) => {
-        proxy.plan(() => fault);
+        proxy.order(() => fault);
         await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(store))));
-        proxy.plan(() => "pass");
+        proxy.order(() => undefined);
         for (const [, call] of METHODS) await call(store);
       },
     );
@@ -114,23 +114,23 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
     it("a refused condition whose look afterwards hangs", async () => {
       const key = newKey();
       await witness.create(key, {}, { id: "first" });
-      proxy.plan((_, operation) => (operation === "GetItem" ? "hang" : "pass"));
+      proxy.order((_, operation) => (operation === "GetItem" ? "black-hole" : undefined));
       await answersUnavailable(() => store.create(key, {}, { id: "second" }));
     });
 
     it("an engine that accepts connections and never answers", async () => {
-      const hole = await startBlackHole();
+      const hole = await FaultProxy.start({ engine: { port: 1 }, random: new Random(1) });
+      hole.beginOutage("black-hole");
       const lost = create(loopback(hole.port));
       const stranded = new DynamoDBStore({ client: lost, table: TABLE });
       await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(stranded))));
       lost.destroy();
-      await hole.stop();
+      await hole.close();
     });
 
     it("a port where nobody listens, and a socket that is not there", async () => {
-      const hole = await startBlackHole();
-      await hole.stop();
-      const clients = [create(loopback(hole.port)), create({ socketPath: `/tmp/${randomUUID()}.sock` })];
+      const port = await freePort();
+      const clients = [create(loopback(port)), create({ socketPath: `/tmp/${randomUUID()}.sock` })];
       for (const refused of clients) {
         const stranded = new DynamoDBStore({ client: refused, table: TABLE });
         await Promise.all(METHODS.map(([, call]) => answersUnavailable(() => call(stranded))));
@@ -165,11 +165,11 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
   });
 
   describe("a write that was done and whose reply was lost has one effect and is answered as done", () => {
-    const faults: OrderedFault[] = ["lose the reply", "cut the reply"];
+    const faults: OrderedFault[] = ["commit-then-drop", "cut-reply"];
 
     it.each(faults)("put: %s", async (fault) => {
       const key = newKey();
-      proxy.plan(firstOnly(fault));
+      proxy.order(firstOnly(fault));
       const result = await store.create(key, { n: 1 }, { id: "mine" });
       expect(result).toMatchObject({ written: true, repeated: true, entry: { attributes: { n: 1 }, version: 1 } });
       expect(await witness.get(key)).toMatchObject({ createdBy: "mine", version: 1 });
@@ -178,7 +178,7 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
     it.each(faults)("update: %s", async (fault) => {
       const key = newKey();
       await witness.create(key, { n: 1 }, { id: "i" });
-      proxy.plan(firstOnly(fault));
+      proxy.order(firstOnly(fault));
       const options = { on: "live", version: 1, operation: { slot: "w", stamp: 1 } } as const;
       expect(await store.update(key, { set: { n: 2 } }, options)).toMatchObject({
         applied: true,
@@ -192,7 +192,7 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
       const key = newKey();
       const change = { increment: { attribute: "n", by: 1 } };
       for (let stamp = 1; stamp <= 10; stamp += 1) {
-        proxy.plan(firstOnly(fault));
+        proxy.order(firstOnly(fault));
         const options = { on: "live-or-missing", operation: { slot: "w", stamp } } as const;
         const result = await store.update(key, change, options);
         expect(result).toMatchObject({ applied: true, repeated: true, version: stamp, result: stamp });
@@ -203,13 +203,13 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
     it("burial, and revival", async () => {
       const key = newKey();
       await witness.create(key, { n: 1 }, { id: "i" });
-      proxy.plan(firstOnly("lose the reply"));
+      proxy.order(firstOnly("commit-then-drop"));
       const burial = { on: "live", operation: { slot: "w", stamp: 1 } } as const;
       expect(await store.update(key, { bury: true, remove: ["n"] }, burial)).toMatchObject({
         applied: true,
         version: 2,
       });
-      proxy.plan(firstOnly("lose the reply"));
+      proxy.order(firstOnly("commit-then-drop"));
       const revival = { on: "dead", operation: { slot: "w", stamp: 2 } } as const;
       const result = await store.update(key, { increment: { attribute: "n", by: 5 } }, revival);
       expect(result).toMatchObject({ applied: true, repeated: true, version: 3, result: 5 });
@@ -220,23 +220,23 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
       const key = newKey();
       await witness.create(key, { n: 1 }, { id: "i" });
       const options = { on: "live", version: 2, operation: { slot: "w", stamp: 1 } } as const;
-      proxy.plan(firstOnly("lose the reply"));
+      proxy.order(firstOnly("commit-then-drop"));
       expect(await store.update(key, { set: { n: 2 } }, options)).toMatchObject({ applied: false, straggler: true });
-      proxy.plan(() => "pass");
+      proxy.order(() => undefined);
       expect(await store.update(key, { set: { n: 2 } }, options)).not.toHaveProperty("straggler");
     });
 
     it("another's entry is still another's", async () => {
       const key = newKey();
       await witness.create(key, { n: 1 }, { id: "theirs" });
-      proxy.plan(firstOnly("lose the reply"));
+      proxy.order(firstOnly("commit-then-drop"));
       const result = await store.create(key, { n: 2 }, { id: "mine" });
       expect(result).toMatchObject({ written: false, current: { createdBy: "theirs", attributes: { n: 1 } } });
     });
   });
 
   it("no credentials: what to do is said, and nothing is sent", async () => {
-    proxy.plan(() => "pass");
+    proxy.order(() => undefined);
     const anonymous = create({
       endpoint: `http://127.0.0.1:${proxy.port}`,
       region: "local",
@@ -254,7 +254,7 @@ describe.each(CLIENTS)("through $name", ({ create }) => {
   });
 
   it("credentials that take longer than a request may: the request still has its own time", async () => {
-    proxy.plan(firstOnly("throttle"));
+    proxy.order(firstOnly("throttle"));
     const late = Promise.withResolvers<{ accessKeyId: string; secretAccessKey: string }>();
     const client = create({ ...loopback(proxy.port), credentials: () => late.promise });
     vi.useFakeTimers({ toFake: ["performance"] });

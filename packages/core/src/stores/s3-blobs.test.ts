@@ -1,15 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import {
-  type FaultyProxy,
-  loopbackBucket,
-  type OrderedFault,
-  type S3Server,
-  startBlackHole,
-  startFaultyProxy,
-  startS3Server,
-} from "@stateful-mcp/rig";
+import { FaultProxy, loopbackBucket, type OrderedFault, Random, type S3Server, startS3Server } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { describeBlobStore } from "../testing/contracts/blob-contract.ts";
 import { S3Blobs } from "./s3-blobs.ts";
@@ -34,55 +26,56 @@ const METHODS: [string, (blobs: S3Blobs) => Promise<unknown>][] = [
 
 describe("what goes wrong between S3Blobs and the bucket", () => {
   let server: S3Server;
-  let proxy: FaultyProxy;
+  let proxy: FaultProxy;
   let blobs: S3Blobs;
   beforeAll(async () => {
     server = await startS3Server();
-    proxy = await startFaultyProxy(server.port);
+    proxy = await FaultProxy.start({ engine: { port: server.port }, random: new Random(1) });
     blobs = new S3Blobs(loopbackBucket(proxy.port));
   });
   afterAll(async () => {
     blobs.close();
-    await proxy.stop();
+    await proxy.close();
     await server.stop();
   });
 
-  const passing: OrderedFault[] = ["fail with 500", "answer nonsense", "lose the reply", "hang"];
+  const passing: OrderedFault[] = ["server-error", "nonsense", "commit-then-drop", "black-hole"];
   it.each(passing)("one request answered with '%s' is not noticed", async (fault) => {
-    const firstOnly = (n: number): OrderedFault => (n === 1 ? fault : "pass");
+    const firstOnly = (n: number): OrderedFault | undefined => (n === 1 ? fault : undefined);
     const key = `value/p/${fault.replaceAll(" ", "-")}`;
-    proxy.plan(firstOnly);
+    proxy.order(firstOnly);
     await blobs.put(key, BYTES);
-    proxy.plan(firstOnly);
+    proxy.order(firstOnly);
     expect(Buffer.compare((await blobs.get(key)) ?? new Uint8Array(0), BYTES)).toBe(0);
-    proxy.plan(firstOnly);
+    proxy.order(firstOnly);
     await blobs.delete(key);
-    proxy.plan(() => "pass");
+    proxy.order(() => undefined);
     expect(await blobs.get(key)).toBeUndefined();
   });
 
   it("a reply that breaks off half-way is unavailable, never half a blob", async () => {
-    proxy.plan(() => "pass");
+    proxy.order(() => undefined);
     await blobs.put("value/p/cut", BYTES);
-    proxy.plan(() => "cut the reply");
+    proxy.order(() => "cut-reply");
     await expect(blobs.get("value/p/cut")).rejects.toMatchObject({ code: "unavailable" });
   });
 
   it.each(METHODS)("%s: a server that fails for good is unavailable, after three attempts", async (_, call) => {
-    proxy.plan(() => "fail with 500");
+    proxy.order(() => "server-error");
     await expect(call(blobs)).rejects.toMatchObject({ name: "AppError", code: "unavailable", retryAfterSeconds: 1 });
     expect(proxy.seen).toHaveLength(3);
   });
 
   it.each(METHODS)("%s: a server that never says a word is unavailable", async (_, call) => {
-    const hole = await startBlackHole();
+    const hole = await FaultProxy.start({ engine: { port: 1 }, random: new Random(1) });
+    hole.beginOutage("black-hole");
     const lost = new S3Blobs(loopbackBucket(hole.port));
     await expect(call(lost)).rejects.toMatchObject({
       code: "unavailable",
       message: expect.stringContaining("Timeout"),
     });
     lost.close();
-    await hole.stop();
+    await hole.close();
   });
 
   it.each(METHODS)("%s: a server that is not there is unavailable", async (_, call) => {
