@@ -1,6 +1,6 @@
 // The table (and, on request, the bucket) that holds all state, and the exact rights a server needs on them.
 // Knows nothing of servers.
-import { IAM_GRANTS, type IamFeature } from "@stateful-mcp/core/iam";
+import { IAM_GRANTS, type IamFeature, TABLE_SHAPE } from "@stateful-mcp/core/iam";
 import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { AttributeType, Billing, type ITableV2, TableEncryptionV2, TableV2 } from "aws-cdk-lib/aws-dynamodb";
 import { Grant, type IGrantable } from "aws-cdk-lib/aws-iam";
@@ -69,9 +69,9 @@ export class StateTable extends Construct implements IStateTable {
     requireWhole("blobLifetimeDays", blobLifetimeDays, 1, 36_500);
     const removalPolicy = removeData ? RemovalPolicy.DESTROY : RemovalPolicy.RETAIN;
     this.table = new TableV2(this, "Table", {
-      partitionKey: { name: "pk", type: AttributeType.STRING },
-      sortKey: { name: "sk", type: AttributeType.STRING },
-      timeToLiveAttribute: "expiresAt",
+      partitionKey: { name: TABLE_SHAPE.partitionKey, type: AttributeType.STRING },
+      sortKey: { name: TABLE_SHAPE.sortKey, type: AttributeType.STRING },
+      timeToLiveAttribute: TABLE_SHAPE.ttl,
       billing: Billing.onDemand(),
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       encryption: TableEncryptionV2.awsManagedKey(),

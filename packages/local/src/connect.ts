@@ -1,9 +1,10 @@
 // The client's side: finds the engine of a data directory or starts it, and gives out an HTTP agent that reaches it, also after it died.
-// It imports nothing outside Node, because it runs at the start of every server.
+// It imports little, because it may run at the start of a server.
 import { Agent } from "node:http";
 import { connect as connectSocket, Socket } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { TABLE_SHAPE } from "@stateful-mcp/core/iam";
 import { call, isNamed } from "./call.ts";
 import { type EngineFiles, type EngineRecord, isPrivate, prepareDataDir, readRecord } from "./data-dir.ts";
 import { LocalEngineError } from "./errors.ts";
@@ -182,13 +183,13 @@ async function createTable(connect: () => Socket, table: string): Promise<void> 
     await call(connect, "CreateTable", {
       TableName: table,
       BillingMode: "PAY_PER_REQUEST",
-      AttributeDefinitions: ["pk", "sk"].map((AttributeName) => ({
+      AttributeDefinitions: [TABLE_SHAPE.partitionKey, TABLE_SHAPE.sortKey].map((AttributeName) => ({
         AttributeName,
         AttributeType: "S",
       })),
       KeySchema: [
-        { AttributeName: "pk", KeyType: "HASH" },
-        { AttributeName: "sk", KeyType: "RANGE" },
+        { AttributeName: TABLE_SHAPE.partitionKey, KeyType: "HASH" },
+        { AttributeName: TABLE_SHAPE.sortKey, KeyType: "RANGE" },
       ],
     });
   } catch (error) {

@@ -1,6 +1,8 @@
 // Which AWS actions each feature uses, and on what: the one table behind the roles that the CDK constructs make and the
 // policy that `stateful-mcp iam-policy` prints. A test compares it with the requests that are really sent.
 
+export { TABLE_SHAPE } from "../stores/table-shape.ts";
+
 /** What an action is allowed on: the state table, the bucket for large values, the objects in it, or the user's own tables. */
 export type IamResource = "table" | "bucket" | "objects" | "itemTables" | "writableItemTables";
 

@@ -2,17 +2,18 @@
 // Knows nothing of clients, conditions or the AWS SDK, so that the memory store refuses exactly what DynamoDB refuses.
 import { AppError } from "../errors.ts";
 import type { Attributes, Change, Entry, Key, ListOptions, Slot, UpdateOptions } from "./state-store.ts";
+import { TABLE_SHAPE } from "./table-shape.ts";
 
 type Scalar = string | number | boolean;
 export type StoredItem = Record<string, Scalar>;
 
 /** The store's own attributes. No user attribute can meet them: those all begin with `a.`. */
 export const FIELD = {
-  pk: "pk",
-  sk: "sk",
+  pk: TABLE_SHAPE.partitionKey,
+  sk: TABLE_SHAPE.sortKey,
   version: "v",
   /** The table's TTL attribute. */
-  expiresAt: "expiresAt",
+  expiresAt: TABLE_SHAPE.ttl,
   /** Present on a tombstone only. */
   dead: "dead",
   createdBy: "op",
