@@ -4,12 +4,12 @@
 import { serveNode } from "@stateful-mcp/adapters/node";
 import { createLogger } from "@stateful-mcp/adapters/process";
 import { createApp } from "@stateful-mcp/core";
-import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+import { createStateClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
 import { fixture } from "./fixture.ts";
 
 const [port = "0", endpoint = ""] = process.argv.slice(2);
 const logger = createLogger({ level: "warn", environment: "test" });
-const client = createDynamoDBClient({
+const client = createStateClient({
   endpoint,
   region: "local",
   credentials: { accessKeyId: "test", secretAccessKey: "test" },

@@ -1,7 +1,7 @@
 // C6: an agreement counts once. Tampered, expired and foreign ones are refused; one used by many at the same time, on several
 // instances, runs its tool once.
 import { createApp, defineTool, parseTokens } from "@stateful-mcp/core";
-import { createDynamoDBClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
+import { createDynamoDBClient, createStateClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
 import { findDynoxide, startDynalite, startDynoxide } from "@stateful-mcp/rig";
 import * as z from "zod";
 import { defineBar } from "../bars.ts";
@@ -43,8 +43,10 @@ export default defineBar({
   run: async ({ scale, random, progress }) => {
     const engine = await ("path" in findDynoxide() ? startDynoxide() : startDynalite());
     const table = "confirm";
-    const clients = Array.from({ length: 4 }, () => createDynamoDBClient(engine.connection));
-    await setupTable(clients[0] as (typeof clients)[number], table, () => {});
+    const clients = Array.from({ length: 4 }, () => createStateClient(engine.connection));
+    const sdk = createDynamoDBClient(engine.connection);
+    await setupTable(sdk, table, () => {});
+    sdk.destroy();
     const runs = new Map<string, number>();
     const erase = defineTool({
       name: "erase",

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { ScanCommand } from "@aws-sdk/client-dynamodb";
 import { type App, type AppOptions, type Clock, createApp, type StateStore } from "@stateful-mcp/core";
-import { createDynamoDBClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
+import { createDynamoDBClient, createStateClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
 import {
   type Engine,
   FaultProxy,
@@ -94,7 +94,7 @@ export class Cluster implements AsyncDisposable {
 
   async join({ around = (store) => store, ...options }: JoinOptions = {}): Promise<Instance> {
     const proxy = await this.proxy();
-    const client = createDynamoDBClient(loopback(Number(new URL(proxy.endpoint).port)));
+    const client = createStateClient(loopback(Number(new URL(proxy.endpoint).port)));
     const { clock } = options;
     const store = new DynamoDBStore({ client, table: TABLE, ...(clock && { clock }) });
     const app = createApp({ ...options, store: around(store) });

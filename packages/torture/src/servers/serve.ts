@@ -3,7 +3,7 @@
 
 import { serveNode } from "@stateful-mcp/adapters/node";
 import { type App, type AppOptions, createApp, silentLogger, type Tool } from "@stateful-mcp/core";
-import { createDynamoDBClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb";
+import { createStateClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
 
 function setting(name: string): string {
   const value = process.env[name];
@@ -20,7 +20,7 @@ export async function countRun(id: string): Promise<string> {
 /** An app with these tools on the table that the environment names. */
 export function appOf(options: Omit<AppOptions, "store">): App {
   const credentials = { accessKeyId: "test", secretAccessKey: "test" };
-  const client = createDynamoDBClient({ endpoint: setting("DYNAMODB_ENDPOINT_URL"), region: "local", credentials });
+  const client = createStateClient({ endpoint: setting("DYNAMODB_ENDPOINT_URL"), region: "local", credentials });
   return createApp({ ...options, store: new DynamoDBStore({ client, table: setting("MCP_STATE_TABLE") }) });
 }
 
