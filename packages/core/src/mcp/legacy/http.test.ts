@@ -3,6 +3,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterEach, describe, expect, it } from "vitest";
 import * as z from "zod";
+import { interceptStore } from "../../../test-support/intercepted-store.ts";
 import { type App, type AppOptions, createApp } from "../../app.ts";
 import { parseTokens } from "../../auth/tokens.ts";
 import { systemClock } from "../../clock.ts";
@@ -386,17 +387,24 @@ describe("clients that do not keep to the letter", () => {
 
   it("do not lose a later call to a cancellation of a finished one with the same id", async () => {
     const clock = movableClock();
+    const looked = Promise.withResolvers<void>();
+    const store = interceptStore(new MemoryStore({ clock }), async ({ method, pk, sk }, send) => {
+      const answer = await send();
+      if (method === "get" && `${pk} ${sk}`.includes("cancel")) looked.resolve();
+      return answer;
+    });
     const slow = defineTool({
       name: "slow",
-      description: "Waits until it has been looked for a cancellation.",
+      description: "Runs until a cancellation has been looked for.",
       input: z.object({}),
       output: z.object({ done: z.boolean() }),
       run: async (_, { signal }) => {
-        await new Promise((resolve) => setTimeout(resolve, 2500));
+        await looked.promise;
+        await new Promise((resolve) => setImmediate(resolve));
         return { done: !signal.aborted };
       },
     });
-    const { apps } = fleet(1, { clock, tools: [slow] });
+    const { apps } = fleet(1, { clock, store, tools: [slow] });
     const app = apps[0] as App;
     const begun = await post(app, { jsonrpc: "2.0", id: 1, method: "initialize", params: initialize });
     const session = { "mcp-session-id": String(begun.headers.get("mcp-session-id")) };
