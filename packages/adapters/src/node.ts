@@ -35,6 +35,8 @@ export async function serveNode(app: Pick<App, "fetch" | "drain">, options: Node
   const { host, logger } = options;
   const running = new Set<ServerResponse>();
   const listener = getRequestListener((request) => app.fetch(request), {
+    // For HTTP/1.0 probes, which may send no Host. The header stays missing, so what checks it still refuses them.
+    hostname: NO_HOST,
     errorHandler: (error) => {
       // RequestError: the request line or Host header makes no URL. Anything else is a bug: `fetch` answers its own errors.
       if (error instanceof RequestError) return problem(400, "The request line or the Host header is not valid");
@@ -125,6 +127,9 @@ function urlOf({ address, port }: AddressInfo, host: string): string {
   if (address === "::") return `http://[::1]:${port}`;
   return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
+
+/** A name that leads nowhere (RFC 2606). */
+const NO_HOST = "no-host.invalid";
 
 const problem = (status: number, title: string): Response =>
   Response.json(

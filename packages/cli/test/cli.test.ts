@@ -263,6 +263,23 @@ describe("serve", () => {
     expect(ended.stderr).toContain(`Port ${port} on 127.0.0.1 is in use`);
   });
 
+  it("answers a probe of HTTP/1.0 without Host, and nothing else that lacks one", async () => {
+    const server = await startServer();
+    const { port } = new URL(server.url);
+    const answerTo = async (request: string) => {
+      const socket = connect(Number(port), "127.0.0.1");
+      socket.end(request);
+      const chunks: Buffer[] = [];
+      for await (const chunk of socket) chunks.push(chunk);
+      return Buffer.concat(chunks).toString();
+    };
+    expect(await answerTo("GET /healthz HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await answerTo("GET /readyz HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await answerTo("GET /mcp/list_tools HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.1 403 /);
+    server.child.kill("SIGTERM");
+    await server.ended;
+  });
+
   it("says in one line that the host is none of this machine", async () => {
     const ended = await run(["serve", "--port", "0", "--host", "no-such-host.invalid", "--allow-anonymous"]);
     expect(ended.code).toBe(2);
