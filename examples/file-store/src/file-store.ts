@@ -62,6 +62,10 @@ export class FileStore implements StateStore {
     return this.#inTurn(() => this.#memory.get(key));
   }
 
+  getMany(keys: readonly Key[]): Promise<readonly (Entry | undefined)[]> {
+    return this.#inTurn(() => this.#memory.getMany(keys));
+  }
+
   list(pk: string, options: ListOptions): Promise<Page> {
     return this.#inTurn(() => this.#memory.list(pk, options));
   }
