@@ -165,7 +165,7 @@ describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` 
     const { User, Entrypoint } = image.config;
     const command = JSON.stringify([CHROOT, `--userspec=${User}`, root, ...Entrypoint]);
     const vitest = join(REPOSITORY, "node_modules/vitest/vitest.mjs");
-    const args = [vitest, "run", "--config", ".config/vitest.config.ts", "test/end-to-end"];
+    const args = [vitest, "run", "--config", ".config/vitest.config.ts", "wire/end-to-end"];
     const { stdout } = await promisify(execFile)(process.execPath, args, {
       cwd: REPOSITORY,
       env: { ...process.env, END_TO_END_COMMAND: command },
