@@ -66,7 +66,8 @@ const REFUSED: readonly (readonly [
   [
     "POST",
     { ...UNKNOWN },
-    rpc("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "a", version: "1" } }),
+    // With a client it would open another session: the one it carries has ended.
+    rpc("initialize", { protocolVersion: "2025-11-25", capabilities: {} }),
     400,
   ],
   ["POST", ACCEPT, `[${rpc("initialize", {})},${note}]`, 400],
