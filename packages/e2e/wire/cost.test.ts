@@ -66,6 +66,13 @@ describe.skipIf("missing" in found)("cost per operation", () => {
     await before.close();
   });
 
+  test("correcting a note costs 1 read and 2 writes, deleting it 1 write more, each a small one", async () => {
+    const { structured } = await app.call({ name: "add_note", arguments: note, principal: LOCAL_PRINCIPAL });
+    const { note_id } = structured;
+    expect(await costOf("update_note", { ...note, note_id })).toEqual({ reads: 1, writes: 2, requests: 3 });
+    expect(await costOf("delete_note", { session_id, note_id })).toEqual({ reads: 1, writes: 3, requests: 4 });
+  });
+
   test("storing a value costs 1 read and 1 write, whether it is new or not", async () => {
     expect(await costOf("store_value", value)).toEqual({ reads: 1, writes: 1, requests: 2 });
     expect(await costOf("store_value", value)).toEqual({ reads: 1, writes: 1, requests: 2 });

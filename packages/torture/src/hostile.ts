@@ -22,6 +22,8 @@ const CALLS: readonly (readonly [string, Record<string, unknown>])[] = [
   ["delete_session", { session_id: "fuzz" }],
   ["add_note", { note: "a note", session_id: "demo" }],
   ["get_notes", { limit: 2, order: "newest", details: true, cursor: "WyJ4Iiwib2xkZXN0IiwxXQ" }],
+  ["update_note", { note_id: "note_a_1", note: "another", if_version: 1 }],
+  ["delete_note", { note_id: "note_a_1" }],
   ["store_value", { key: "k", value: { a: [1, null, "x"] }, if_version: 0, ttl_seconds: 60 }],
   ["get_value", { key: "k" }],
   ["list_values", { prefix: "k", limit: 3 }],

@@ -106,6 +106,8 @@ const TOOLS: Record<
   reset_session: { result: ["cleared"] },
   add_note: { required: ["note"], result: ["note_id", "count"] },
   get_notes: { optional: ["cursor", "limit", "order", "details"], result: ["notes"] },
+  update_note: { required: ["note_id", "note"], optional: ["if_version"], result: ["note_id", "version"] },
+  delete_note: { required: ["note_id"], optional: ["if_version"], result: ["deleted"] },
   store_value: {
     required: ["key", "value"],
     optional: ["if_version", "ttl_seconds"],
@@ -184,6 +186,9 @@ describe("the tools of the ready server", () => {
       ["add_note", { ...s, note: "a" }],
       ["add_note", { ...s, note: "b" }],
       ["get_notes", { ...s, details: true, limit: 1 }],
+      ["update_note", { ...s, note_id: "NOTE_ID", note: "c" }],
+      ["get_notes", { ...s, details: true, limit: 1 }],
+      ["delete_note", { ...s, note_id: "NOTE_ID" }],
       ["store_value", { ...s, key: "k", value: { deep: [1, null] } }],
       ["store_value", { ...s, key: "n", value: null }],
       ["get_value", { ...s, key: "k" }],
@@ -198,8 +203,11 @@ describe("the tools of the ready server", () => {
       ["reset_session", s],
       ["delete_session", s],
     ];
-    for (const [name, args] of life) {
+    let note_id: unknown;
+    for (const [name, given] of life) {
+      const args = given.note_id ? { ...given, note_id } : given;
       const result = await call(name, args);
+      note_id ??= result.note_id;
       const tool = app.tools.find((one) => one.name === name);
       const strict = z.fromJSONSchema({ ...tool?.outputSchema, additionalProperties: false } as never);
       expect(strict.safeParse(result), `${name} ${JSON.stringify(result)}`).toMatchObject({ success: true });

@@ -15,6 +15,8 @@ export const sessionKey = (principal: string, session: string): Key => ({
 });
 
 export const notesPrefix = (generation: string): string => `N#${generation}#`;
+/** Under it, one mark for each note that was deleted. */
+export const deletedNotesPrefix = (generation: string): string => `D#${generation}#`;
 export const valuesPrefix = (generation: string, keyPrefix = ""): string => `V#${generation}#${encode(keyPrefix)}`;
 export const valueKey = (principal: string, session: string, generation: string, key: string): Key => ({
   pk: sessionPartition(principal, session),

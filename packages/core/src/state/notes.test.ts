@@ -83,8 +83,20 @@ describe("notes", () => {
     const { notes, details } = await call("get_notes", { session_id: "s", details: true }, "alice");
     expect(notes).toEqual(["n", "n"]);
     expect(details).toEqual([
-      { note_id: expect.any(String), created_at: "2027-01-15T08:00:00.000Z", principal: "alice", client: "editor 1.2" },
-      { note_id: expect.any(String), created_at: "2027-01-15T08:00:00.000Z", principal: "alice", client: "" },
+      {
+        note_id: expect.any(String),
+        created_at: "2027-01-15T08:00:00.000Z",
+        principal: "alice",
+        client: "editor 1.2",
+        version: 1,
+      },
+      {
+        note_id: expect.any(String),
+        created_at: "2027-01-15T08:00:00.000Z",
+        principal: "alice",
+        client: "",
+        version: 1,
+      },
     ]);
     expect(await call("get_notes", { session_id: "s" }, "alice")).not.toHaveProperty("details");
   });

@@ -3,7 +3,7 @@
 import type { Entry, Operation } from "../stores/state-store.ts";
 import { beginWrite, type Caller, ownerOf } from "./caller.ts";
 import { valueKey } from "./keys.ts";
-import { checkNote, type Notes, type NotesPage, notesPlace } from "./notes.ts";
+import { checkNote, type Notes, type NotesPage, noteNotFound, notesPlace } from "./notes.ts";
 import { isHandle, type Session, sessionNotFound } from "./session.ts";
 import type { SessionParts } from "./session-parts.ts";
 import { type Json, type StoredValue, type ValuesPage, valueKeyOf } from "./values.ts";
@@ -56,7 +56,29 @@ export class SessionHandle {
         ? unwrapped(await early.page)
         : this.#parts.notes.page(this.#owner, session, options);
     },
-    /** How many notes there are since the last reset. */
+    /**
+     * Writes another text over a note's and resolves to its version. `ifVersion` makes it conditional.
+     * @throws AppError `not_found`, `conflict` with `current_version`, `too_large`, `invalid_input`.
+     */
+    update: async (
+      noteId: string,
+      text: string,
+      options: { ifVersion?: number | undefined } = {},
+    ): Promise<{ version: number }> => {
+      checkNote(text, this.#parts.limits);
+      const { principal, client } = this.#caller;
+      const note = { text, subject: principal.subject, client };
+      return this.#amend(noteId, async (session, operation) => {
+        const version = await this.#parts.notes.update(this.#owner, session, noteId, note, { ...options, operation });
+        return { version };
+      });
+    },
+    /** Takes a note's text away for good. False when that had been done before. @throws AppError as `update`. */
+    delete: async (noteId: string, options: { ifVersion?: number | undefined } = {}): Promise<boolean> =>
+      this.#amend(noteId, (session, operation) =>
+        this.#parts.notes.delete(this.#owner, session, noteId, { ...options, operation }),
+      ),
+    /** How many notes there are. */
     count: async (): Promise<number> => {
       const session = await this.#forReading();
       return session ? this.#parts.notes.count(this.#owner, session) : 0;
@@ -113,7 +135,9 @@ export class SessionHandle {
   readonly versions = {
     notes: async (): Promise<string | undefined> => {
       const session = await this.#find();
-      return session && `${session.generation} ${await this.#parts.notes.count(this.#owner, session)}`;
+      return (
+        session && `${session.generation} ${await this.#parts.notes.added(this.#owner, session)} ${session.amended}`
+      );
     },
     value: async (key: string): Promise<string | undefined> => {
       const read = this.#findWithValue(key);
@@ -133,17 +157,17 @@ export class SessionHandle {
    * that others were adding at the same moment may or may not be counted.
    */
   async reset(): Promise<number> {
-    const generation = await beginWrite(this.#caller.keyed)((operation) =>
+    const ended = await beginWrite(this.#caller.keyed)((operation) =>
       this.#parts.sessions.reset(this.#owner, this.id, operation),
     );
     this.#found = undefined;
-    if (generation === undefined) {
+    if (ended === undefined) {
       if (isHandle(this.id)) throw sessionNotFound(this.id);
       return 0;
     }
-    const place = notesPlace(this.#owner, { id: this.id, generation });
-    const cleared = await this.#parts.log.tail(place);
-    this.#parts.log.forget(place);
+    const { generation, amended } = ended;
+    const cleared = await this.#parts.notes.count(this.#owner, { id: this.id, generation, amended });
+    this.#parts.log.forget(notesPlace(this.#owner, { id: this.id, generation }));
     this.#parts.sweepLater(this.#owner, this.id, generation);
     return cleared;
   }
@@ -162,6 +186,19 @@ export class SessionHandle {
   /** Resolves when what the call started on the side has ended. */
   async touched(): Promise<void> {
     await this.#touched;
+  }
+
+  /** A change to a note that is there, made under the call's identity; readers of the session item learn of it. */
+  async #amend<T>(
+    noteId: string,
+    change: (session: Session, operation: Operation | undefined) => Promise<T>,
+  ): Promise<T> {
+    const write = beginWrite(this.#caller.keyed);
+    if (!(await this.#forReading())) throw noteNotFound(noteId);
+    const session = await this.#pinnedForWriting();
+    const changed = await write((operation) => change(session, operation));
+    await this.#parts.sessions.amend(this.#owner, session);
+    return changed;
   }
 
   async #forReading(): Promise<Session | undefined> {

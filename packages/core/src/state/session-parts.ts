@@ -44,7 +44,7 @@ export class SessionParts {
     this.log = new DenseLog(store);
     const maxPerPrincipal = limits.sessionsPerPrincipal;
     this.sessions = new Sessions({ store, writer: this.writer, clock, settings, maxPerPrincipal });
-    this.notes = new Notes(this.log, clock, limits);
+    this.notes = new Notes({ store, log: this.log, writer: this.writer, clock, limits });
     this.values = new Values({ store, blobs, writer: this.writer, clock });
   }
 

@@ -19,6 +19,8 @@ const SESSION_CALLS: [string, Record<string, unknown>][] = [
   ["get_notes", { details: true, order: "newest" }],
   ["add_note", { note: "n" }],
   ["add_note", { note: "n", idempotency_key: "1" }],
+  ["update_note", { note_id: "note_a_1", note: "n" }],
+  ["delete_note", { note_id: "note_a_1", idempotency_key: "5" }],
   ["get_value", { key: "k" }],
   ["list_values", {}],
   ["store_value", { key: "k", value: 1 }],

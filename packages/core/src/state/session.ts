@@ -30,6 +30,8 @@ export interface Session {
   readonly expiresAt: number | undefined;
   /** Epoch seconds, fixed at creation; undefined: never. What the session's entries carry as their own expiry. */
   readonly hardEnd: number | undefined;
+  /** Grows when a note is corrected or deleted; 0: that has never happened. */
+  readonly amended: number;
 }
 
 const HANDLE_PREFIX = "ses_";
@@ -169,6 +171,7 @@ export class Sessions {
       activeAtMs: this.#clock.now(),
       ttlSeconds,
       hardEnd: ttlSeconds === 0 ? 0 : now + Math.max(ttlSeconds, this.#settings.maxSeconds),
+      amended: 0,
     };
     const expiresAt = ttlSeconds === 0 ? null : now + ttlSeconds;
     const key = sessionKey(owner, id);
@@ -208,11 +211,24 @@ export class Sessions {
     );
   }
 
+  /** Tells readers, who read the session item anyway, that one of its notes has changed. A repeat does no harm. */
+  async amend(owner: string, session: Pick<Session, "id" | "createdAtMs">): Promise<void> {
+    await this.#store.update(
+      sessionKey(owner, session.id),
+      { increment: { attribute: "amended", by: 1 }, versions: 0 },
+      { on: "live", match: { createdAtMs: session.createdAtMs } },
+    );
+  }
+
   /**
-   * One write, whatever the session holds: a new generation. Resolves to the generation that has ended, or undefined when
-   * there is no live session.
+   * One write, whatever the session holds: a new generation. Resolves to the generation that has ended, with `amended`, or
+   * undefined when there is no live session.
    */
-  async reset(owner: string, id: string, operation?: Operation): Promise<string | undefined> {
+  async reset(
+    owner: string,
+    id: string,
+    operation?: Operation,
+  ): Promise<{ generation: string; amended: number } | undefined> {
     const key = sessionKey(owner, id);
     const change = {
       // The old generation stays readable in the answer, so that what was cleared can be counted without reading first.
@@ -224,7 +240,8 @@ export class Sessions {
     );
     if (written.outcome === "refused") throw new OperationForgotten(written.watermark);
     if (written.outcome !== "applied") return undefined;
-    return String(written.entry.attributes.previous);
+    const { previous, amended } = written.entry.attributes;
+    return { generation: String(previous), amended: Number(amended ?? 0) };
   }
 
   /** Leaves a tombstone for an hour. Resolves to the generation that has ended, or undefined when nothing was deleted. */
@@ -233,7 +250,7 @@ export class Sessions {
     const change = {
       bury: true as const,
       // The generation stays, so that whoever repeats this delete can still sweep.
-      remove: ["previous", "createdAtMs", "activeAtMs", "ttlSeconds", "hardEnd"],
+      remove: ["previous", "createdAtMs", "activeAtMs", "ttlSeconds", "hardEnd", "amended"],
       expiresAt: epochSeconds(this.#clock) + TOMBSTONE_SECONDS,
     };
     const written = await this.#writer.serial.run(key.pk + key.sk, () =>
@@ -296,7 +313,7 @@ const ownedId = (owner: string, id: string): string => JSON.stringify([owner, id
 const sessionIdOf = (entry: Entry): string => decodeURIComponent(entry.key.sk.slice(SESSION_PREFIX.length));
 
 function toSession(id: string, entry: Entry): Session {
-  const { generation, createdAtMs, activeAtMs, ttlSeconds, hardEnd } = entry.attributes;
+  const { generation, createdAtMs, activeAtMs, ttlSeconds, hardEnd, amended } = entry.attributes;
   return {
     id,
     generation: String(generation),
@@ -305,5 +322,6 @@ function toSession(id: string, entry: Entry): Session {
     ttlSeconds: Number(ttlSeconds),
     expiresAt: entry.expiresAt,
     hardEnd: hardEnd ? Number(hardEnd) : undefined,
+    amended: Number(amended ?? 0),
   };
 }

@@ -2,7 +2,7 @@
 // sessions end, DynamoDB's TTL removes them too.
 import type { StateStore } from "../stores/state-store.ts";
 import type { Blobs } from "./blobs.ts";
-import { notesPrefix, sessionPartition, valuesPrefix } from "./keys.ts";
+import { deletedNotesPrefix, notesPrefix, sessionPartition, valuesPrefix } from "./keys.ts";
 
 const PAGE_ENTRIES = 100;
 /** Per sweep; the rest is left to TTL, so that one reset cannot keep a process busy. */
@@ -17,7 +17,7 @@ export async function sweepSession(
 ): Promise<void> {
   const pk = sessionPartition(owner, session);
   let removed = 0;
-  for (const prefix of [notesPrefix(generation), valuesPrefix(generation)]) {
+  for (const prefix of [notesPrefix(generation), deletedNotesPrefix(generation), valuesPrefix(generation)]) {
     let after: string | undefined;
     do {
       const page = await store.list(pk, { prefix, limit: PAGE_ENTRIES, ...(after && { after }) });

@@ -28,6 +28,8 @@ const TOOLS: readonly { readonly tool: string; readonly input?: object; readonly
   { tool: "get_value", input: { key: "secret" } },
   { tool: "list_values" },
   { tool: "add_note", input: { note: "from bob" }, writes: true },
+  { tool: "update_note", input: { note_id: "note_a_1", note: "from bob" }, writes: true },
+  { tool: "delete_note", input: { note_id: "note_a_1" }, writes: true },
   { tool: "store_value", input: { key: "secret", value: "from bob" }, writes: true },
   { tool: "increment_value", input: { key: "number" }, writes: true },
   { tool: "delete_value", input: { key: "secret" }, writes: true },

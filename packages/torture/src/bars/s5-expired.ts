@@ -50,6 +50,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
         list_values: {},
         session_info: {},
         add_note: { note: "new" },
+        update_note: { note_id: "note_a_1", note: "new" },
+        delete_note: { note_id: "note_a_1" },
         store_value: { key: "key", value: "new" },
         increment_value: { key: "number" },
         delete_value: { key: "key" },

@@ -4,7 +4,7 @@ import type { Tool } from "../../define/tool.ts";
 import type { ItemTables } from "../../items/item-store.ts";
 import { echoCached } from "./echo.ts";
 import { itemTools } from "./items.ts";
-import { addNote, getNotes } from "./notes.ts";
+import { addNote, deleteNote, getNotes, updateNote } from "./notes.ts";
 import { createSession, deleteSession, listSessions, resetSession, sessionInfo } from "./sessions.ts";
 import { deleteValue, getValue, incrementValue, listValues, storeValue } from "./values.ts";
 
@@ -36,6 +36,8 @@ export function builtinTools(options: BuiltinToolsOptions): Tool[] {
     deleteSession,
     addNote,
     getNotes,
+    updateNote,
+    deleteNote,
     storeValue,
     getValue,
     listValues,
