@@ -109,9 +109,9 @@ const TOOLS: Record<
   update_note: { required: ["note_id", "note"], optional: ["if_version"], result: ["note_id", "version"] },
   delete_note: { required: ["note_id"], optional: ["if_version"], result: ["deleted"] },
   store_value: {
-    required: ["key", "value"],
-    optional: ["if_version", "ttl_seconds"],
-    result: ["stored", "key", "version"],
+    required: ["key"],
+    optional: ["value", "value_json", "if_version", "ttl_seconds"],
+    result: ["stored", "key", "version", "type"],
   },
   get_value: { required: ["key"], result: ["found", "key", "value", "version"] },
   list_values: { optional: ["prefix", "cursor", "limit"], result: ["values"] },

@@ -108,7 +108,7 @@ describe("POST /mcp/call_tool", () => {
   it("tells when to come back where that is known", async () => {
     const { store, post, clock } = server({ limits: { sessionsPerPrincipal: 1 } });
     await post("/mcp/call_tool", { name: "create_session" });
-    expect((await post("/mcp/call_tool", { name: "create_session" })).status).toBe(429);
+    expect((await post("/mcp/call_tool", { name: "create_session" })).status).toBe(409);
     const throttled = interceptStore(store, () => {
       throw new AppError("unavailable", "The table is throttled.", { retryAfterSeconds: 2 });
     });

@@ -1,7 +1,6 @@
 // Everything one call may do with state, as its principal and no other. Knows no store.
-import { createHash } from "node:crypto";
 import { AppError } from "../errors.ts";
-import { beginWrite, type Caller, ownerOf } from "./caller.ts";
+import { beginWrite, type Caller, ownerOf, sessionOfTransport } from "./caller.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { acceptedSessionId, isHandle, mintHandle, type Session } from "./session.ts";
 import { SessionHandle } from "./session-handle.ts";
@@ -20,6 +19,14 @@ export class CallerState {
   /** The session a call means. @throws AppError `invalid_input` when none of the rules of `sessionIdFor` gives one. */
   session(given?: string): SessionHandle {
     return new SessionHandle(this.#parts, this.#caller, sessionIdFor(this.#parts.settings, this.#caller, given));
+  }
+
+  /** At the end of the caller's 2025-era connection: deletes the session that it had by itself, unless something is kept in it. */
+  async endConnection(): Promise<void> {
+    const id = sessionOfTransport(this.#caller.transportSession);
+    if (id === undefined || this.#caller.principal.kind === "anonymous") return;
+    const session = new SessionHandle(this.#parts, this.#caller, id);
+    if ((await session.info()) && (await session.isEmpty())) await session.delete();
   }
 
   /** Creates a session: a minted handle, or a name of the caller's choice. @throws AppError `conflict` when the name is taken. */
@@ -105,11 +112,6 @@ export function sessionIdFor(
     );
   }
   return acceptedSessionId(id);
-}
-
-/** A name derived one way: whoever reads it in a result learns nothing of the transport session's own id. */
-function sessionOfTransport(id: string | undefined): string | undefined {
-  return id && `chat-${createHash("sha256").update(id).digest("hex").slice(0, 16)}`;
 }
 
 /**

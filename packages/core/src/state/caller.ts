@@ -1,4 +1,5 @@
 // Who acts on state, and as which owner; how a write of theirs is made. Ground: knows no session and no store.
+import { createHash } from "node:crypto";
 import { makePrincipal, type Principal } from "../principal.ts";
 import type { Operation } from "../stores/state-store.ts";
 import type { KeyedCall } from "./idempotency.ts";
@@ -26,4 +27,12 @@ export function beginWrite(
   keyed: KeyedCall | undefined,
 ): <T>(write: (operation: Operation | undefined) => Promise<T>) => Promise<T> {
   return keyed?.nextWrite() ?? ((write) => write(undefined));
+}
+
+/**
+ * The session that a 2025-era connection has by itself. A name derived one way: whoever reads it in a result learns nothing of the
+ * transport session's own id.
+ */
+export function sessionOfTransport(id: string | undefined): string | undefined {
+  return id && `chat-${createHash("sha256").update(id).digest("hex").slice(0, 16)}`;
 }

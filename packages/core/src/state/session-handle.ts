@@ -1,7 +1,7 @@
 // One session as the caller of one call sees it: finds it, checks that it lives, and makes each write under the right identity.
 // The session item is read once per call and never remembered across calls; what is read beside it counts only under its generation.
 import type { Entry, Operation } from "../stores/state-store.ts";
-import { beginWrite, type Caller, ownerOf } from "./caller.ts";
+import { beginWrite, type Caller, ownerOf, sessionOfTransport } from "./caller.ts";
 import { valueKey } from "./keys.ts";
 import { checkNote, type Notes, type NotesPage, noteNotFound, notesPlace } from "./notes.ts";
 import { isHandle, type Session, sessionNotFound } from "./session.ts";
@@ -183,6 +183,12 @@ export class SessionHandle {
     return true;
   }
 
+  /** Whether nothing is kept in the session. */
+  async isEmpty(): Promise<boolean> {
+    if ((await this.notes.count()) > 0) return false;
+    return (await this.values.list({ prefix: "", limit: 1 })).values.length === 0;
+  }
+
   /** Resolves when what the call started on the side has ended. */
   async touched(): Promise<void> {
     await this.#touched;
@@ -212,7 +218,8 @@ export class SessionHandle {
   async #forWriting(): Promise<Session> {
     const found = await this.#forReading();
     if (found) return found;
-    const { session } = await this.#parts.sessions.create(this.#owner, this.id);
+    const implied = this.id === sessionOfTransport(this.#caller.transportSession);
+    const { session } = await this.#parts.sessions.create(this.#owner, this.id, { implied });
     this.#found = Promise.resolve(session);
     return session;
   }

@@ -346,13 +346,41 @@ describe("the limit of sessions", () => {
     }
     for (const name of ["x", "y", "z"]) await create(call, { name });
     await expect(create(call)).rejects.toMatchObject({
-      code: "rate_limited",
-      message: expect.stringContaining("delete_session"),
+      code: "conflict",
+      retryable: false,
+      message: expect.stringContaining('Delete one with delete_session. Longest unused: "'),
+      details: { limit: 3, longest_unused: expect.arrayContaining(["x", "y", "z"]) },
     });
-    await expect(call("add_note", { session_id: "new", note: "n" })).rejects.toMatchObject({ code: "rate_limited" });
+    await expect(call("add_note", { session_id: "new", note: "n" })).rejects.toMatchObject({ code: "conflict" });
     expect(await create(call, {}, "bob")).toMatch(/^ses_/);
     await call("delete_session", { session_id: "y" });
     expect(await create(call)).toMatch(/^ses_/);
+  });
+
+  it("leaves room for sessions that somebody named, however many connections have had one of their own", async () => {
+    const { app, call } = testApp({ limits: { sessionsPerPrincipal: 3 }, sessions: { ttlSeconds: 0 } });
+    const principal = principalNamed("alice");
+    const noteOver = (connection: string) =>
+      app.call({ name: "add_note", arguments: { note: "n" }, principal, transportSession: connection });
+    for (const connection of ["1", "2", "3"]) await noteOver(connection);
+    await expect(noteOver("4")).rejects.toMatchObject({
+      code: "conflict",
+      retryable: false,
+      message: expect.stringContaining("session_id of a session that you named"),
+      details: { longest_unused: expect.arrayContaining([expect.stringMatching(/^chat-/)]) },
+    });
+    for (const name of ["x", "y", "z"]) await create(call, { name }, "alice");
+    await expect(create(call, { name: "w" }, "alice")).rejects.toMatchObject({ code: "conflict" });
+  });
+
+  it("forgets sessions of connections after a day without use, also where others never end", async () => {
+    const { app, call, clock } = testApp({ sessions: { ttlSeconds: 0 } });
+    const principal = principalNamed("alice");
+    await call("add_note", { session_id: "named", note: "n" }, "alice");
+    await app.call({ name: "add_note", arguments: { note: "n" }, principal, transportSession: "1" });
+    expect((await call("list_sessions", {}, "alice")).sessions).toHaveLength(2);
+    clock.advance(86_401);
+    expect((await call("list_sessions", {}, "alice")).sessions).toMatchObject([{ session_id: "named" }]);
   });
 
   it("is not counted anew for every session while there is much room, and holds exactly where there is little", async () => {
@@ -366,7 +394,7 @@ describe("the limit of sessions", () => {
     for (let i = 0; i < 7; i++) await create(call);
     expect(counts).toBe(1);
     for (let i = 7; i < 100; i++) await create(call);
-    await expect(create(call)).rejects.toMatchObject({ code: "rate_limited" });
+    await expect(create(call)).rejects.toMatchObject({ code: "conflict" });
     expect(counts).toBeLessThan(60);
   });
 });

@@ -37,6 +37,10 @@ export interface Session {
 const HANDLE_PREFIX = "ses_";
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const HANDLE = /^ses_[0-9a-hjkmnp-tv-z]{26}$/;
+/** A session that a connection has by itself, and that its caller did not ask for, ends after a day without use at the latest. */
+const IMPLIED_TTL_SECONDS = 86_400;
+/** So many sessions are named to a caller who has to delete one. */
+const DELETABLE_SHOWN = 3;
 /** A session that never ends still notes its activity, this often. */
 const ACTIVITY_SECONDS = 3600;
 const LIST_PAGE = 1000;
@@ -155,16 +159,20 @@ export class Sessions {
 
   /**
    * Creates a session. `created` is false when a live one of this name stands there that another operation created.
-   * @throws AppError `rate_limited` when the principal has its limit of sessions.
+   * `implied`: the connection's own, which nobody named. Those count apart, so that a client with a connection per call leaves
+   * room for sessions that somebody did name.
+   * @throws AppError `conflict` when the principal has its limit of sessions.
    */
   async create(
     owner: string,
     id: string,
-    options: { ttlSeconds?: number | undefined; operation?: Operation | undefined } = {},
+    options: { ttlSeconds?: number | undefined; implied?: boolean; operation?: Operation | undefined } = {},
   ): Promise<{ session: Session; created: boolean }> {
     const now = epochSeconds(this.#clock);
-    const ttlSeconds = options.ttlSeconds ?? this.#settings.ttlSeconds;
-    await this.#checkRoom(owner, sessionKey(owner, id), options.operation);
+    const { implied = false } = options;
+    const wanted = options.ttlSeconds ?? this.#settings.ttlSeconds;
+    const ttlSeconds = implied ? Math.min(wanted || IMPLIED_TTL_SECONDS, IMPLIED_TTL_SECONDS) : wanted;
+    await this.#checkRoom(owner, sessionKey(owner, id), implied, options.operation);
     const attributes = {
       generation: mintGeneration(),
       createdAtMs: this.#clock.now(),
@@ -172,6 +180,7 @@ export class Sessions {
       ttlSeconds,
       hardEnd: ttlSeconds === 0 ? 0 : now + Math.max(ttlSeconds, this.#settings.maxSeconds),
       amended: 0,
+      implied,
     };
     const expiresAt = ttlSeconds === 0 ? null : now + ttlSeconds;
     const key = sessionKey(owner, id);
@@ -250,7 +259,7 @@ export class Sessions {
     const change = {
       bury: true as const,
       // The generation stays, so that whoever repeats this delete can still sweep.
-      remove: ["previous", "createdAtMs", "activeAtMs", "ttlSeconds", "hardEnd", "amended"],
+      remove: ["previous", "createdAtMs", "activeAtMs", "ttlSeconds", "hardEnd", "amended", "implied"],
       expiresAt: epochSeconds(this.#clock) + TOMBSTONE_SECONDS,
     };
     const written = await this.#writer.serial.run(key.pk + key.sk, () =>
@@ -273,17 +282,18 @@ export class Sessions {
       for (const entry of page.entries) sessions.push(toSession(sessionIdOf(entry), entry));
       after = page.next;
     } while (after);
-    return sessions.sort((a, b) => b.activeAtMs - a.activeAtMs || (a.id < b.id ? -1 : 1));
+    return sessions.sort(byActivity);
   }
 
-  async #checkRoom(owner: string, key: Key, operation: Operation | undefined): Promise<void> {
-    const known = this.#room.get(owner) ?? 0;
+  async #checkRoom(owner: string, key: Key, implied: boolean, operation: Operation | undefined): Promise<void> {
+    const kind = JSON.stringify([owner, implied]);
+    const known = this.#room.get(kind) ?? 0;
     if (known > 0) {
       // The time of the count stays: what other instances have created since is not known here.
-      this.#room.set(owner, known - 1, { noUpdateTTL: true });
+      this.#room.set(kind, known - 1, { noUpdateTTL: true });
       return;
     }
-    let live = 0;
+    const counted: Session[] = [];
     let after: string | undefined;
     do {
       // Tombstones fill a page and do not count, so one page is not always enough to know.
@@ -292,23 +302,32 @@ export class Sessions {
         limit: this.#maxPerPrincipal,
         ...(after && { after }),
       });
-      live += page.entries.length;
+      for (const entry of page.entries)
+        if (isImplied(entry) === implied) counted.push(toSession(sessionIdOf(entry), entry));
       after = page.next;
-    } while (after && live < this.#maxPerPrincipal);
-    const room = this.#maxPerPrincipal - live;
+    } while (after && counted.length < this.#maxPerPrincipal);
+    const room = this.#maxPerPrincipal - counted.length;
     if (room > 0) {
-      this.#room.set(owner, Math.floor(room / ROOM_SHARES));
+      this.#room.set(kind, Math.floor(room / ROOM_SHARES));
       return;
     }
     // A re-sent call may be the one that took the last place.
     if (operation && (await this.#store.get(key))?.slots[operation.slot]) return;
+    const unused = counted.sort(byActivity).slice(-DELETABLE_SHOWN).reverse();
+    const names = unused.map(({ id }) => JSON.stringify(id)).join(", ");
     throw new AppError(
-      "rate_limited",
-      `You have ${this.#maxPerPrincipal} sessions, which is the limit. Delete one with delete_session first.`,
+      "conflict",
+      implied
+        ? `You have ${this.#maxPerPrincipal} sessions of connections, which is the limit, so this connection gets none of its own. Pass the session_id of a session that you named, or delete one with delete_session. Longest unused: ${names}.`
+        : `You have ${this.#maxPerPrincipal} sessions, which is the limit. Delete one with delete_session. Longest unused: ${names}.`,
+      { details: { limit: this.#maxPerPrincipal, longest_unused: unused.map(({ id }) => id) } },
     );
   }
 }
 
+const isImplied = (entry: Entry): boolean => entry.attributes.implied === true;
+/** The latest used first. */
+const byActivity = (a: Session, b: Session): number => b.activeAtMs - a.activeAtMs || (a.id < b.id ? -1 : 1);
 const ownedId = (owner: string, id: string): string => JSON.stringify([owner, id]);
 const sessionIdOf = (entry: Entry): string => decodeURIComponent(entry.key.sk.slice(SESSION_PREFIX.length));
 

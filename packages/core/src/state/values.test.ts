@@ -24,6 +24,40 @@ describe("a value", () => {
     },
   );
 
+  it("given as JSON text is the value that the text says, with its type", async () => {
+    const { call } = testApp();
+    await fc.assert(
+      fc.asyncProperty(fc.jsonValue(), async (value) => {
+        const json = JSON.stringify(value);
+        const type = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+        expect(await call("store_value", { key: "k", value_json: json })).toMatchObject({ type });
+        expect(JSON.stringify((await call("get_value", { key: "k" })).value)).toBe(json);
+      }),
+    );
+    // What a host makes of a number without a type, and what the number is for.
+    expect(await call("store_value", { key: "n", value: "8" })).toMatchObject({ type: "string" });
+    expect(await call("store_value", { key: "n", value: null, value_json: " 8 " })).toMatchObject({ type: "number" });
+    expect(await call("increment_value", { key: "n" })).toMatchObject({ value: 9 });
+    expect(await call("store_value", { key: "n", value: null })).toMatchObject({ type: "null" });
+  });
+
+  it.each([
+    [{}, "value", "missing"],
+    [{ value: 1, value_json: "1" }, "value_json", "both"],
+    [{ value_json: "{" }, undefined, "value_json is not valid JSON"],
+    [{ value_json: '{"a": [9007199254740993]}' }, "value_json", "value_json.a.0: the number 9007199254740993"],
+    [{ value_json: '"\\ud800"' }, "value_json", "half of a surrogate pair"],
+    [{ value_json: "[".repeat(100) + "]".repeat(100) }, undefined, "nests deeper"],
+  ])("of %j is refused, and nothing is stored", async (args, field, message) => {
+    const { call } = testApp();
+    await expect(call("store_value", { key: "k", ...args })).rejects.toMatchObject({
+      code: "invalid_input",
+      message: expect.stringContaining(message),
+      ...(field && { details: { field } }),
+    });
+    expect(await call("get_value", { key: "k" })).toMatchObject({ found: false });
+  });
+
   it("has a version that counts its changes, across processes and kinds of change", async () => {
     const one = testApp();
     const two = testApp(one);

@@ -112,6 +112,26 @@ describe("a 2025-era session", () => {
     }
   });
 
+  it("takes the state session of its own along when it ends, unless something is kept in it", async () => {
+    const token = "a-token-that-is-long-enough-for-this";
+    const { fetch } = fleet(2, { access: { mode: "tokens", tokens: parseTokens(token) } });
+    const headers = { authorization: `Bearer ${token}` };
+    const watcher = await connect(fetch, headers);
+    const sessions = async () => {
+      const { structuredContent } = await watcher.client.callTool({ name: "list_sessions" });
+      return (structuredContent as { sessions: { session_id: string }[] }).sessions.map(({ session_id }) => session_id);
+    };
+    const emptied = await connect(fetch, headers);
+    await emptied.client.callTool({ name: "store_value", arguments: { key: "k", value: 1 } });
+    await emptied.client.callTool({ name: "delete_value", arguments: { key: "k" } });
+    const keeping = await connect(fetch, headers);
+    await keeping.client.callTool({ name: "store_value", arguments: { key: "k", value: 1 } });
+    expect(await sessions()).toHaveLength(2);
+    await emptied.transport.terminateSession();
+    await keeping.transport.terminateSession();
+    expect(await sessions()).toEqual([expect.stringMatching(/^chat-/)]);
+  });
+
   it("is missed with 400 and unknown with 404, and an initialize that is refused leaves nothing", async () => {
     const store = new MemoryStore();
     const app = createApp({ store });

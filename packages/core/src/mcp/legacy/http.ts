@@ -198,6 +198,8 @@ export class LegacyHttp {
   async #delete(request: Request, caller: LegacyCaller): Promise<Response> {
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
+    const { state } = this.#options.services;
+    await state.forCaller({ principal: caller.principal, client: "", transportSession: session.id }).endConnection();
     await this.#options.legacy.sessions.end(caller.principal.id, session.id);
     return new Response(null, { status: 200 });
   }
