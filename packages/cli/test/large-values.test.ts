@@ -13,7 +13,10 @@ async function call(url: string, name: string, value?: string) {
   const response = await fetch(`${url}/mcp/call_tool`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ name, arguments: { session_id: "large", key: "k", ...(value && { value }) } }),
+    body: JSON.stringify({
+      name,
+      arguments: { session_id: "large", key: "k", ...(value ? { value } : { limit: 5_000_000 }) },
+    }),
   });
   return { status: response.status, body: (await response.json()) as { result?: { value?: unknown }; error?: string } };
 }

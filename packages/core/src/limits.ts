@@ -50,7 +50,7 @@ export const KEY_MAX_BYTES = 256;
 export const SESSION_NAME_MAX_BYTES = 128;
 export const PAGE_DEFAULT_ENTRIES = 100;
 export const PAGE_MAX_ENTRIES = 1000;
-/** About 16,000 tokens: hosts cut a tool result at about 25,000. */
+/** As `sentBytes` counts them. About 16,000 tokens: hosts cut a tool result at about 25,000. */
 export const PAGE_MAX_BYTES = 65_536;
 /** Nesting of JSON in a request, arrays and objects together. */
 export const NESTING_MAX_LEVELS = 64;

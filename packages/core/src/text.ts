@@ -4,6 +4,12 @@ const encoder = new TextEncoder();
 /** Length in UTF-8 bytes. */
 export const byteLength = (text: string): number => encoder.encode(text).length;
 
+/**
+ * UTF-8 bytes of a value in an answer. Over MCP it is there twice: as structured content, and as text for clients that read no other,
+ * in which the quotes and control characters of its JSON are escaped once more. This is the length of the longer one, the text.
+ */
+export const sentBytes = (value: unknown): number => byteLength(JSON.stringify(JSON.stringify(value)));
+
 /** Whether JSON nests deeper than that. Iterative, so that hostile nesting cannot exhaust the stack. */
 export function nestsDeeperThan(value: unknown, levels: number): boolean {
   let row: unknown[] = [value];
@@ -33,6 +39,12 @@ export function cutText(text: string, maxLength: number): string {
   if (text.length <= maxLength) return text;
   const last = text.charCodeAt(maxLength - 1);
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? maxLength - 1 : maxLength);
+}
+
+/** Where the character begins that stands at this place: one beyond U+FFFF has two UTF-16 units. */
+export function startOfCharacter(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return at > 0 && code >= 0xdc00 && code <= 0xdfff ? at - 1 : at;
 }
 
 /** People and flags are emoji joined by characters that are invisible by themselves. */

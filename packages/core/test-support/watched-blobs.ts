@@ -82,6 +82,6 @@ export class Caller {
     return (await this.app.call(call)).structured;
   }
   store = (key: string, value: unknown, more = {}) => this.call("store_value", { key, value, ...more });
-  get = (key: string) => this.call("get_value", { key });
+  get = (key: string) => this.call("get_value", { key, limit: 5_000_000 });
   delete = (key: string) => this.call("delete_value", { key });
 }

@@ -113,15 +113,16 @@ const TOOLS: Record<
     optional: ["value", "value_json", "if_version", "ttl_seconds"],
     result: ["stored", "key", "version", "type"],
   },
-  get_value: { required: ["key"], result: ["found", "key", "value", "version"] },
-  list_values: { optional: ["prefix", "cursor", "limit"], result: ["values"] },
+  get_value: { required: ["key"], optional: ["offset", "limit"], result: ["found", "key", "value", "version"] },
+  list_values: { optional: ["prefix", "cursor", "limit", "details"], result: ["values"] },
   delete_value: { required: ["key"], optional: ["if_version"], result: ["deleted"] },
   increment_value: { required: ["key"], optional: ["by"], result: ["value", "version"] },
   echo_cached: { required: ["text"], result: ["text", "cached"], session: "none" },
 };
 const OPTIONAL_RESULTS: Record<string, string[]> = {
   list_sessions: ["next_cursor"],
-  list_values: ["next_cursor"],
+  list_values: ["next_cursor", "details"],
+  get_value: ["part", "offset", "next_offset", "length"],
   get_notes: ["next_cursor", "details"],
 };
 
@@ -194,7 +195,9 @@ describe("the tools of the ready server", () => {
       ["get_value", { ...s, key: "k" }],
       ["get_value", { ...s, key: "missing" }],
       ["increment_value", { ...s, key: "c", by: 0.5 }],
+      ["get_value", { ...s, key: "k", offset: 2, limit: 3 }],
       ["list_values", { ...s, limit: 1 }],
+      ["list_values", { ...s, details: true }],
       ["delete_value", { ...s, key: "k" }],
       ["session_info", s],
       ["session_info", { session_id: "unwritten" }],

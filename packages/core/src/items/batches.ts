@@ -1,6 +1,6 @@
 // Several keys or writes in one request: how they are asked for, and what came of each. Sends nothing.
 import { PAGE_MAX_BYTES } from "../limits.ts";
-import { byteLength } from "../text.ts";
+import { sentBytes } from "../text.ts";
 import { projectionOf, UserExpressions } from "./expressions.ts";
 import type { BatchRead, BatchWritten, Item, ReadOptions, TableShape } from "./item-store.ts";
 import { type Attributes, fromAttributes, refuse, requireItemFits, toAttributes } from "./json.ts";
@@ -78,7 +78,7 @@ export function toBatchRead(
   for (const stored of found) {
     known.add(keyId(Object.fromEntries(keyNames.flatMap((name) => (stored[name] ? [[name, stored[name]]] : [])))));
     const { item, key } = shown(stored, keyNames, unwanted);
-    const size = byteLength(JSON.stringify(item)) + 1;
+    const size = sentBytes(item);
     if (size > PAGE_MAX_BYTES) requireAnswerFits(item, "projection", { key });
     if (bytes + size > PAGE_MAX_BYTES) unprocessed.push(key);
     else {

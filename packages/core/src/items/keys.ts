@@ -2,7 +2,7 @@
 import type { AttributeValue, TableDescription } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
 import { PAGE_MAX_BYTES } from "../limits.ts";
-import { byteLength, cutText } from "../text.ts";
+import { cutText, sentBytes } from "../text.ts";
 import type { Item, KeyAttribute, KeySchema, TableIndex, TableShape } from "./item-store.ts";
 import {
   type Attributes,
@@ -212,11 +212,11 @@ function keyPart(part: Condition, names: string): { path: string; values: Attrib
 
 /** @throws AppError `too_large` for an item with more bytes than a model reads. */
 export function requireAnswerFits(item: Item, remedy: string, details: Record<string, unknown> = {}): void {
-  const bytes = byteLength(JSON.stringify(item));
+  const bytes = sentBytes(item);
   if (bytes <= PAGE_MAX_BYTES) return;
   throw new AppError(
     "too_large",
-    `The item has ${bytes} bytes as JSON; an answer has at most ${PAGE_MAX_BYTES}. Name the attributes you need in ${remedy}.${"last_evaluated_key" in details ? ` The items after it begin at last_evaluated_key ${JSON.stringify(details.last_evaluated_key)}.` : ""}`,
+    `The item has ${bytes} bytes as JSON text; an answer has at most ${PAGE_MAX_BYTES}. Name the attributes you need in ${remedy}.${"last_evaluated_key" in details ? ` The items after it begin at last_evaluated_key ${JSON.stringify(details.last_evaluated_key)}.` : ""}`,
     { details: { field: remedy, ...details } },
   );
 }

@@ -1,7 +1,7 @@
 // Pages of a query or a scan: how one is asked for, and where it ends. Sends nothing.
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { PAGE_MAX_BYTES } from "../limits.ts";
-import { byteLength, cutText } from "../text.ts";
+import { cutText, sentBytes } from "../text.ts";
 import { projectionOf, UserExpressions } from "./expressions.ts";
 import type { Item, ItemPage, PageRequest, TableShape } from "./item-store.ts";
 import { type Attributes, fromAttributes, fromName, refuse } from "./json.ts";
@@ -56,7 +56,7 @@ export function toPage(answer: Answer, keyNames: readonly string[], unwanted: re
   let before: Item | undefined;
   for (const stored of answer.Items ?? []) {
     const { item, key } = shown(stored, keyNames, unwanted);
-    bytes += byteLength(JSON.stringify(item)) + 1;
+    bytes += sentBytes(item);
     if (bytes > PAGE_MAX_BYTES) {
       if (!before) requireAnswerFits(item, "projection", { last_evaluated_key: key });
       last = before ?? key;

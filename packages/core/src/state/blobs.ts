@@ -22,6 +22,13 @@ const POINTER = "@";
 const BLOB = "blob:";
 const READS_MAX = 10;
 
+/** What an entry says of an attribute's text without fetching it: its UTF-8 bytes, and the text itself where it is in the entry. */
+export function textAtHand(entry: Entry, attribute: string): { bytes: number; text?: string } {
+  const stored = String(entry.attributes[attribute]);
+  if (!stored.startsWith(POINTER)) return { bytes: byteLength(stored), text: stored };
+  return { bytes: Number.parseInt(String(entry.attributes[BLOB + stored.slice(POINTER.length)]), 10) };
+}
+
 /** What to set in an entry so that it holds a text. */
 export interface Placed {
   readonly attributes: Attributes;

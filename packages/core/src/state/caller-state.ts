@@ -1,10 +1,15 @@
 // Everything one call may do with state, as its principal and no other. Knows no store.
 import { AppError } from "../errors.ts";
+import { PAGE_MAX_BYTES } from "../limits.ts";
+import { sentBytes } from "../text.ts";
 import { beginWrite, type Caller, ownerOf, sessionOfTransport } from "./caller.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { acceptedSessionId, isHandle, mintHandle, type Session } from "./session.ts";
 import { SessionHandle } from "./session-handle.ts";
 import type { SessionParts } from "./session-parts.ts";
+
+/** Of a session in a listing: its dates, and the names of its members. */
+const SENT_BESIDE_NAME_BYTES = 200;
 
 /** Everything one call may do with state, as its principal and no other. */
 export class CallerState {
@@ -59,7 +64,7 @@ export class CallerState {
     return session;
   }
 
-  /** The caller's live sessions, latest activity first. @throws AppError `forbidden` for anonymous callers. */
+  /** The caller's live sessions, latest activity first: at most `limit`, and 64 KiB as sent. @throws AppError `forbidden` for anonymous callers. */
   async listSessions(options: { cursor?: string | undefined; limit: number }): Promise<{
     sessions: Session[];
     nextCursor?: string;
@@ -78,7 +83,13 @@ export class CallerState {
       top = cursorTop;
       rest = all.sort(listedFrom(top)).filter((one) => listedFrom(top)({ activeAtMs, id }, one) < 0);
     }
-    const sessions = rest.slice(0, options.limit);
+    const sessions: Session[] = [];
+    let bytes = 0;
+    for (const session of rest) {
+      bytes += SENT_BESIDE_NAME_BYTES + sentBytes(session.id);
+      if (sessions.length === options.limit || (bytes > PAGE_MAX_BYTES && sessions.length > 0)) break;
+      sessions.push(session);
+    }
     const last = sessions.at(-1);
     return {
       sessions,

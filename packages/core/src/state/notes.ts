@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { type Limits, PAGE_MAX_BYTES } from "../limits.ts";
 import type { Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
-import { byteLength, cutText } from "../text.ts";
+import { byteLength, cutText, sentBytes } from "../text.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { deletedNotesPrefix, notesPrefix, sequenceText, sessionPartition } from "./keys.ts";
 import { type DenseLog, type LogPlace, sequenceOf } from "./log.ts";
@@ -191,11 +191,14 @@ export class Notes {
     );
   }
 
-  /** A page of at most `limit` notes and about 64 KiB of text; always at least one note when there is one. */
+  /**
+   * A page of at most `limit` notes and 64 KiB as sent, with `details` counted where they are sent too; always at least one note when
+   * there is one.
+   */
   async page(
     owner: string,
     session: Pick<Session, "id" | "generation">,
-    options: { cursor?: string | undefined; limit: number; order: "oldest" | "newest" },
+    options: { cursor?: string | undefined; limit: number; order: "oldest" | "newest"; details?: boolean },
   ): Promise<NotesPage> {
     const place = notesPlace(owner, session);
     const order = options.order === "oldest" ? "ascending" : "descending";
@@ -209,7 +212,7 @@ export class Notes {
       for (const entry of read.entries) {
         const at = sequenceOf(place, entry);
         const note = isDeleted(entry) ? undefined : toNote(noteId(session, at), entry);
-        bytes += note ? byteLength(note.text) : 0;
+        bytes += note ? sentBytes(options.details ? note : note.text) : 0;
         if (note && notes.length > 0 && bytes > PAGE_MAX_BYTES) return { notes, nextCursor: cursorAt(sequence) };
         sequence = at;
         if (note) notes.push(note);

@@ -43,11 +43,13 @@ export class SessionHandle {
         return this.#parts.notes.add(this.#owner, { ...session, ...pin }, note, { id, fromTail: pin?.tail });
       });
     },
-    /** A page of at most `limit` notes (1 to 1,000; fewer when they are long) and the cursor of the next one. @throws AppError `invalid_input`. */
+    /** A page of at most `limit` notes (1 to 1,000; fewer when they are long) and the cursor of the next one. `details`: all of
+     * a note is sent, not its text alone. @throws AppError `invalid_input`. */
     page: async (options: {
       cursor?: string | undefined;
       limit: number;
       order: "oldest" | "newest";
+      details?: boolean;
     }): Promise<NotesPage> => {
       const early = this.#pageEarly(options);
       const session = await this.#forReading();
@@ -104,7 +106,10 @@ export class SessionHandle {
     ): Promise<{ version: number }> => {
       const write = beginWrite(this.#caller.keyed);
       const session = await this.#pinnedForWriting();
-      return write((operation) => this.#parts.values.set(this.#owner, session, key, value, { ...options, operation }));
+      const by = this.#caller;
+      return write((operation) =>
+        this.#parts.values.set(this.#owner, session, key, value, { ...options, by, operation }),
+      );
     },
     /** True when there was a value. @throws AppError `conflict` with `current_version`. */
     delete: async (key: string, options: { ifVersion?: number | undefined } = {}): Promise<boolean> => {
@@ -119,10 +124,18 @@ export class SessionHandle {
     incrementVersioned: async (key: string, by = 1): Promise<{ value: number; version: number }> => {
       const write = beginWrite(this.#caller.keyed);
       const session = await this.#pinnedForWriting();
-      return write((operation) => this.#parts.values.increment(this.#owner, session, key, by, operation));
+      return write((operation) => this.#parts.values.increment(this.#owner, session, key, by, this.#caller, operation));
     },
-    /** A page of keys and the cursor of the next one. */
-    list: async (options: { prefix: string; cursor?: string | undefined; limit: number }): Promise<ValuesPage> => {
+    /**
+     * A page of keys, in the order of their names, and the cursor of the next one. `details`: all that is known is sent, not keys and
+     * versions alone, so that fewer fit.
+     */
+    list: async (options: {
+      prefix: string;
+      cursor?: string | undefined;
+      limit: number;
+      details?: boolean;
+    }): Promise<ValuesPage> => {
       const session = await this.#forReading();
       return session ? this.#parts.values.list(this.#owner, session, options) : { values: [] };
     },

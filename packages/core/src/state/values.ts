@@ -2,10 +2,11 @@
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { decimalOf } from "../json.ts";
-import { KEY_MAX_BYTES } from "../limits.ts";
-import type { Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
-import { byteLength, hasInvisible } from "../text.ts";
-import type { Blobs, Placed } from "./blobs.ts";
+import { KEY_MAX_BYTES, PAGE_MAX_BYTES } from "../limits.ts";
+import type { Attributes, Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
+import { byteLength, cutText, hasInvisible, sentBytes } from "../text.ts";
+import { type Blobs, type Placed, textAtHand } from "./blobs.ts";
+import type { Caller } from "./caller.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";
 import {
@@ -25,11 +26,25 @@ export interface StoredValue {
   readonly version: number;
 }
 
+/** A value in a listing: what is known of it without reading it whole. */
+export interface ListedValue {
+  readonly key: string;
+  readonly version: number;
+  /** UTF-8 bytes of its JSON. */
+  readonly bytes: number;
+  /** The beginning of its JSON; undefined where that is kept apart from the entry. */
+  readonly preview: string | undefined;
+  /** Who wrote it last, with which client and when; undefined for one that was written before this was kept. */
+  readonly written: { readonly atMs: number; readonly author: string; readonly client: string } | undefined;
+}
+
 export interface ValuesPage {
-  readonly values: { key: string; version: number }[];
+  readonly values: readonly ListedValue[];
   readonly nextCursor?: string;
 }
 
+/** Unicode characters of a value that a listing shows. */
+const PREVIEW_LENGTH = 200;
 /** One attribute for both forms, so that the type of what stands there is the condition that protects an increment. */
 const VALUE = "value";
 
@@ -62,6 +77,16 @@ function exactRange(by: number): { min: number; max: number } {
   const most = decimals === 0 ? Number.MAX_SAFE_INTEGER : Math.max(10 ** (15 - decimals), 1e-128);
   return { min: -most - by + 0, max: most - by + 0 };
 }
+
+/** What an entry says about who wrote its value last. */
+const provenance = ({ principal, client }: ValueAuthor, clock: Clock): Attributes => ({
+  at: clock.now(),
+  by: principal.subject,
+  client,
+});
+
+/** Who writes a value. */
+export type ValueAuthor = Pick<Caller, "principal" | "client">;
 
 interface Batch {
   readonly by: number[];
@@ -104,15 +129,17 @@ export class Values {
     options: {
       ifVersion?: number | undefined;
       ttlSeconds?: number | undefined;
+      by: ValueAuthor;
       operation?: Operation | undefined;
-    } = {},
+    },
   ): Promise<{ version: number }> {
     const key = valueKeyOf(given);
     // Adding 0 turns -0, which the engine does not know, into 0.
     const placed: Placed = fitsNumber(value)
       ? { attributes: { [VALUE]: value + 0 } }
       : await this.#blobs.prepare(sessionPartition(owner, session.id), VALUE, JSON.stringify(value));
-    const change: Change = { set: placed.attributes, expiresAt: this.#expiresAt(session, options.ttlSeconds) };
+    const set = { ...placed.attributes, ...provenance(options.by, this.#clock) };
+    const change: Change = { set, expiresAt: this.#expiresAt(session, options.ttlSeconds) };
     const written = await this.#write(owner, session, key, change, {
       mayCreate: true,
       ...(options.ifVersion !== undefined && { version: options.ifVersion }),
@@ -140,7 +167,7 @@ export class Values {
       owner,
       session,
       key,
-      { bury: true, remove: [VALUE], expiresAt },
+      { bury: true, remove: [VALUE, "at", "by", "client"], expiresAt },
       {
         mayCreate: false,
         ...(options.ifVersion !== undefined && { version: options.ifVersion }),
@@ -165,6 +192,7 @@ export class Values {
     session: Session,
     given: string,
     by: number,
+    author: ValueAuthor,
     operation?: Operation,
   ): Promise<{ value: number; version: number }> {
     const key = valueKeyOf(given);
@@ -176,6 +204,7 @@ export class Values {
         place,
         {
           increment: { attribute: VALUE, by: sum + 0, from: exactRange(sum) }, // As above, for -0.
+          set: provenance(author, this.#clock),
           versions,
           ...(session.hardEnd !== undefined && { expiresAtIfNone: session.hardEnd }),
         },
@@ -217,10 +246,11 @@ export class Values {
     );
   }
 
+  /** A page of at most `limit` values and 64 KiB as sent: of their keys and versions, or of all that is known with `details`. */
   async list(
     owner: string,
     session: Session,
-    options: { prefix: string; cursor?: string | undefined; limit: number },
+    options: { prefix: string; cursor?: string | undefined; limit: number; details?: boolean },
   ): Promise<ValuesPage> {
     if (!options.prefix.isWellFormed() || byteLength(options.prefix) > KEY_MAX_BYTES)
       throw new AppError("invalid_input", `prefix must be at most ${KEY_MAX_BYTES} bytes of valid Unicode.`);
@@ -236,9 +266,17 @@ export class Values {
       limit: options.limit + 1,
       ...(after && { after }),
     });
-    const entries = page.entries.slice(0, options.limit);
-    const values = entries.map((entry) => ({ key: valueNameOf(entry.key.sk), version: entry.version }));
-    const next = page.entries.length > entries.length ? entries.at(-1)?.key.sk : page.next;
+    const values: ListedValue[] = [];
+    let bytes = 0;
+    let last: string | undefined;
+    for (const entry of page.entries) {
+      const value = listed(entry);
+      bytes += sentBytes(options.details ? value : { key: value.key, version: value.version });
+      if (values.length === options.limit || (bytes > PAGE_MAX_BYTES && last !== undefined)) break;
+      values.push(value);
+      last = entry.key.sk;
+    }
+    const next = page.entries.length > values.length ? last : page.next;
     return { values, ...(next && { nextCursor: encodeCursor([session.generation, next.slice(all.length)]) }) };
   }
 
@@ -257,6 +295,18 @@ export class Values {
     if (ttlSeconds === undefined) return session.hardEnd ?? null;
     return Math.min(epochSeconds(this.#clock) + ttlSeconds, session.hardEnd ?? Number.POSITIVE_INFINITY);
   }
+}
+
+function listed(entry: Entry): ListedValue {
+  const { at, by, client } = entry.attributes;
+  const { bytes, text } = textAtHand(entry, VALUE);
+  return {
+    key: valueNameOf(entry.key.sk),
+    version: entry.version,
+    bytes,
+    preview: text === undefined ? undefined : cutText(text, PREVIEW_LENGTH),
+    written: at === undefined ? undefined : { atMs: Number(at), author: String(by), client: String(client) },
+  };
 }
 
 function incremented(

@@ -52,7 +52,7 @@ export const getNotes = defineTool({
   }),
   annotations: { readOnlyHint: true },
   run: async ({ cursor, limit, order, details }, { session }) => {
-    const { notes, nextCursor } = await session.notes.page({ cursor, limit, order });
+    const { notes, nextCursor } = await session.notes.page({ cursor, limit, order, details });
     return {
       notes: notes.map((note) => note.text),
       ...(details && {
