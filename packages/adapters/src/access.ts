@@ -63,6 +63,7 @@ function accessFromConfig(config: Config, logger: Logger): Access | undefined {
         audience: config.oauthAudience,
         clients: config.oauthClients,
         principalClaim: config.principalClaim,
+        scopePrefix: config.oauthScopePrefix,
         requireScopes: config.oauthRequireScopes,
       }),
     );

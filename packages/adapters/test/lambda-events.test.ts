@@ -134,6 +134,8 @@ describe("the caller an authorizer let in", () => {
       "values:read",
     ]);
     expect(authorizedCaller(authorized({ name: "ci", scopes: "" }))?.scopes).toEqual([]);
+    for (const scopes of [["write"], { write: true }, 7, true, null])
+      expect(authorizedCaller(authorized({ name: "ci", scopes }))?.scopes).toEqual([]);
   });
 
   it.each([

@@ -88,8 +88,9 @@ export function authorizedCaller(event: LambdaEvent): Principal | undefined {
   if (event.version !== undefined || !("httpMethod" in event)) return undefined;
   const { name, scopes } = event.requestContext?.authorizer ?? {};
   if (typeof name !== "string" || !/^[A-Za-z0-9_-]{1,64}$/.test(name)) return undefined;
-  // No scopes mean no bounds; a list of them, even of none, is kept as it is.
-  return tokenPrincipal(name, typeof scopes === "string" ? scopes.split(" ").filter(Boolean) : undefined);
+  // Absent, they mean no bounds. A text lists them; anything else is no list, and allows nothing.
+  const listed = typeof scopes === "string" ? scopes.split(" ").filter(Boolean) : [];
+  return tokenPrincipal(name, scopes === undefined ? undefined : listed);
 }
 
 export function toPrelude(response: Response): Prelude {

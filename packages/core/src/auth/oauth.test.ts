@@ -196,6 +196,13 @@ describe("what is refused", () => {
     ["a logout token", async () => `Bearer ${await signed(good(), { typ: "logout+jwt" })}`],
     ["an ID token by its use", async () => `Bearer ${await signed({ ...good(), token_use: "id" })}`],
     ["an ID token by its nonce", async () => `Bearer ${await signed({ ...good(), nonce: "n" })}`],
+    ["an ID token by its claim typ", async () => `Bearer ${await signed({ ...good(), typ: "ID" })}`],
+    ["a refresh token by its claim typ", async () => `Bearer ${await signed({ ...good(), typ: "Refresh" })}`],
+    ["an offline token by its claim typ", async () => `Bearer ${await signed({ ...good(), typ: "Offline" })}`],
+    ["a token bound to a key", async () => `Bearer ${await signed({ ...good(), cnf: { jkt: "x" } })}`],
+    ["scopes as an object", async () => `Bearer ${await signed({ ...good(), scope: { read: true } })}`],
+    ["scopes as a number", async () => `Bearer ${await signed({ ...good(), scope: 7 })}`],
+    ["scopes as a list with a number", async () => `Bearer ${await signed({ ...good(), scope: ["read", 7] })}`],
     [
       "a critical header nobody knows",
       async () =>
@@ -223,13 +230,53 @@ describe("what is refused", () => {
     expect((await call(`Bearer ${token}`)).status).toBe(200);
   });
 
-  it("a token without known scopes where scopes are required", async () => {
-    const oauth = createOAuth({ issuer, audience: AUDIENCE, requireScopes: true });
-    const strict = createApp({ access: { mode: "oauth", oauth } });
-    const token = await signed({ ...good(), scope: "openid profile" });
-    expect((await call(`Bearer ${token}`, "add_note", "", strict)).status).toBe(403);
-    expect((await call(`Bearer ${token}`)).status).toBe(200);
-    await strict.close();
+  it.each([
+    [{ scope: undefined }],
+    [{ scope: "" }],
+    [{ scope: [] }],
+    [{ scope: undefined, permissions: [] }],
+    [{ scope: undefined, permissions: ["write"] }],
+    [{ scope: "openid profile" }],
+    [{ scope: "WRITE" }],
+    [{ scope: "read\twrite" }],
+    [{ scope: "read\u00a0write" }],
+    [{ scope: "orders-api/write" }],
+    [{ scope: "https://other.example/write" }],
+    [{ scope: "write:all" }],
+    [{ scope: undefined, scp: ["openid"] }],
+  ])("a write with %j: only exact names of scopes count", async (claims) => {
+    const token = await signed({ ...good(), ...claims });
+    expect((await call(`Bearer ${token}`)).status).toBe(403);
+  });
+
+  it.each([
+    { scope: "write" },
+    { scope: ["write"] },
+    { scope: undefined, scp: "write" },
+    { scope: undefined, scp: ["write"] },
+  ])("no write with %j", async (claims) => {
+    expect((await call(`Bearer ${await signed({ ...good(), ...claims })}`)).status).toBe(200);
+  });
+
+  it("scopes without the prefix that this server's have", async () => {
+    const oauth = createOAuth({ issuer, audience: AUDIENCE, scopePrefix: "orders-api/" });
+    const prefixed = createApp({ access: { mode: "oauth", oauth } });
+    const statusOf = async (scope: string) =>
+      (await call(`Bearer ${await signed({ ...good(), scope })}`, "add_note", "", prefixed)).status;
+    expect(await Promise.all(["orders-api/write", "write", "x/orders-api/write", "orders-api/"].map(statusOf))).toEqual(
+      [200, 403, 403, 403],
+    );
+    await prefixed.close();
+  });
+
+  it("scopes for items and operators, unless they are named, also where scopes are not required", async () => {
+    const oauth = createOAuth({ issuer, audience: AUDIENCE, requireScopes: false });
+    const known = new Set(["read", "write", "billing", "items:read", "items:write", "console:operate"]);
+    const scopesOf = async (claims: Record<string, unknown>) =>
+      (await oauth.verify(await signed({ ...good(), ...claims }), known)).scopes;
+    expect(await scopesOf({ scope: undefined })).toEqual(["read", "write", "billing"]);
+    expect(await scopesOf({ scope: "" })).toEqual([]);
+    expect(await scopesOf({ scope: "items:read console:operate" })).toEqual(["items:read", "console:operate"]);
   });
 
   it("a client that is not on the list, where tokens carry no audience", async () => {
@@ -242,6 +289,14 @@ describe("what is refused", () => {
     expect(
       (await call(`Bearer ${await signed({ ...claims, client_id: "other" })}`, "add_note", "", listed)).status,
     ).toBe(401);
+    const statusOf = async (more: object, header: object = {}) =>
+      (await call(`Bearer ${await signed({ ...claims, ...more }, header)}`, "add_note", "", listed)).status;
+    // The same client's ID token, and one that says nothing of its kind.
+    expect(await statusOf({ aud: "agent" })).toBe(401);
+    expect(await statusOf({ aud: ["agent"], token_use: "access" })).toBe(401);
+    expect(await statusOf({}, { typ: "JWT" })).toBe(401);
+    expect(await statusOf({ typ: "Bearer", aud: ["account", "agent"] }, { typ: "JWT" })).toBe(200);
+    expect(await statusOf({ token_use: "access" }, { typ: undefined })).toBe(200);
     await listed.close();
   });
 });
@@ -260,6 +315,33 @@ describe("the issuer out of reach", () => {
     nowMs += 6_000;
     expect((await call(`Bearer ${token}`, "add_note", "", fresh)).status).toBe(200);
     await fresh.close();
+  });
+});
+
+describe("an issuer's documents", () => {
+  it.each(["metadata", "keys"])("that do not end are not read to their end: %s", async (endless) => {
+    let sent = 0;
+    const { server: hostile, origin } = await listen((request, response) => {
+      const isMetadata = request.url?.endsWith("openid-configuration") === true;
+      response.setHeader("content-type", "application/json");
+      if (isMetadata && endless === "keys") {
+        response.end(JSON.stringify({ issuer: origin, jwks_uri: `${origin}/jwks` }));
+        return;
+      }
+      const more = () => {
+        while (!response.destroyed && response.write(" ".repeat(65_536))) sent += 65_536;
+        sent += 65_536;
+      };
+      response.on("drain", more);
+      more();
+    });
+    const oauth = createOAuth({ issuer: origin, audience: AUDIENCE });
+    const token = await signed({ ...good(), iss: origin });
+    await expect(oauth.verify(token, new Set())).rejects.toMatchObject({ code: "unavailable" });
+    // Two places are asked for metadata, and a socket holds some more than was read.
+    expect(sent).toBeLessThan(20_000_000);
+    hostile.closeAllConnections();
+    await new Promise((resolve) => hostile.close(resolve));
   });
 });
 

@@ -1,6 +1,6 @@
 // An OAuth 2.1 resource server's side of a token: is this JWT from our issuer, for us, valid now, and for which scopes. Keys come
 // from the issuer's JWKS; without them nobody gets in. Knows no routes.
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { createRemoteJWKSet, customFetch, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { type Clock, systemClock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { makePrincipal, type Principal } from "../principal.ts";
@@ -15,7 +15,15 @@ export interface OAuthOptions {
   clients?: readonly string[] | undefined;
   /** The claim that identifies whose sessions these are. Default `sub`. A team's shared claim makes it one principal. */
   principalClaim?: string | undefined;
-  /** Refuse tokens that carry none of this server's scopes. Default false: such a token may use every tool. */
+  /**
+   * What stands before each of this server's scopes in a token, such as `orders-api/` (Amazon Cognito) or `https://api.example/`.
+   * Default: nothing. With a prefix, scopes without it are not ours.
+   */
+  scopePrefix?: string | undefined;
+  /**
+   * Whether a token may do only what its scopes name. Default true. With false, a token that has no claim of scopes may use the tools
+   * of an ordinary caller; scopes for items and for operators have to be named even then.
+   */
   requireScopes?: boolean | undefined;
   clock?: Clock;
 }
@@ -47,6 +55,8 @@ const TYPES = new Set(["jwt", "at+jwt", "application/at+jwt"]);
 /** Seconds by which clocks may differ. */
 const TOLERANCE_SECONDS = 5;
 const FETCH_TIMEOUT_MS = 3_000;
+/** Documents of issuers have some kilobytes; a larger one is not read to its end. */
+const DOCUMENT_MAX_BYTES = 524_288;
 const KEYS_KEPT_MS = 600_000;
 const KEYS_COOLDOWN_MS = 30_000;
 const METADATA_KEPT_MS = 3_600_000;
@@ -80,6 +90,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
         timeoutDuration: FETCH_TIMEOUT_MS,
         cacheMaxAge: KEYS_KEPT_MS,
         cooldownDuration: KEYS_COOLDOWN_MS,
+        [customFetch]: boundedFetch,
       };
       keys = { uri, get: createRemoteJWKSet(new URL(uri), settings) };
     }
@@ -89,13 +100,13 @@ export function createOAuth(options: OAuthOptions): OAuth {
     options,
     metadata,
     verify: async (token, knownScopes) => {
-      const payload = await verifyJwt(token, await keysOf(), options, clock);
-      checkMeantForUs(payload, clients);
+      const { payload, headerType } = await verifyJwt(token, await keysOf(), options, clock);
+      checkMeantForUs(payload, headerType, options);
       const claim = options.principalClaim ?? "sub";
       const owner = payload[claim];
       if (typeof owner !== "string" || owner === "") throw refused(`it has no claim ${claim}`);
       const subject = payload.sub ?? owner;
-      const scopes = grantedScopes(payload, knownScopes, options.requireScopes ?? false);
+      const scopes = grantedScopes(payload, knownScopes, options);
       return { ...makePrincipal("oauth", issuer, owner, scopes), subject };
     },
   };
@@ -106,7 +117,7 @@ async function verifyJwt(
   keys: JWTVerifyGetKey,
   options: OAuthOptions,
   clock: Clock,
-): Promise<JWTPayload> {
+): Promise<{ payload: JWTPayload; headerType: string | undefined }> {
   try {
     const { payload, protectedHeader } = await jwtVerify(token, keys, {
       issuer: options.issuer,
@@ -117,9 +128,10 @@ async function verifyJwt(
       currentDate: new Date(clock.now()),
     });
     // A token of another kind that the same issuer signs (an ID or logout token, say) is not for calling.
-    if (protectedHeader.typ !== undefined && !TYPES.has(protectedHeader.typ.toLowerCase()))
-      throw refused(`it is a ${protectedHeader.typ.slice(0, 20)}, not an access token`);
-    return payload;
+    const headerType = protectedHeader.typ?.toLowerCase();
+    if (headerType !== undefined && !TYPES.has(headerType))
+      throw refused(`it is a ${protectedHeader.typ?.slice(0, 20)}, not an access token`);
+    return { payload, headerType };
   } catch (error) {
     if (error instanceof AppError) throw error;
     if (error instanceof errors.JWTExpired) throw refused("it has expired");
@@ -136,26 +148,63 @@ async function verifyJwt(
   }
 }
 
-function checkMeantForUs(payload: JWTPayload, clients: readonly string[] | undefined): void {
-  const { token_use: use, client_id: clientId, azp } = payload;
-  if ((use !== undefined && use !== "access") || payload.nonce !== undefined || payload.at_hash !== undefined)
+/**
+ * Of what an issuer signs, only access tokens for this server count. Kinds are told apart by what issuers say of themselves: the header
+ * `typ` (RFC 9068), `token_use` (Amazon Cognito), the claim `typ` (Keycloak).
+ */
+function checkMeantForUs(
+  payload: JWTPayload,
+  headerType: string | undefined,
+  { audience, clients }: OAuthOptions,
+): void {
+  const { token_use: use, typ: kind, client_id: clientId, azp, aud, cnf } = payload;
+  const isOther = (said: unknown, access: string) => said !== undefined && said !== access;
+  if (isOther(use, "access") || isOther(kind, "Bearer") || payload.nonce !== undefined || payload.at_hash !== undefined)
     throw refused("it is not an access token");
+  // Only a proof of its key, which is not asked for here, would show that the right client sends it (RFC 7800).
+  if (cnf !== undefined) throw refused("it is bound to a key of its client, which this server cannot check");
   if (!clients?.length) return;
   const client = clientId ?? azp;
   if (typeof client !== "string" || !clients.includes(client)) throw refused("its client may not call this server");
+  if (audience !== undefined) return;
+  // Without an audience, nothing but its kind keeps an ID token of the same client out: that is for the client itself.
+  if ([aud].flat().length === 1 && [aud].flat()[0] === client) throw refused("it is for its client, not for a server");
+  const saysAccess = use === "access" || kind === "Bearer" || headerType?.endsWith("at+jwt");
+  if (!saysAccess) throw refused("it does not say that it is an access token");
 }
 
-/** Undefined: everything. An issuer that knows any of our scopes is taken to mean what it leaves out. */
+/** Tools of an ordinary caller need none of these. */
+const isForNamedOnly = (scope: string): boolean => scope.startsWith("items:") || scope.startsWith("console:");
+
+/** Only exact names count: a scope that looks like one of ours may be another server's. */
 function grantedScopes(
   payload: JWTPayload,
   known: ReadonlySet<string>,
-  required: boolean,
-): readonly string[] | undefined {
+  { scopePrefix = "", requireScopes = true }: OAuthOptions,
+): readonly string[] {
   const claim = payload.scope ?? payload.scp;
-  const given = Array.isArray(claim) ? claim : typeof claim === "string" ? claim.split(" ") : [];
-  // Some issuers, Amazon Cognito among them, put the resource server before the scope: `https://api.example/read`.
-  const granted = given.map((scope) => String(scope).split("/").at(-1) ?? "").filter((scope) => known.has(scope));
-  return granted.length > 0 || required ? granted : undefined;
+  if (claim === undefined && !requireScopes) return [...known].filter((scope) => !isForNamedOnly(scope));
+  const given: unknown = typeof claim === "string" ? claim.split(" ") : (claim ?? []);
+  if (!Array.isArray(given) || !given.every((scope) => typeof scope === "string"))
+    throw refused("its claim of scopes is neither a text nor a list of texts");
+  return given
+    .filter((scope: string) => scope.startsWith(scopePrefix))
+    .map((scope: string) => scope.slice(scopePrefix.length))
+    .filter((scope: string) => known.has(scope));
+}
+
+/** `fetch` that reads a body to its end, within the time of its signal, and no further than a document of an issuer can reach. */
+async function boundedFetch(url: string, init: RequestInit): Promise<Response> {
+  const response = await fetch(url, init);
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length;
+    // Leaving the loop cancels the rest.
+    if (bytes > DOCUMENT_MAX_BYTES) throw new Error(`${url} has more than ${DOCUMENT_MAX_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return new Response(Buffer.concat(chunks), { status: response.status, headers: response.headers });
 }
 
 /** RFC 8414 and OpenID Connect Discovery: the documents differ in place, not in what is needed of them. */
@@ -169,7 +218,7 @@ async function discover(issuer: string): Promise<Record<string, unknown>> {
   let last: unknown;
   for (const place of places) {
     try {
-      const response = await fetch(place, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS), redirect: "error" });
+      const response = await boundedFetch(place, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS), redirect: "error" });
       if (!response.ok) continue;
       const document = (await response.json()) as Record<string, unknown>;
       if (document.issuer === issuer) return document;

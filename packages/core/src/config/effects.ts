@@ -35,7 +35,7 @@ const RULES: readonly Rule[] = [
     met: ({ backend, blobBucket }) => backend === "local" || (backend === "dynamodb" && blobBucket !== undefined),
   },
   {
-    settings: ["oauthAudience", "oauthClients", "oauthRequireScopes", "principalClaim"],
+    settings: ["oauthAudience", "oauthClients", "oauthScopePrefix", "oauthRequireScopes", "principalClaim"],
     needs: "STATEFUL_MCP_OAUTH_ISSUER",
     met: ({ oauthIssuer }) => oauthIssuer !== undefined,
   },

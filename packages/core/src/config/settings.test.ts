@@ -40,7 +40,7 @@ describe("readConfig", () => {
       itemModes: new Map(),
       itemScan: true,
       oauthClients: [],
-      oauthRequireScopes: false,
+      oauthRequireScopes: true,
       principalClaim: "sub",
       ...limits,
     });

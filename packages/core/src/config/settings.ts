@@ -152,10 +152,15 @@ export const SETTINGS = {
       description: "Tools whose calls over MCP a person must confirm first, such as `reset_session`",
     }),
   ),
+  oauthScopePrefix: text("STATEFUL_MCP_OAUTH_SCOPE_PREFIX", {
+    defaultText: "none",
+    description: "What stands before this server's scopes in OAuth tokens, such as `orders-api/`; others are not ours",
+  }),
   oauthRequireScopes: withDefault(
-    "off",
+    "on",
     flag("STATEFUL_MCP_OAUTH_REQUIRE_SCOPES", {
-      description: "Whether a token without any of this server's scopes is refused",
+      description:
+        "Whether an OAuth token may do only what its scopes name; off: without a claim of scopes, what callers do",
     }),
   ),
   principalClaim: withDefault(
