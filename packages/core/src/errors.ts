@@ -27,6 +27,8 @@ export interface AppErrorOptions {
   retryAfterSeconds?: number;
   /** Instead of the code's own: `false` for what only the operator can mend. */
   retryable?: boolean;
+  /** True for a refusal that came before the call had any effect: it is not kept as the answer of an idempotency key. */
+  beforeEffect?: boolean;
   cause?: unknown;
 }
 
@@ -37,6 +39,7 @@ export class AppError extends Error {
   readonly details: Record<string, unknown> | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly retryable: boolean;
+  readonly beforeEffect: boolean;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     // Some message or other quotes a part of what a caller sent; half a character in it could be read by no model.
@@ -45,6 +48,7 @@ export class AppError extends Error {
     this.details = options.details;
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.retryable = options.retryable ?? ERROR_CODES[code].retryable;
+    this.beforeEffect = options.beforeEffect ?? false;
   }
 
   get status(): number {

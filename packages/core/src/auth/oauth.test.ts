@@ -289,7 +289,7 @@ describe("what is refused", () => {
     expect(
       (await call(`Bearer ${await signed({ ...claims, client_id: "other" })}`, "add_note", "", listed)).status,
     ).toBe(401);
-    const statusOf = async (more: object, header: object = {}) =>
+    const statusOf = async (more: object, header: Record<string, unknown> = {}) =>
       (await call(`Bearer ${await signed({ ...claims, ...more }, header)}`, "add_note", "", listed)).status;
     // The same client's ID token, and one that says nothing of its kind.
     expect(await statusOf({ aud: "agent" })).toBe(401);

@@ -104,7 +104,12 @@ async function runOnce(services: Services, tool: Tool, input: Record<string, unk
     ...reportingOf(call),
   };
   // Without a channel to a client a program calls, which has no person to ask.
-  const question = tool.confirm && call.channel ? confirmation(tool, input, confirmed, context) : undefined;
+  const shown = async () => ({
+    ...(session && { session: session.id }),
+    ...(await tool.affects(input, context)),
+    ...Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)),
+  });
+  const question = tool.confirm && call.channel ? await confirmation(tool, shown, confirmed, context) : undefined;
   const compute = async () =>
     unlessAsking(services, caller.principal, asked, question ?? (await tool.run(input, context)));
   const result = tool.cache ? await throughCache(services, tool, caller, input, compute) : await compute();

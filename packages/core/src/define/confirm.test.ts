@@ -4,6 +4,7 @@ import * as z from "zod";
 import { type ModernOptions, modern } from "../../test-support/modern-requests.ts";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
+import type { ItemStore } from "../items/item-store.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 import { defineTool } from "./tool.ts";
@@ -44,7 +45,7 @@ describe("a tool that is confirmed", () => {
   it("asks the person at a client that can ask, and runs once they agree", async () => {
     const app = instance();
     const { result } = await call(app);
-    expect(result.inputRequests.confirm.params.message).toContain("Erase it?");
+    expect(result.inputRequests.confirm.params.message).toContain("Erase it (erase)? This cannot be undone.");
     expect(erased).toEqual([]);
     const done = await call(app, {}, { inputResponses: yes, requestState: result.requestState });
     expect(done.result.structuredContent).toMatchObject({ erased: true });
@@ -108,6 +109,85 @@ describe("a tool that is confirmed", () => {
     );
     expect(result.resultType).toBe("input_required");
     expect(() => instance({ confirm: ["reset"] })).toThrow(/There is no tool reset to confirm/);
+  });
+});
+
+describe("what a person is shown", () => {
+  const shownBy = async (app: App, name: string, args: Record<string, unknown>) =>
+    (await modern(app, "tools/call", { name, arguments: args }, asks)).result.inputRequests.confirm.params.message;
+
+  it("names the session that is meant and what goes with it", async () => {
+    const app = instance({ tools: undefined as never, confirm: ["reset_session", "delete_session"] });
+    for (const note of ["a", "b"]) await modern(app, "tools/call", { name: "add_note", arguments: { note } });
+    await modern(app, "tools/call", { name: "store_value", arguments: { key: "k", value: 1 } });
+    expect(await shownBy(app, "reset_session", {})).toBe(
+      "Reset session (reset_session)? This cannot be undone.\nsession: default\nholds: notes: 2, values: 1",
+    );
+    expect(await shownBy(app, "delete_session", { session_id: "default" })).toContain("holds: notes: 2, values: 1");
+  });
+
+  it("names table and key first, then every argument, none of which hides another", async () => {
+    const store = { tables: [{ name: "orders", mode: "read-write" as const }], store: {} as ItemStore };
+    const app = instance({ tools: undefined as never, items: store });
+    const key = { PK: "x".repeat(5_000), SK: "1" };
+    const message = await shownBy(app, "delete_item", { key, condition: "attribute_exists(PK)" });
+    const lines = message.split("\n");
+    expect(lines.map((line: string) => line.split(":")[0])).toEqual([
+      "Delete item (delete_item)? This cannot be undone.",
+      "table",
+      "key",
+      "condition",
+    ]);
+    expect(lines[1]).toBe("table: orders");
+    expect(lines[2]).toMatch(/^key: \{"PK":"x{900,}… \(and \d+ more characters\)$/);
+    expect(lines[3]).toBe("condition: attribute_exists(PK)");
+    expect(await shownBy(app, "batch_write", { deletes: [{ PK: "a" }] })).toContain(
+      "table: orders\nwrites: 0 items put, each over what stands there, and 1 deleted",
+    );
+  });
+
+  it("has nothing invisible in it, and nothing that turns the order of text around", async () => {
+    const what = "a\u202eb\u200bc\nsession: other\u2066\u00ad\u3164\u0007";
+    const message = await shownBy(instance(), "erase", { what });
+    expect(message.split("\n")).toEqual([
+      "Erase it (erase)? This cannot be undone.",
+      "session: default",
+      "what: a\\u{202e}b\\u{200b}c\\nsession: other\\u{2066}\\u{ad}\\u{3164}\\u0007",
+    ]);
+  });
+});
+
+describe("a call with an idempotency key that was refused before it did anything", () => {
+  const external = defineTool({
+    name: "external",
+    description: "Erases something elsewhere.",
+    input: z.object({ what: z.string() }),
+    output: z.object({ erased: z.boolean() }),
+    confirm: true,
+    idempotent: true,
+    run: ({ what }) => {
+      erased.push(what);
+      return { erased: true };
+    },
+  });
+
+  it.each([external, erase])("$name may be confirmed under the same key", async (tool) => {
+    const app = instance({ tools: [tool] });
+    const keyed = (more: object, options: ModernOptions = {}, params: object = {}) =>
+      modern(
+        app,
+        "tools/call",
+        { name: tool.name, arguments: { what: "it", idempotency_key: "k", ...more }, ...params },
+        options,
+      );
+    expect((await keyed({})).result.content[0].text).toContain("confirm: true");
+    const { result } = await keyed({}, asks);
+    const no = { inputResponses: { confirm: { action: "decline" } }, requestState: result.requestState };
+    expect((await keyed({}, asks, no)).result.isError).toBe(true);
+    expect(erased).toEqual([]);
+    expect((await keyed({ confirm: true })).result.structuredContent).toMatchObject({ erased: true });
+    expect((await keyed({ confirm: true })).result.structuredContent).toMatchObject({ erased: true });
+    expect(erased).toEqual(["it"]);
   });
 });
 

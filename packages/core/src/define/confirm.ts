@@ -3,6 +3,7 @@
 import { acceptedContent, type InputRequiredResult, inputRequired } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import { AppError } from "../errors.ts";
+import { cutText } from "../text.ts";
 import type { Asking } from "./context.ts";
 
 export const CONFIRM_ARGUMENT = z
@@ -11,35 +12,53 @@ export const CONFIRM_ARGUMENT = z
   .describe("True once the person has agreed. Needed only where the client cannot ask them itself.");
 
 const form = z.object({ confirm: z.boolean().describe("Yes, do it.") });
+/** Controls, marks of direction, zero-width and other characters without a glyph, line separators. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+/** Characters of one argument that a person is shown. */
+const SHOWN_MAX_LENGTH = 1_000;
 const QUESTION = "confirm";
 /** Kept in the table between the question and its answer, which is what makes an answer count, once. */
 const ASKED = "asked to confirm";
 
 /**
- * The question to put before the call runs; undefined when it may run.
+ * The question to put before the call runs; undefined when it may run. `shown` gives what the person is shown, in order: what is meant
+ * first, then all arguments.
  * @throws AppError `invalid_input` when the client cannot ask and nobody has said yes, `forbidden` when the person said no.
  */
-export function confirmation(
+export async function confirmation(
   tool: { readonly name: string; readonly title: string },
-  input: Record<string, unknown>,
+  shown: () => Promise<Record<string, unknown>>,
   confirmed: boolean,
   asking: Asking,
-): InputRequiredResult | undefined {
+): Promise<InputRequiredResult | undefined> {
   if (!canAsk(asking)) {
     if (confirmed) return undefined;
     throw new AppError(
       "invalid_input",
       `${tool.name} cannot be undone. Ask the person first; when they agree, call it again with confirm: true.`,
+      { beforeEffect: true },
     );
   }
   // An answer without the state that was given out with the question is one that nobody was asked for.
   if (asking.requestState === ASKED) {
     if (acceptedContent(asking.answers, QUESTION, form)?.confirm === true) return undefined;
-    throw new AppError("forbidden", `${tool.name} was not confirmed, so nothing was done.`);
+    throw new AppError("forbidden", `${tool.name} was not confirmed, so nothing was done.`, { beforeEffect: true });
   }
-  const message = `${tool.title}? This cannot be undone. ${JSON.stringify(input).slice(0, 500)}`;
+  const lines = Object.entries(await shown()).map(([name, value]) => `${visible(name)}: ${visible(value)}`);
+  const message = [`${visible(tool.title)} (${tool.name})? This cannot be undone.`, ...lines].join("\n");
   const question = inputRequired.elicit({ message, requestedSchema: form });
   return inputRequired({ inputRequests: { [QUESTION]: question }, requestState: ASKED });
+}
+
+/**
+ * A text as it stands, anything else as JSON; with what a person would not see, or see in another order, as an escape. What is too long
+ * to be read says how much is left out, so that nothing behind it passes unseen.
+ */
+function visible(value: unknown): string {
+  const text = typeof value === "string" ? JSON.stringify(value).slice(1, -1) : JSON.stringify(value);
+  const shown = text.replace(INVISIBLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  const cut = cutText(shown, SHOWN_MAX_LENGTH);
+  return cut === shown ? shown : `${cut}… (and ${shown.length - cut.length} more characters)`;
 }
 
 /** A client that names no kind of question can show a form; one that names only others cannot (elicitation, capabilities). */

@@ -69,6 +69,11 @@ export interface ToolDefinition<
    * must pass `confirm: true`, which the server adds to the input. REST calls come from programs and are not asked. Default false.
    */
   confirm?: boolean;
+  /**
+   * What a person who confirms is shown before the arguments, by name: what the call will change, such as `{ table: "orders" }`. The
+   * session is shown without it. Runs before the question, so it must change nothing.
+   */
+  affects?(input: z.output<I>, context: ToolContext): Awaitable<Record<string, unknown>>;
   /** Calls of this tool per minute and principal, over the whole fleet. Default: only the server's limit for all tools. */
   callsPerMinute?: number;
   /** Whether the tool works on a session: `optional` (default) takes one when given, `required` insists, `none` has nothing to do with any. */
@@ -95,6 +100,7 @@ export interface Tool {
   readonly annotations: Required<ToolAnnotations>;
   readonly scope: string;
   readonly confirm: boolean;
+  affects(input: Record<string, unknown>, context: ToolContext): Promise<Record<string, unknown>>;
   readonly callsPerMinute: number | undefined;
   readonly session: "optional" | "required" | "none";
   readonly cache: ToolCache | undefined;
@@ -168,6 +174,7 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefi
     },
     scope: definition.scope ?? (readOnlyHint ? "read" : "write"),
     confirm: false,
+    affects: async (args, context) => (await definition.affects?.(args as z.output<I>, context)) ?? {},
     callsPerMinute: definition.callsPerMinute,
     session,
     cache: definition.cache,

@@ -285,8 +285,8 @@ export class KeyedCall {
    * @throws ClaimLost when another attempt has taken over; its answer is the call's.
    */
   async complete(answer: Answer): Promise<Answer> {
-    if ("error" in answer && answer.error.retryable) {
-      // Nothing is known to have happened, or not: the claim stays open for the re-send to finish, without waiting for us.
+    if ("error" in answer && (answer.error.retryable || answer.error.beforeEffect)) {
+      // Nothing has happened, or it is not known: the claim stays open for the re-send to finish, without waiting for us.
       // Not waited for either: while the store is away, this would double the time until the caller hears of it.
       if (this.#held) void this.#idempotency.leases.release(this.#held).catch(() => {});
       return answer;

@@ -91,6 +91,10 @@ export function batchWrite(items: ItemTables) {
     }),
     annotations: { destructiveHint: true, idempotentHint: true, openWorldHint: true },
     confirm: true,
+    affects: ({ table, puts, deletes }) => ({
+      table: chosen(table),
+      writes: `${puts.length} items put, each over what stands there, and ${deletes.length} deleted`,
+    }),
     run: async (input) => {
       const name = chosen(input.table);
       const { put, deleted, unprocessed, consumed } = await items.store.batchWrite(name, input.puts, input.deletes);

@@ -163,6 +163,7 @@ function deleteItem(items: ItemTables) {
     }),
     annotations: { destructiveHint: true, idempotentHint: true, openWorldHint: true },
     confirm: true,
+    affects: ({ key, table }) => ({ table: chosen(table), key }),
     run: async (input, { principal }) => {
       const name = chosen(input.table);
       const { item, consumed } = await items.store.delete(name, input.key, conditional(input, principal));

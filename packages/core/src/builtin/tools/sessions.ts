@@ -3,6 +3,7 @@ import * as z from "zod";
 import { defineTool } from "../../define/tool.ts";
 import { PAGE_DEFAULT_ENTRIES, PAGE_MAX_ENTRIES } from "../../limits.ts";
 import type { Session } from "../../state/session.ts";
+import type { SessionHandle } from "../../state/session-handle.ts";
 
 export const cursorArgument = z.string().max(2000).optional().describe("next_cursor of the page before.");
 export const limitArgument = z
@@ -99,11 +100,21 @@ export const sessionInfo = (backend: string, features: readonly string[]) =>
     },
   });
 
+/** What goes with a session's content, for a person who decides about it. */
+async function contentsOf(session: SessionHandle): Promise<{ holds: string }> {
+  const [notes, { values, nextCursor }] = [
+    await session.notes.count(),
+    await session.values.list({ prefix: "", limit: PAGE_MAX_ENTRIES }),
+  ];
+  return { holds: `notes: ${notes}, values: ${nextCursor ? "more than " : ""}${values.length}` };
+}
+
 export const resetSession = defineTool({
   name: "reset_session",
   title: "Reset session",
   description: "Clears all notes and values of a session. The session itself stays.",
   input: z.object({}),
+  affects: (_, { session }) => contentsOf(session),
   output: z.object({ cleared: z.int().describe("Number of notes that were cleared.") }),
   annotations: { destructiveHint: true, idempotentHint: true },
   run: async (_, { session }) => ({ cleared: await session.reset() }),
@@ -114,6 +125,7 @@ export const deleteSession = defineTool({
   title: "Delete session",
   description: "Deletes a session with everything in it.",
   input: z.object({}),
+  affects: (_, { session }) => contentsOf(session),
   output: z.object({ deleted: z.boolean().describe("False: there was no such session.") }),
   annotations: { destructiveHint: true, idempotentHint: true },
   session: "required",
