@@ -62,6 +62,7 @@ export {
   type Limits,
 } from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
+export { faultOfMessage } from "./mcp/envelope.ts";
 export { withoutNulls } from "./mcp/nulls.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
 export type { CallerState } from "./state/caller-state.ts";

@@ -32,6 +32,26 @@ const CALLS: readonly (readonly [string, Record<string, unknown>])[] = [
   ["echo_cached", { text: "hello" }],
 ];
 
+/** Messages of a 2025-era session that go past `tools/call`: what its client sets, asks to be told of, answers and takes back. */
+const IN_SESSION: readonly Record<string, unknown>[] = [
+  { method: "logging/setLevel", params: { level: "info" } },
+  { method: "resources/subscribe", params: { uri: "session://demo/notes" } },
+  { method: "resources/unsubscribe", params: { uri: "session://demo/notes" } },
+  { method: "resources/read", params: { uri: "session://demo/values/k" } },
+  { method: "prompts/get", params: { name: "recall", arguments: { session_id: "demo" } } },
+  {
+    method: "completion/complete",
+    params: { ref: { type: "ref/prompt", name: "recall" }, argument: { name: "session_id", value: "d" } },
+  },
+  { method: "notifications/cancelled", id: undefined, params: { requestId: 7, reason: "enough" } },
+  { method: "notifications/progress", id: undefined, params: { progressToken: 7, progress: 1 } },
+  { result: { action: "accept", content: { confirm: true } } },
+  { error: { code: -32_000, message: "no" } },
+];
+
+/** Stands for the id of a session that is open, in the header of a request that is to be in one. */
+export const OPEN_SESSION = "open-session";
+
 const METHODS = [
   "tools/list",
   "server/discover",
@@ -56,6 +76,9 @@ const HOSTILE_VALUES: readonly ((random: Random) => unknown)[] = [
   () => [[[[]]]],
   () => "\u0000",
   () => "\ud800",
+  () => "\udc00x",
+  (random) => `${"y".repeat(random.int(198, 200))}🎉`,
+  (random) => ({ $binary: "A".repeat(random.int(1, 700_000)) }),
   () => "💣".repeat(300),
   () => "../../etc/passwd",
   () => "ses_00000000000000000000000000",
@@ -111,17 +134,21 @@ function wellFormed(random: Random): { path: string; headers: Record<string, str
   if (kind <= 3) return { path: "/mcp/call_tool", headers, message: { name, arguments: given } };
   if (kind <= 5) {
     const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "fuzz", version: "1" } };
-    const method = random.chance(0.3) ? "initialize" : "tools/call";
-    const message = {
-      jsonrpc: "2.0",
-      id,
-      method,
-      params: method === "initialize" ? params : { name, arguments: given },
-    };
+    if (random.chance(0.1))
+      return { path: "/mcp", headers, message: { jsonrpc: "2.0", id, method: "initialize", params } };
+    const inSession = random.chance(0.5)
+      ? random.pick(IN_SESSION)
+      : { method: "tools/call", params: { name, arguments: given } };
+    const message = { jsonrpc: "2.0", id, ...inSession };
+    const session = random.chance(0.05) ? "none" : OPEN_SESSION;
     return {
       path: "/mcp",
-      headers: { ...headers, ...(method !== "initialize" && { "mcp-session-id": "none" }) },
-      message,
+      headers: {
+        ...headers,
+        "mcp-session-id": session,
+        ...(random.chance(0.5) && { "mcp-protocol-version": "2025-11-25" }),
+      },
+      message: random.chance(0.05) ? [message] : message,
     };
   }
   const method = kind <= 9 ? "tools/call" : random.pick(METHODS);

@@ -2,7 +2,7 @@
 // puts U+FFFD where bytes are no UTF-8. Knows no transport.
 import { isUtf8 } from "node:buffer";
 import { type JSONRPCMessage, parseJSONRPCMessage } from "@modelcontextprotocol/server";
-import { AppError, parseJson, withoutNulls } from "@stateful-mcp/core";
+import { AppError, faultOfMessage, parseJson, withoutNulls } from "@stateful-mcp/core";
 
 /** The longest line that is read; the official transport has the same bound. */
 const LINE_MAX_BYTES = 10 * 1024 * 1024;
@@ -71,18 +71,20 @@ export class Lines {
       if (error instanceof AppError && /^\s*[[{]/.test(unmarked)) this.#refuse(PARSE_ERROR, error.message, null);
       return undefined;
     }
+    let why = faultOfMessage(value);
     try {
-      return parseJSONRPCMessage(value);
+      if (why === undefined) return parseJSONRPCMessage(value);
     } catch {
-      const id = idOf(value);
-      // Without an id no answer is due: it may have been meant as a notification.
-      if (id !== undefined) this.#refuse(INVALID_REQUEST, "Invalid Request: not a JSON-RPC message.", id);
-      return undefined;
+      why = "not a JSON-RPC message.";
     }
+    const id = idOf(value);
+    // Without an id no answer is due: it may have been meant as a notification.
+    if (id !== undefined) this.#refuse(INVALID_REQUEST, `Invalid Request: ${why}`, id);
+    return undefined;
   }
 }
 
 function idOf(value: unknown): string | number | undefined {
   const { id } = (value ?? {}) as { id?: unknown };
-  return typeof id === "string" || typeof id === "number" ? id : undefined;
+  return typeof id === "string" ? id.toWellFormed() : typeof id === "number" ? id : undefined;
 }

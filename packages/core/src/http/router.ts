@@ -14,6 +14,7 @@ import type { Access } from "../auth/access.ts";
 import type { Services } from "../calls/services.ts";
 import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
+import { faultOfMessage } from "../mcp/envelope.ts";
 import { LegacyHttp } from "../mcp/legacy/http.ts";
 import type { LegacyState } from "../mcp/legacy/state.ts";
 import { createListens, isListen } from "../mcp/listen.ts";
@@ -101,6 +102,9 @@ export function createRouter(options: RouterOptions): Router {
       const code = error.code === "invalid_input" ? -32_700 : -32_000;
       return c.json({ jsonrpc: "2.0", error: { code, message: error.message }, id: null }, error.status as 400);
     }
+    const fault = faultOfMessage(parsedBody);
+    if (fault !== undefined)
+      return c.json({ jsonrpc: "2.0", error: { code: -32_600, message: `Invalid Request: ${fault}` }, id: null }, 400);
     // Before anything is answered: a token that does not reach far enough is a matter of HTTP (RFC 6750, section 3.1).
     for (const tool of calledTools(parsedBody, services)) authorize(principal, tool.scope);
     if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);

@@ -1,11 +1,14 @@
 // C5: whatever comes in is answered with a 4xx or a JSON-RPC error; nothing crashes or hangs, and a good request works afterwards.
 import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { freePort, type Random, ServerProcess } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { type HostileRequest, hostileBytes, hostileRequest } from "../hostile.ts";
+import { type HostileRequest, hostileBytes, hostileRequest, OPEN_SESSION } from "../hostile.ts";
 import { serveFromCheckout } from "../serve-from-checkout.ts";
 
 /** An answer that has not come by then is a hang: the server's own limits are far below. */
@@ -94,13 +97,36 @@ const good: HostileRequest = {
   body: Buffer.from(JSON.stringify({ name: "echo_cached", arguments: { text: "still here" } })),
 };
 
-async function overHttp(requests: number, random: Random, report: (done: number) => void): Promise<string[]> {
+const INITIALIZE = {
+  protocolVersion: "2025-11-25",
+  capabilities: { elicitation: {} },
+  clientInfo: { name: "fuzz", version: "1" },
+};
+
+/** Opens a session of the 2025 era and resolves to its id. */
+async function openSession(port: number): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}/mcp`, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json, text/event-stream" },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: INITIALIZE }),
+  });
+  return response.headers.get("mcp-session-id") ?? "";
+}
+
+async function overHttp(
+  backend: string,
+  requests: number,
+  random: Random,
+  report: (done: number) => void,
+): Promise<string[]> {
   const port = await freePort();
+  const dataDir = await mkdtemp(join(tmpdir(), "stateful-mcp-c5-"));
   await using server = await ServerProcess.start({
     ...serveFromCheckout(port),
-    env: { MCP_STATE_BACKEND: "memory", LOG_LEVEL: "silent" },
+    env: { MCP_STATE_BACKEND: backend, STATEFUL_MCP_DATA_DIR: dataDir, LOG_LEVEL: "silent" },
     ready: new URL(`http://127.0.0.1:${port}/readyz`),
   });
+  let session = await openSession(port);
   const agent = new Agent({ keepAlive: true, maxSockets: LANES });
   const violations: string[] = [];
   let sent = 0;
@@ -108,7 +134,7 @@ async function overHttp(requests: number, random: Random, report: (done: number)
     while (sent < requests && violations.length < 20) {
       const number = sent++;
       const bytes = own.chance(BYTES_SHARE) ? hostileBytes(own) : undefined;
-      const hostile = hostileRequest(own);
+      const hostile = inOpenSession(hostileRequest(own), session);
       const found = wrong(bytes ? await sendBytes(port, bytes) : await send(port, agent, hostile));
       if (found)
         violations.push(
@@ -118,15 +144,23 @@ async function overHttp(requests: number, random: Random, report: (done: number)
         const reply = await send(port, agent, good);
         if (typeof reply === "string" || reply.status !== 200)
           violations.push(`A good request got ${JSON.stringify(reply)} after ${number}.`);
+        // It may have been ended by a DELETE.
+        session = await openSession(port);
         report(number);
       }
     }
   };
   await Promise.all(Array.from({ length: LANES }, (_, i) => lane(random.fork(i))));
   agent.destroy();
+  await rm(dataDir, { recursive: true, force: true });
   if (!server.running) violations.push(`The server ended: ${server.stderr.slice(-5).join("\n")}`);
   return violations;
 }
+
+const inOpenSession = (hostile: HostileRequest, session: string): HostileRequest =>
+  hostile.headers["mcp-session-id"] === OPEN_SESSION
+    ? { ...hostile, headers: { ...hostile.headers, "mcp-session-id": session } }
+    : hostile;
 
 const describe = ({ method, path, headers, body }: HostileRequest): string =>
   `${method} ${path.slice(0, 60)} ${JSON.stringify(headers).slice(0, 300)} ${body?.toString("utf8").slice(0, 400)}`;
@@ -153,8 +187,7 @@ async function overStdio(lines: number, random: Random): Promise<string[]> {
     setTimeout(() => resolve(false), HANG_MS).unref();
   });
   child.stdin.on("error", () => {});
-  const initialize = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "fuzz", version: "1" } };
-  child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params: initialize })}\n`);
+  child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params: INITIALIZE })}\n`);
   for (let i = 0; i < lines; i++) {
     const { body } = hostileRequest(random);
     if (!child.stdin.write(Buffer.concat([body ?? Buffer.from("{"), Buffer.from("\n")])))
@@ -174,13 +207,15 @@ export default defineBar({
   run: async ({ scale, random, progress }) => {
     const total = scale.requests + scale.lines;
     const report = (done: number) => progress.update({ done, total, ok: done, faults: done });
-    const http = await overHttp(scale.requests, random.fork("http"), report);
+    const half = Math.ceil(scale.requests / 2);
+    const memory = await overHttp("memory", half, random.fork("http"), report);
+    const local = await overHttp("local", half, random.fork("local"), (done) => report(half + done));
     const stdio = await overStdio(scale.lines, random.fork("stdio"));
     return {
       operations: total,
       successRatio: 1,
       faults: { "hostile requests": total },
-      violations: [...http, ...stdio],
+      violations: [...memory, ...local, ...stdio],
     };
   },
 });

@@ -38,6 +38,9 @@ export interface LegacyCaller {
 
 const SESSION_HEADER = "mcp-session-id";
 const BATCH_MAX = 100;
+/** RFC 5424's, as the protocol has them. */
+const LOG_LEVELS = new Set(["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]);
+
 export class LegacyHttp {
   readonly #options: LegacyOptions;
   /** Exchanges under way in this process, by principal and session: the short way for answers and cancellations. */
@@ -148,7 +151,8 @@ export class LegacyHttp {
     for (const message of messages) {
       if (!isJSONRPCRequest(message) || message.method !== "logging/setLevel") continue;
       const { level } = (message.params ?? {}) as { level?: unknown };
-      if (typeof level === "string" && level.length <= 20)
+      // The SDK refuses others.
+      if (typeof level === "string" && LOG_LEVELS.has(level))
         await this.#options.legacy.sessions.setLogLevel(caller.principal.id, session.id, level);
     }
     return transport.respond(messages, batch, { authInfo: caller.authInfo, request });
