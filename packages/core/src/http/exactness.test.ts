@@ -42,6 +42,7 @@ const post = (path: string, body: string | Uint8Array<ArrayBuffer>, headers: Rec
 
 /** Cases of each property and transport. */
 const RUNS = Number(process.env.EXACTNESS ?? 300);
+const timeout = 30_000 + 20 * RUNS;
 const BOTH = "application/json, text/event-stream";
 const answerOf = (text: string): Json => {
   const data = text.split("\n").findLast((line) => line.startsWith("data: {"));
@@ -91,7 +92,7 @@ describe.each([
 ])("over $name", ({ name, connect }) => {
   const session = `"session_id":"${name.replace(/\W/g, "-")}"`;
 
-  it("a value is refused or comes back equal", async () => {
+  it("a value is refused or comes back equal", { timeout }, async () => {
     const call = await connect();
     let n = 0;
     await fc.assert(
@@ -112,7 +113,7 @@ describe.each([
     );
   });
 
-  it("an item and its key are refused or come back equal", async () => {
+  it("an item and its key are refused or come back equal", { timeout }, async () => {
     const call = await connect();
     await fc.assert(
       fc.asyncProperty(fc.nat(1e6), exactValue, async (id, sent) => {
