@@ -67,7 +67,7 @@ function accessFromConfig(config: Config, logger: Logger): Access | undefined {
         requireScopes: config.oauthRequireScopes,
       }),
     );
-    return { mode: "oauth", oauth, tokens };
+    return { mode: "oauth", oauth, tokens, publicUrl: config.publicUrl };
   }
   return tokens && { mode: "tokens", tokens };
 }

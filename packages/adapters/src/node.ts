@@ -1,7 +1,7 @@
 // Carries HTTP between node:http and an App: listening, timeouts, and an end that loses no accepted call.
 // Knows nothing of routes. Signals belong to the process that calls this.
 import { createServer, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, isIPv6 } from "node:net";
+import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { type App, AppError, type Logger } from "@stateful-mcp/core";
 
@@ -34,7 +34,8 @@ const DRAIN_STEP_MS = 50;
 export async function serveNode(app: Pick<App, "fetch" | "drain">, options: NodeServerOptions): Promise<NodeServer> {
   const { host, logger } = options;
   const running = new Set<ServerResponse>();
-  const listener = getRequestListener((request) => app.fetch(request), {
+  const addressOf = (env: unknown) => (env as { incoming?: { socket?: Socket } }).incoming?.socket?.remoteAddress;
+  const listener = getRequestListener((request, env) => app.fetch(request, { address: addressOf(env) }), {
     // For HTTP/1.0 probes, which may send no Host. The header stays missing, so what checks it still refuses them.
     hostname: NO_HOST,
     errorHandler: (error) => {

@@ -74,7 +74,7 @@ export interface AppOptions {
   idempotency?: { ttlSeconds?: number };
   /** Host names besides localhost under which the server may be addressed. */
   allowedHosts?: readonly string[];
-  /** Host names of web pages, besides localhost ones, that may call. */
+  /** Origins of web pages that may call, besides the server's own: scheme, host and port, such as `https://app.example`. */
   allowedOrigins?: readonly string[];
   /** Bounds that differ from `DEFAULT_LIMITS`. */
   limits?: Partial<Limits>;

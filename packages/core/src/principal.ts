@@ -32,9 +32,11 @@ export const ANONYMOUS_PRINCIPAL: Principal = makePrincipal("anonymous", "statef
 /** What a caller's token must allow for everything that only reads. */
 export const READ_SCOPE = "read";
 
+export const isGranted = ({ scopes }: Principal, scope: string): boolean => !scopes || scopes.includes(scope);
+
 /** @throws AppError `forbidden` when the caller's scopes do not include the one a tool needs. */
 export function authorize(principal: Principal, scope: string): void {
-  if (!principal.scopes || principal.scopes.includes(scope)) return;
+  if (isGranted(principal, scope)) return;
   throw new AppError("forbidden", `Your token does not have the scope ${scope}, which this tool needs.`, {
     details: { scope },
   });

@@ -20,6 +20,7 @@ export interface RestEvent {
   readonly isBase64Encoded?: boolean;
   readonly requestContext?: {
     readonly domainName?: string;
+    readonly identity?: { readonly sourceIp?: string } | null;
     readonly authorizer?: Readonly<Record<string, unknown>> | null;
   };
 }
@@ -34,7 +35,7 @@ export interface HttpEvent {
   readonly body?: string;
   readonly isBase64Encoded?: boolean;
   readonly requestContext: {
-    readonly http: { readonly method: string };
+    readonly http: { readonly method: string; readonly sourceIp?: string };
     readonly domainName?: string;
     readonly stage?: string;
   };
@@ -60,6 +61,8 @@ export interface Prelude {
   readonly cookies: string[];
 }
 
+const DOT_SEGMENT = /(?:^|[\\/])(?:\.|%2e){1,2}(?:[\\/]|%2f|%5c|$)/i;
+
 const isHttpEvent = (event: LambdaEvent): event is HttpEvent => event.version === "2.0";
 
 /** @throws AppError `invalid_input` for an event that makes no request. */
@@ -71,6 +74,9 @@ export function toRequest(event: LambdaEvent, signal: AbortSignal): Request {
     // The client's own word on the length may be of another encoding of it.
     headers.delete("content-length");
     if (body) headers.set("content-length", String(body.byteLength));
+    // A front door may have decided by the path as it stands; what it means when these are resolved is another one.
+    if (DOT_SEGMENT.test(isHttpEvent(event) ? event.rawPath : event.path))
+      throw new AppError("invalid_input", "The path has a segment of dots. Send it without.");
     return new Request(urlOf(event), { method, headers, signal, ...(body && { body }) });
   } catch (error) {
     if (error instanceof AppError) throw error;
@@ -79,6 +85,10 @@ export function toRequest(event: LambdaEvent, signal: AbortSignal): Request {
     });
   }
 }
+
+/** The network address of the client, as the front door saw it. */
+export const addressOf = (event: LambdaEvent): string | undefined =>
+  isHttpEvent(event) ? event.requestContext.http.sourceIp : event.requestContext?.identity?.sourceIp;
 
 /**
  * Whom a REST API's Lambda authorizer let in, by the `name` and `scopes` of its answer. Only this kind of event has a place

@@ -3,7 +3,15 @@
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type App, AppError, type Logger, silentLogger } from "@stateful-mcp/core";
-import { authorizedCaller, type LambdaEvent, type LambdaResult, toPrelude, toRequest, toResult } from "./events.ts";
+import {
+  addressOf,
+  authorizedCaller,
+  type LambdaEvent,
+  type LambdaResult,
+  toPrelude,
+  toRequest,
+  toResult,
+} from "./events.ts";
 
 export type { HttpEvent, LambdaEvent, LambdaResult, RestEvent } from "./events.ts";
 
@@ -115,6 +123,7 @@ class Invocation {
       const principal = authorizedCaller(this.#event);
       const answer = this.#app.fetch(request, {
         ...(principal && { principal }),
+        address: addressOf(this.#event),
         timeLimitMs: this.#left(CALLS_END_MS),
       });
       const response = await Promise.race([answer, this.#noAnswer.promise]);

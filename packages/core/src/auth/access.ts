@@ -15,7 +15,13 @@ export type Access =
   | { readonly mode: "anonymous" }
   | { readonly mode: "carrier" }
   | { readonly mode: "tokens"; readonly tokens: TokenTable }
-  | { readonly mode: "oauth"; readonly oauth: OAuth; readonly tokens?: TokenTable | undefined };
+  | {
+      readonly mode: "oauth";
+      readonly oauth: OAuth;
+      readonly tokens?: TokenTable | undefined;
+      /** The address under which clients reach the server, such as `https://mcp.example.com`. Default: what they call it by. */
+      readonly publicUrl?: string | undefined;
+    };
 
 /**
  * Finds out who sent a request, from its `Authorization` header.
@@ -44,12 +50,17 @@ export async function authenticate(
   throw new AppError("unauthenticated", "This token is not valid here.");
 }
 
-/** The URL under which this server is known to clients: what its tokens are for. */
-export function resourceUrl(access: Access, request: Request): URL {
-  const audience = access.mode === "oauth" ? access.oauth.options.audience : undefined;
+/** The URL under which this server is known to clients, where the operator has said it: what its tokens are for. */
+export function configuredResourceUrl(access: Access): URL | undefined {
+  if (access.mode !== "oauth") return undefined;
+  const { audience } = access.oauth.options;
   if (audience !== undefined && /^https?:/.test(audience) && URL.canParse(audience)) return new URL(audience);
-  return new URL("/mcp", request.url);
+  return access.publicUrl === undefined ? undefined : new URL("/mcp", access.publicUrl);
 }
+
+/** The same; without a configured one, by what the client calls the server. */
+export const resourceUrl = (access: Access, request: Request): URL =>
+  configuredResourceUrl(access) ?? new URL("/mcp", request.url);
 
 /** The `WWW-Authenticate` header of a 401 or a 403; undefined for other errors. */
 export function challengeFor(error: AppError, access: Access, request: Request): string | undefined {

@@ -1,10 +1,12 @@
 // The one pipeline every tool call takes, no matter what carried it: validate, run once, validate the answer.
+import { createHash } from "node:crypto";
 import type * as z from "zod";
 import { confirmation } from "../define/confirm.ts";
 import type { Tool, ToolContext } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { findJsonFault, toWellFormedJson } from "../json.ts";
 import { NESTING_MAX_LEVELS } from "../limits.ts";
+import type { Principal } from "../principal.ts";
 import { type Caller, ownerOf } from "../state/caller.ts";
 import type { KeyedCall } from "../state/idempotency.ts";
 import { principalPartition, SHARED_OWNER, sessionKey } from "../state/keys.ts";
@@ -62,7 +64,7 @@ async function run(services: Services, tool: Tool, call: ToolCall, inProgress: C
   let sessionName = "";
   if (tool.session !== "none") {
     sessionName = services.state.sessionIdFor(caller, typeof sessionId === "string" ? sessionId : undefined);
-    inProgress.fields.session = sessionName;
+    inProgress.fields.session = loggedSession(call.principal, sessionName);
   }
   const confirmed = confirm === true;
   const attempt = (keyed?: KeyedCall) =>
@@ -80,6 +82,10 @@ async function run(services: Services, tool: Tool, call: ToolCall, inProgress: C
   const { result, replayed } = await services.state.idempotency.run(request, { claimFirst: tool.idempotent }, attempt);
   return { structured: result, replayed };
 }
+
+/** On a server that is open to everybody the handle is the key, and a log is no place for keys. */
+const loggedSession = (principal: Principal, id: string): string =>
+  principal.kind === "anonymous" ? `hash:${createHash("sha256").update(id).digest("base64url").slice(0, 16)}` : id;
 
 interface Attempt {
   readonly call: ToolCall;

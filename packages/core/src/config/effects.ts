@@ -35,7 +35,14 @@ const RULES: readonly Rule[] = [
     met: ({ backend, blobBucket }) => backend === "local" || (backend === "dynamodb" && blobBucket !== undefined),
   },
   {
-    settings: ["oauthAudience", "oauthClients", "oauthScopePrefix", "oauthRequireScopes", "principalClaim"],
+    settings: [
+      "oauthAudience",
+      "oauthClients",
+      "oauthScopePrefix",
+      "oauthRequireScopes",
+      "publicUrl",
+      "principalClaim",
+    ],
     needs: "STATEFUL_MCP_OAUTH_ISSUER",
     met: ({ oauthIssuer }) => oauthIssuer !== undefined,
   },

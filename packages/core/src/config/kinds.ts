@@ -134,6 +134,16 @@ export const hostNames = (name: string, described: SettingText): Setting<readonl
   ...described,
 });
 
+export const origins = (name: string, described: SettingText): Setting<readonly string[]> => ({
+  name,
+  allowed: "comma-separated origins with scheme, host and port, such as https://app.example",
+  parse: (value) => {
+    const parts = value === "" ? [] : value.split(",").map((part) => part.trim());
+    return parts.every((part) => URL.canParse(part) && new URL(part).origin === part) ? parts : undefined;
+  },
+  ...described,
+});
+
 export const url = (name: string, described: SettingText): Setting<string> => ({
   name,
   allowed: "an http:// or https:// URL",

@@ -114,7 +114,8 @@ describe("readConfig", () => {
     ["STATEFUL_MCP_CACHE_TTL_SECONDS", "0", "a whole number from 1"],
     ["STATEFUL_MCP_ALLOWED_HOSTS", "https://example.com", "host names"],
     ["STATEFUL_MCP_ALLOWED_HOSTS", "a,,b", "host names"],
-    ["STATEFUL_MCP_ALLOWED_ORIGINS", "app.example:8080", "host names"],
+    ["STATEFUL_MCP_ALLOWED_ORIGINS", "app.example:8080", "origins with scheme, host and port"],
+    ["STATEFUL_MCP_ALLOWED_ORIGINS", "https://app.example/", "origins with scheme, host and port"],
   ])("refuses %s=%s in one line that names the variable, the value and what is allowed", (name, value, allowed) => {
     const message = refusal({ [name]: value });
     expect(message).toContain(name);

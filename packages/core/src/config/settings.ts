@@ -16,6 +16,7 @@ import {
   integer,
   itemModes,
   names,
+  origins,
   type Read,
   type Setting,
   type SettingText,
@@ -132,6 +133,10 @@ export const SETTINGS = {
     defaultText: "none",
     description: "Issuer of the OAuth access tokens to accept, exactly as its tokens name it",
   }),
+  publicUrl: url("STATEFUL_MCP_PUBLIC_URL", {
+    defaultText: "what clients call it by",
+    description: "Address under which clients reach the server; OAuth clients are told it where the audience is no URL",
+  }),
   oauthAudience: text("STATEFUL_MCP_OAUTH_AUDIENCE", {
     defaultText: "none",
     description: "What the tokens' audience must contain, usually this server's public /mcp URL",
@@ -208,9 +213,9 @@ export const SETTINGS = {
   ),
   allowedOrigins: withDefault(
     "",
-    hostNames("STATEFUL_MCP_ALLOWED_ORIGINS", {
-      defaultText: "localhost names",
-      description: "Hosts, besides localhost ones, whose web pages may call from a browser",
+    origins("STATEFUL_MCP_ALLOWED_ORIGINS", {
+      defaultText: "its own pages",
+      description: "Web pages that may call from a browser, such as the MCP Inspector's at `http://localhost:6274`",
     }),
   ),
   noteMaxBytes: limit("NOTE_MAX_BYTES", "noteMaxBytes", 1, DEFAULT_LIMITS.noteMaxBytes, {

@@ -1,12 +1,17 @@
 // What a request brings along besides itself: what its carrier knows of it, and from that and its token, who calls.
 import type { Context } from "hono";
 import { type Access, authenticate } from "../auth/access.ts";
+import { AppError } from "../errors.ts";
 import type { Principal } from "../principal.ts";
+import { cutText } from "../text.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** What the carrier of a request knows about it: never part of the request, so no client can send it. */
 export interface Carried {
   /** Who calls, for `access: { mode: "carrier" }`; of no effect otherwise. */
   readonly principal?: Principal;
+  /** The network address that the request came from, as far as the carrier can tell. */
+  readonly address?: string | undefined;
   /** Milliseconds after which a call must have its answer, where that is less than the app's own limit. */
   readonly timeLimitMs?: number;
 }
@@ -21,8 +26,25 @@ export type RequestContext = Context<Bindings>;
 export interface Door {
   readonly access: Access;
   readonly knownScopes: ReadonlySet<string>;
+  readonly refusals: Refusals;
 }
 
 /** Who calls. @throws AppError `unauthenticated`, `forbidden`, `unavailable`. */
-export const principalOf = (c: RequestContext, { access, knownScopes }: Door): Promise<Principal> =>
-  authenticate(access, c.req.header("authorization"), { carried: c.env.principal, knownScopes });
+export async function principalOf(c: RequestContext, { access, knownScopes, refusals }: Door): Promise<Principal> {
+  const authorization = c.req.header("authorization");
+  try {
+    return await authenticate(access, authorization, { carried: c.env.principal, knownScopes });
+  } catch (error) {
+    // Asking for the way in without a token is how every client begins.
+    if (error instanceof AppError && error.code === "unauthenticated" && authorization !== undefined)
+      refusals.tell("token", { ...seenOf(c), why: error.message });
+    throw error;
+  }
+}
+
+/** What a line about a refused request says of it. */
+export const seenOf = (c: RequestContext) => ({
+  method: c.req.method,
+  path: cutText(c.req.path, 100),
+  ...(c.env.address !== undefined && { address: c.env.address }),
+});

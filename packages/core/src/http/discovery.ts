@@ -1,6 +1,6 @@
 // OAuth discovery: where a client learns which authorization server's tokens are accepted here.
 import type { Hono } from "hono";
-import { type Access, resourceUrl } from "../auth/access.ts";
+import { type Access, configuredResourceUrl, resourceUrl } from "../auth/access.ts";
 import type { Bindings, RequestContext } from "./carried.ts";
 
 /** RFC 9728: where a client learns whose tokens are accepted here. */
@@ -18,8 +18,10 @@ export function serveMetadata(
       bearer_methods_supported: ["header"],
       resource_name: "stateful-mcp",
     };
+    // Nobody may be handed from a cache what another client's Host has made of it.
+    const kept = configuredResourceUrl(access) ? "public, max-age=300" : "no-store";
     // Any page may read what every client has to know.
-    return c.json(body, 200, { "Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300" });
+    return c.json(body, 200, { "Access-Control-Allow-Origin": "*", "Cache-Control": kept });
   };
   app.get("/.well-known/oauth-protected-resource", document);
   app.get("/.well-known/oauth-protected-resource/*", document);

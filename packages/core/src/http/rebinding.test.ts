@@ -64,6 +64,13 @@ const HOSTILE_ORIGINS = [
   "http://localhost, http://evil.com",
   "https://127.0.0.2",
   "http://localhost.",
+  // Pages of other programs on this machine.
+  "http://localhost",
+  "http://localhost:6274",
+  "https://localhost:9999",
+  "http://127.0.0.1:3333",
+  "http://LOCALHOST:3333",
+  "http://localhost:3333/",
 ];
 
 const TOKEN = "t".repeat(32);
@@ -110,16 +117,25 @@ describe("a web page or another name for this machine", () => {
     { host: "localhost" },
     { host: "127.0.0.1:9" },
     { host: "[::1]:3333" },
-    { origin: "http://localhost:6274" },
+    { origin: "http://localhost:3333" },
+    { host: "127.0.0.1:3333", origin: "http://127.0.0.1:3333" },
+    { host: "[::1]:3333", origin: "http://[::1]:3333" },
   ])("is not taken for one at %j", async (headers) => {
     expect((await server().send("GET", "/mcp/list_tools", headers)).status).toBe(200);
   });
 
   it("that the operator allows is let in, and its neighbours are not", async () => {
-    const { send } = server({ allowedHosts: ["mcp.example.com"], allowedOrigins: ["app.example.com"] });
+    const { send } = server({
+      allowedHosts: ["mcp.example.com"],
+      allowedOrigins: ["https://app.example.com", "http://localhost:6274"],
+    });
     const status = async (headers: Fields) => (await send("GET", "/mcp/list_tools", headers)).status;
     expect(await status({ host: "mcp.example.com" })).toBe(200);
     expect(await status({ host: "mcp.example.com:8443", origin: "https://app.example.com" })).toBe(200);
+    expect(await status({ origin: "http://localhost:6274" })).toBe(200);
+    expect(await status({ host: "mcp.example.com", origin: "https://mcp.example.com" })).toBe(200);
+    for (const origin of ["http://app.example.com", "https://app.example.com:8443", "http://localhost:6275"])
+      expect(await status({ origin })).toBe(403);
     expect(await status({ host: "example.com" })).toBe(403);
     expect(await status({ host: "x.mcp.example.com" })).toBe(403);
     expect(await status({ origin: "https://example.com" })).toBe(403);

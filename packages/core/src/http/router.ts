@@ -1,15 +1,6 @@
 // Every HTTP route. Checks Host and Origin, finds out who calls, and hands the request to MCP or to a plain JSON route.
-import {
-  type AuthInfo,
-  createMcpHandler,
-  hostHeaderValidationResponse,
-  isLegacyRequest,
-  localhostAllowedHostnames,
-  type McpServerFactory,
-  originValidationResponse,
-} from "@modelcontextprotocol/server";
+import { type AuthInfo, createMcpHandler, isLegacyRequest, type McpServerFactory } from "@modelcontextprotocol/server";
 import { Hono } from "hono";
-import { cors } from "hono/cors";
 import type { Access } from "../auth/access.ts";
 import type { Services } from "../calls/services.ts";
 import type { Tool } from "../define/tool.ts";
@@ -21,12 +12,14 @@ import { createListens, isListen } from "../mcp/listen.ts";
 import { withoutNulls } from "../mcp/nulls.ts";
 import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "../mcp/request.ts";
 import { answerInTime } from "../mcp/sse.ts";
-import { authorize } from "../principal.ts";
+import { authorize, isGranted } from "../principal.ts";
 import { cutText } from "../text.ts";
 import { readJson } from "./body.ts";
-import { type Bindings, type Carried, principalOf, type RequestContext } from "./carried.ts";
+import { type Bindings, type Carried, type Door, principalOf, type RequestContext, seenOf } from "./carried.ts";
 import { serveMetadata } from "./discovery.ts";
+import { guard } from "./guard.ts";
 import { asAppError, problem } from "./problem.ts";
+import { Refusals } from "./refusals.ts";
 import { serveRest } from "./rest.ts";
 
 export interface RouterOptions {
@@ -42,7 +35,7 @@ export interface RouterOptions {
   subscriptions: boolean;
   /** Host names besides localhost under which this server may be addressed. */
   allowedHosts: readonly string[];
-  /** Host names of web pages, besides localhost ones, that may call. */
+  /** Origins of web pages that may call, besides the server's own. */
   allowedOrigins: readonly string[];
   /** Resolves when the state table answers. */
   ready: () => Promise<void>;
@@ -71,15 +64,19 @@ export function createRouter(options: RouterOptions): Router {
     standingStreams: options.subscriptions,
   });
   const knownScopes = new Set([...services.tools.values()].map((tool) => tool.scope));
-  const door = { access, knownScopes };
+  const refusals = new Refusals(services.logger, services.state.clock);
+  const door: Door = { access, knownScopes, refusals };
+  const ready = onceASecond(options.ready);
   // `/mcp/` is `/mcp`: people copy addresses with a slash at their end.
   const app = new Hono<Bindings>({ strict: false });
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
-  app.get("/readyz", (c) => health(c, options, { status: "ready" }));
-  guard(app, options);
-  app.get("/health", (c) => health(c, options, { status: "healthy", service: options.service, table: options.table }));
-  app.get("/mcp/health", (c) => health(c, options, { status: "ok" }));
+  app.get("/readyz", (c) => health(c, { ...options, ready }, { status: "ready" }));
+  guard(app, { ...options, refusals });
+  app.get("/health", (c) =>
+    health(c, { ...options, ready }, { status: "healthy", service: options.service, table: options.table }),
+  );
+  app.get("/mcp/health", (c) => health(c, { ...options, ready }, { status: "ok" }));
 
   const { service, version, bodyMaxBytes } = options;
   serveRest(app, { services, door, service, version, bodyMaxBytes });
@@ -106,7 +103,11 @@ export function createRouter(options: RouterOptions): Router {
     if (fault !== undefined)
       return c.json({ jsonrpc: "2.0", error: { code: -32_600, message: `Invalid Request: ${fault}` }, id: null }, 400);
     // Before anything is answered: a token that does not reach far enough is a matter of HTTP (RFC 6750, section 3.1).
-    for (const tool of calledTools(parsedBody, services)) authorize(principal, tool.scope);
+    for (const tool of calledTools(parsedBody, services)) {
+      if (isGranted(principal, tool.scope)) continue;
+      refusals.tell("scope", { ...seenOf(c), principal: principal.id, tool: tool.name, scope: tool.scope });
+      authorize(principal, tool.scope);
+    }
     if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
     if (options.subscriptions && isListen(parsedBody)) return listens.fetch(request, parsedBody, principal, authInfo);
     return answerInTime(handler.fetch(request, { authInfo, parsedBody }));
@@ -122,6 +123,7 @@ export function createRouter(options: RouterOptions): Router {
   app.onError((thrown, c) => problem(c, asAppError(thrown, services.logger), access));
 
   const endStreams = async () => {
+    refusals.flush();
     legacy.close();
     await listens.close();
   };
@@ -134,49 +136,6 @@ export function createRouter(options: RouterOptions): Router {
   };
 }
 
-/** Refuses what comes under a foreign name or from a foreign page, and tells browsers what they may do with answers. */
-function guard(app: Hono<Bindings>, { access, allowedHosts, allowedOrigins }: RouterOptions): void {
-  const hosts = [...localhostAllowedHostnames(), ...allowedHosts];
-  const origins = [...localhostAllowedHostnames(), ...allowedOrigins];
-  // A page that rebinds its name to this machine sends its own Host. Only where a token is needed anyway, and the operator
-  // has named no hosts, any name may lead here.
-  const checksHost = access.mode === "local" || allowedHosts.length > 0;
-  app.use(async (c, next) => {
-    const refused =
-      (checksHost ? hostHeaderValidationResponse(c.req.raw, hosts) : undefined) ??
-      originValidationResponse(c.req.raw, origins);
-    if (refused) return refused;
-    await next();
-    // On the answer itself: `c.header` would make a new one, which costs more than all the rest of this.
-    c.res.headers.set("X-Content-Type-Options", "nosniff");
-    // The SDK's streams say keep-alive, also to a client that has asked for the end of its connection: that is not theirs to say.
-    c.res.headers.delete("Connection");
-    return undefined;
-  });
-  if (allowedOrigins.length === 0) return;
-  const allowed = new Set(allowedOrigins);
-  app.use(
-    cors({
-      origin: (origin) => (URL.canParse(origin) && allowed.has(new URL(origin).hostname) ? origin : null),
-      allowMethods: ["GET", "POST", "DELETE"],
-      allowHeaders: CORS_REQUEST_HEADERS,
-      exposeHeaders: ["Mcp-Session-Id", "WWW-Authenticate", "Retry-After", "Idempotency-Replayed"],
-      maxAge: 600,
-    }),
-  );
-}
-
-const CORS_REQUEST_HEADERS = [
-  "Authorization",
-  "Content-Type",
-  "Idempotency-Key",
-  "Last-Event-ID",
-  "Mcp-Method",
-  "Mcp-Name",
-  "MCP-Protocol-Version",
-  "Mcp-Session-Id",
-];
-
 /** The tools that a body's calls name, those of a batch included. */
 function calledTools(body: unknown, { tools }: Services): Tool[] {
   const messages: unknown[] = Array.isArray(body) ? body : [body];
@@ -185,6 +144,22 @@ function calledTools(body: unknown, { tools }: Services): Tool[] {
     const tool = method === "tools/call" && typeof params?.name === "string" ? tools.get(params.name) : undefined;
     return tool ? [tool] : [];
   });
+}
+
+/** Asks at most once a second, however often it is asked: probes are open to everybody, and each read costs. */
+function onceASecond(ask: () => Promise<void>): () => Promise<void> {
+  let asked: Promise<void> | undefined;
+  let at = 0;
+  return () => {
+    const now = performance.now();
+    if (!asked || now - at >= 1_000) {
+      at = now;
+      asked = ask();
+      // Told to all who wait for it; without one, it is no accident of the process.
+      asked.catch(() => {});
+    }
+    return asked;
+  };
 }
 
 /** 200 only when the state table answers and the process is not about to end. */

@@ -1,0 +1,76 @@
+// Turns away what comes under a foreign name or from a foreign page, and tells browsers what they may do with answers. Knows no route.
+import { hostHeaderValidationResponse, localhostAllowedHostnames } from "@modelcontextprotocol/server";
+import type { Hono } from "hono";
+import { cors } from "hono/cors";
+import type { Access } from "../auth/access.ts";
+import { cutText } from "../text.ts";
+import { type Bindings, type RequestContext, seenOf } from "./carried.ts";
+import type { RefusalReason, Refusals } from "./refusals.ts";
+
+export interface GuardOptions {
+  readonly access: Access;
+  /** Names, besides localhost ones, under which the server may be addressed. */
+  readonly allowedHosts: readonly string[];
+  /** Origins of pages that may call, besides the server's own: scheme, host and port, as browsers send them. */
+  readonly allowedOrigins: readonly string[];
+  readonly refusals: Refusals;
+}
+
+const CORS_REQUEST_HEADERS = [
+  "Authorization",
+  "Content-Type",
+  "Idempotency-Key",
+  "Last-Event-ID",
+  "Mcp-Method",
+  "Mcp-Name",
+  "MCP-Protocol-Version",
+  "Mcp-Session-Id",
+];
+
+export function guard(app: Hono<Bindings>, { access, allowedHosts, allowedOrigins, refusals }: GuardOptions): void {
+  const hosts = [...localhostAllowedHostnames(), ...allowedHosts];
+  const names = new Set(hosts);
+  const origins = new Set(allowedOrigins);
+  // A page that rebinds its name to this machine sends its own Host. Only where a token is needed anyway, and the operator
+  // has named no hosts, any name may lead here.
+  const checksHost = access.mode === "local" || allowedHosts.length > 0;
+  /** A page of this server, or one that the operator has named. Another program's page on this machine is foreign too. */
+  const mayCall = (origin: string, host: string | undefined) => {
+    if (origins.has(origin)) return true;
+    if (!URL.canParse(origin)) return false;
+    const url = new URL(origin);
+    return url.origin === origin && url.host === host?.toLowerCase() && names.has(url.hostname);
+  };
+  const refuse = (c: RequestContext, reason: RefusalReason, given: string, response: Response) => {
+    refusals.tell(reason, { ...seenOf(c), [reason]: cutText(given, 100) });
+    return response;
+  };
+  app.use(async (c, next) => {
+    const host = c.req.header("host");
+    const foreignHost = checksHost ? hostHeaderValidationResponse(c.req.raw, hosts) : undefined;
+    if (foreignHost) return refuse(c, "host", host ?? "", foreignHost);
+    const origin = c.req.header("origin");
+    if (origin !== undefined && !mayCall(origin, host)) return refuse(c, "origin", origin, foreignPage(origin));
+    await next();
+    // On the answer itself: `c.header` would make a new one, which costs more than all the rest of this.
+    c.res.headers.set("X-Content-Type-Options", "nosniff");
+    // The SDK's streams say keep-alive, also to a client that has asked for the end of its connection: that is not theirs to say.
+    c.res.headers.delete("Connection");
+    return undefined;
+  });
+  if (allowedOrigins.length === 0) return;
+  app.use(
+    cors({
+      origin: (origin) => (origins.has(origin) ? origin : null),
+      allowMethods: ["GET", "POST", "DELETE"],
+      allowHeaders: CORS_REQUEST_HEADERS,
+      exposeHeaders: ["Mcp-Session-Id", "WWW-Authenticate", "Retry-After", "Idempotency-Replayed"],
+      maxAge: 600,
+    }),
+  );
+}
+
+function foreignPage(origin: string): Response {
+  const message = `Pages of ${JSON.stringify(cutText(origin, 100))} may not call this server. Its operator can allow them in STATEFUL_MCP_ALLOWED_ORIGINS.`;
+  return Response.json({ jsonrpc: "2.0", error: { code: -32_000, message }, id: null }, { status: 403 });
+}
