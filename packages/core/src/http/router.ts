@@ -13,6 +13,7 @@ import { withoutNulls } from "../mcp/nulls.ts";
 import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "../mcp/request.ts";
 import { answerInTime } from "../mcp/sse.ts";
 import { authorize, isGranted } from "../principal.ts";
+import { ALL_TOOLS } from "../state/rate-limit.ts";
 import { cutText } from "../text.ts";
 import { readJson } from "./body.ts";
 import { type Bindings, type Carried, type Door, principalOf, type RequestContext, seenOf } from "./carried.ts";
@@ -109,7 +110,11 @@ export function createRouter(options: RouterOptions): Router {
       authorize(principal, tool.scope);
     }
     if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
-    if (options.subscriptions && isListen(parsedBody)) return listens.fetch(request, parsedBody, principal, authInfo);
+    if (options.subscriptions && isListen(parsedBody)) {
+      const { callsPerMinute, state } = services;
+      if (callsPerMinute > 0) await state.rateLimits.admit(principal.id, ALL_TOOLS, callsPerMinute);
+      return listens.fetch(request, parsedBody, principal, authInfo);
+    }
     return answerInTime(handler.fetch(request, { authInfo, parsedBody }));
   });
 

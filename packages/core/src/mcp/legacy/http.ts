@@ -15,6 +15,7 @@ import {
 import type { Services } from "../../calls/services.ts";
 import { AppError } from "../../errors.ts";
 import type { Principal } from "../../principal.ts";
+import { ALL_TOOLS } from "../../state/rate-limit.ts";
 import { cutText } from "../../text.ts";
 import { openSse } from "../sse.ts";
 import type { LegacySession } from "./sessions.ts";
@@ -45,7 +46,10 @@ export class LegacyHttp {
   readonly #options: LegacyOptions;
   /** Exchanges under way in this process, by principal and session: the short way for answers and cancellations. */
   readonly #transports = new Map<string, Set<LegacyTransport>>();
-  readonly #streams = new Set<() => void>();
+  /** How to end each GET stream, and whose it is. */
+  readonly #streams = new Map<() => void, Principal>();
+  /** The one of each session that belongs to none of its calls. */
+  readonly #standing = new Map<string, () => void>();
   #closed = false;
 
   constructor(options: LegacyOptions) {
@@ -60,15 +64,17 @@ export class LegacyHttp {
       if (request.method === "DELETE") return await this.#delete(request, caller);
       return rpcError(405, -32_000, "Method not allowed.", { Allow: "GET, POST, DELETE" });
     } catch (error) {
-      if (error instanceof AppError) return rpcError(error.status, -32_000, error.message);
-      throw error;
+      if (!(error instanceof AppError)) throw error;
+      const { status, message, retryAfterSeconds } = error;
+      const headers = retryAfterSeconds === undefined ? {} : { "Retry-After": String(retryAfterSeconds) };
+      return rpcError(status, -32_000, message, headers);
     }
   }
 
   /** Ends all streams, so that their clients go on elsewhere. Calls under way are answered first by whoever waits for them. */
   close(): void {
     this.#closed = true;
-    for (const end of this.#streams) end();
+    for (const end of this.#streams.keys()) end();
   }
 
   async #post(request: Request, caller: LegacyCaller, body: unknown): Promise<Response> {
@@ -86,6 +92,7 @@ export class LegacyHttp {
         return rpcError(400, -32_600, "Invalid Request: not a JSON-RPC message.");
       }
     }
+    await this.#admit(caller, messages.filter((message) => !isCountedByItsCall(message)).length);
     if (messages.some(isInitialize)) return this.#initialize(request, caller, messages);
     const requests = messages.filter(isJSONRPCRequest);
     const twice = requests.find(({ id }, at) => requests.findIndex((other) => other.id === id) !== at);
@@ -176,6 +183,7 @@ export class LegacyHttp {
       priming: protocolVersion >= PRIMING_SINCE,
       record: async (stream, message) =>
         eventId(stream, await events.append({ principal, session: id, stream }, message)),
+      expectMessage: (address) => sessions.expectMessage(principal, id, address),
       takeMessage: (address, sinceMs) => sessions.message(principal, id, address, sinceMs),
       beganAtMs: state.clock.now(),
     });
@@ -196,10 +204,19 @@ export class LegacyHttp {
     if (address === undefined) return;
     const here = this.#transports.get(`${caller.principal.id} ${session.id}`) ?? [];
     for (const transport of here) if (transport.deliver(address, message)) return;
-    await this.#options.legacy.sessions.leaveMessage(caller.principal.id, session.id, address, message);
+    const awaited = !isJSONRPCNotification(message);
+    await this.#options.legacy.sessions.leaveMessage(caller.principal.id, session.id, address, message, awaited);
+  }
+
+  /** Lets in so many requests that no call of the pipeline counts. Each reads or writes the table. @throws AppError `rate_limited` */
+  async #admit({ principal }: LegacyCaller, requests: number): Promise<void> {
+    const { state, callsPerMinute } = this.#options.services;
+    for (let i = 0; i < requests && callsPerMinute > 0; i++)
+      await state.rateLimits.admit(principal.id, ALL_TOOLS, callsPerMinute);
   }
 
   async #delete(request: Request, caller: LegacyCaller): Promise<Response> {
+    await this.#admit(caller, 1);
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
     const { state } = this.#options.services;
@@ -215,27 +232,47 @@ export class LegacyHttp {
       return rpcError(405, -32_000, "This server keeps no stream open without a call.", { Allow: "POST, DELETE" });
     if (!accepts(request, "text/event-stream"))
       return rpcError(406, -32_000, "Not Acceptable: accept text/event-stream.");
+    await this.#admit(caller, 1);
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
+    const refused = this.#refusal(caller);
+    if (refused !== undefined) return rpcError(429, -32_000, refused);
     if (resume !== null && !from) return rpcError(400, -32_000, "Last-Event-ID is not one that this server sent.");
     const { services, legacy } = this.#options;
     const start = await startingPoint(services, legacy, { principal: caller.principal, session, from });
+    const standing = start.place.stream === STANDALONE;
+    const name = `${caller.principal.id} ${session.id}`;
+    // A client that opens another has lost the first, or will read it no more: what changes goes to one of them.
+    const holder = standing ? await legacy.sessions.takeStream(caller.principal.id, session.id) : undefined;
+    if (standing) this.#standing.get(name)?.();
     const abort = new AbortController();
     const sse = openSse({ headers: { [SESSION_HEADER]: session.id }, onClose: () => abort.abort() });
     // A stream that is cut before its first event also needs a place to go on from.
     if (!from && session.protocolVersion >= PRIMING_SINCE)
       sse.send({ id: eventId(start.place.stream, start.after), data: "" });
     const end = () => sse.close();
-    this.#streams.add(end);
+    this.#streams.set(end, caller.principal);
+    if (standing) this.#standing.set(name, end);
     if (this.#closed) end();
     request.signal.addEventListener("abort", end, { once: true });
-    void deliver(services, legacy, start, sse, abort.signal)
+    void deliver(services, legacy, { ...start, holder }, sse, abort.signal)
       .catch((error: unknown) => services.logger.warn({ err: error }, "a stream ended early"))
       .finally(() => {
         this.#streams.delete(end);
+        if (this.#standing.get(name) === end) this.#standing.delete(name);
         end();
       });
     return sse.response;
+  }
+
+  /** Why one more stream cannot be held; undefined when it can. */
+  #refusal({ principal }: LegacyCaller): string | undefined {
+    const { listensPerProcess, listensPerPrincipal } = this.#options.services.state.limits;
+    if (this.#streams.size >= listensPerProcess)
+      return `This server holds its limit of ${listensPerProcess} streams. Try again later.`;
+    if (principal.kind === "anonymous") return undefined;
+    const own = [...this.#streams.values()].filter(({ id }) => id === principal.id).length;
+    return own < listensPerPrincipal ? undefined : `You have ${own} streams open, which is the limit. Close one first.`;
   }
 
   /** The session a request belongs to, or the response that refuses it. */
@@ -287,6 +324,16 @@ function accepts(request: Request, type: string): boolean {
   const wanted = [type, `${type.split("/")[0]}/*`, "*/*"];
   return ranges.some((range) => wanted.includes(range.split(";")[0]?.trim() ?? ""));
 }
+
+const COUNTED_BY_CALLS = new Set([
+  "tools/call",
+  "resources/read",
+  "resources/list",
+  "prompts/get",
+  "completion/complete",
+]);
+const isCountedByItsCall = (message: JSONRPCMessage): boolean =>
+  "method" in message && COUNTED_BY_CALLS.has(message.method);
 
 const isInitialize = (message: JSONRPCMessage): boolean => "method" in message && message.method === "initialize";
 

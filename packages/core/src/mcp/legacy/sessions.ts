@@ -16,6 +16,8 @@ export interface LegacySession {
   /** The level its client set with `logging/setLevel`; empty: none. */
   readonly logLevel: string;
   readonly activeAt: number;
+  /** Names the one stream that tells of its changes; empty: there was none yet. */
+  readonly stream: string;
   /** Epoch seconds; what its events carry as their own expiry. */
   readonly hardEnd: number;
 }
@@ -46,7 +48,7 @@ export class LegacySessions {
     // 192 random bits: the id is a capability beside the principal, never instead of it.
     const id = randomBytes(24).toString("base64url");
     const hardEnd = now + HARD_END_SECONDS;
-    const attributes = { initialize: text, protocolVersion, logLevel: "", activeAt: now, hardEnd };
+    const attributes = { initialize: text, protocolVersion, logLevel: "", activeAt: now, hardEnd, stream: "" };
     await this.#store.create(legacySessionKey(principal, id), attributes, {
       id,
       expiresAt: now + IDLE_SECONDS,
@@ -58,7 +60,7 @@ export class LegacySessions {
   async find(principal: string, id: string): Promise<LegacySession | undefined> {
     const entry = await this.#store.get(legacySessionKey(principal, id));
     if (!entry) return undefined;
-    const { initialize, protocolVersion, logLevel, activeAt, hardEnd } = entry.attributes;
+    const { initialize, protocolVersion, logLevel, activeAt, hardEnd, stream = "" } = entry.attributes;
     return {
       id,
       initialize: String(initialize),
@@ -66,6 +68,7 @@ export class LegacySessions {
       logLevel: String(logLevel),
       activeAt: Number(activeAt),
       hardEnd: Number(hardEnd),
+      stream: String(stream),
     };
   }
 
@@ -85,13 +88,20 @@ export class LegacySessions {
     await this.#store.update(legacySessionKey(principal, id), { set: { logLevel } }, { on: "live" });
   }
 
+  /** Makes another stream the one of this session; resolves to its name. */
+  async takeStream(principal: string, id: string): Promise<string> {
+    const stream = randomBytes(9).toString("base64url");
+    await this.#store.update(legacySessionKey(principal, id), { set: { stream } }, { on: "live" });
+    return stream;
+  }
+
   /** Ends the session for every instance. False when there was none. */
   async end(principal: string, id: string): Promise<boolean> {
     const ended = await this.#store.update(
       legacySessionKey(principal, id),
       {
         bury: true,
-        remove: ["initialize", "protocolVersion", "logLevel", "activeAt", "hardEnd"],
+        remove: ["initialize", "protocolVersion", "logLevel", "activeAt", "hardEnd", "stream"],
         expiresAt: epochSeconds(this.#clock) + TOMBSTONE_SECONDS,
       },
       { on: "live" },
@@ -99,22 +109,37 @@ export class LegacySessions {
     return ended.applied;
   }
 
-  /** Leaves a message for the instance that waits under this address, in place of an earlier one. */
-  async leaveMessage(principal: string, id: string, address: string, message: unknown): Promise<void> {
+  /** Says that an instance waits for a message under this address. */
+  async expectMessage(principal: string, id: string, address: string): Promise<void> {
+    const expiresAt = epochSeconds(this.#clock) + MESSAGE_SECONDS;
+    await this.#store.create(legacyMessageKey(principal, id, address), { at: 0 }, { id: address, expiresAt });
+  }
+
+  /**
+   * Leaves a message for the instance that waits under this address, in place of an earlier one. `awaited`: only where one has said
+   * that it waits; what answers nothing is not kept.
+   */
+  async leaveMessage(
+    principal: string,
+    id: string,
+    address: string,
+    message: unknown,
+    awaited: boolean,
+  ): Promise<void> {
     const text = JSON.stringify(message);
     if (byteLength(text) > MESSAGE_MAX_BYTES)
       throw new AppError("too_large", `The response is larger than the limit of ${MESSAGE_MAX_BYTES} bytes.`);
     const key = legacyMessageKey(principal, id, address);
     const expiresAt = epochSeconds(this.#clock) + MESSAGE_SECONDS;
     const change = { set: { message: text, at: this.#clock.now() }, expiresAt };
-    const left = await this.#store.update(key, change, { on: "live-or-missing" });
-    if (!left.applied) await this.#store.update(key, change, { on: "dead" });
+    const left = await this.#store.update(key, change, { on: awaited ? "live" : "live-or-missing" });
+    if (!left.applied && !awaited) await this.#store.update(key, change, { on: "dead" });
   }
 
   /** The message left under this address at or after a time, in milliseconds; undefined: there is none. */
   async message(principal: string, id: string, address: string, sinceMs: number): Promise<unknown> {
     const entry = await this.#store.get(legacyMessageKey(principal, id, address));
-    if (!entry || Number(entry.attributes.at) < sinceMs) return undefined;
+    if (entry?.attributes.message === undefined || Number(entry.attributes.at) < sinceMs) return undefined;
     return JSON.parse(String(entry.attributes.message));
   }
 }

@@ -44,6 +44,8 @@ export interface StartingPoint {
   readonly after: number;
   /** What follows, where the client resumes. */
   readonly first: readonly StreamEvent[];
+  /** Of a stream that a session has one of: what the session says of it while no other has taken its place. */
+  readonly holder?: string | undefined;
 }
 
 /** Decides from where a GET is served. @throws AppError `not_found` when what the client asks for is no longer kept. */
@@ -67,11 +69,11 @@ export async function startingPoint(
   return { principal, place, after, first };
 }
 
-/** Sends events until the stream is closed, its call is answered, or its session has ended. */
+/** Sends events until the stream is closed, its call is answered, its session has ended, or another instance holds its stream. */
 export async function deliver(
   services: Services,
   legacy: LegacyState,
-  { principal, place, after, first }: StartingPoint,
+  { principal, place, after, first, holder }: StartingPoint,
   sse: SseStream,
   signal: AbortSignal,
 ): Promise<void> {
@@ -99,7 +101,8 @@ export async function deliver(
     if (sse.closed) return;
     if (performance.now() - checkedAt > ALIVE_CHECK_MS) {
       checkedAt = performance.now();
-      if (!(await legacy.sessions.find(principal.id, session))) return;
+      const found = await legacy.sessions.find(principal.id, session);
+      if (!found || (holder !== undefined && found.stream !== holder)) return;
       // A change since the subscription is told all the same: the subscription holds the version of its own time.
       subscribed = !ofCall;
     }

@@ -3,7 +3,7 @@ import type { JSONRPCNotification, Server } from "@modelcontextprotocol/server";
 import { versionOf } from "../../calls/call-resource.ts";
 import type { Services } from "../../calls/services.ts";
 import { AppError } from "../../errors.ts";
-import type { Principal } from "../../principal.ts";
+import { authorize, type Principal, READ_SCOPE } from "../../principal.ts";
 import { cutText } from "../../text.ts";
 import { serving } from "../reading.ts";
 import type { LegacyState } from "./state.ts";
@@ -15,6 +15,7 @@ export function serveSubscriptions(server: Server, services: Services, { session
     serve(
       context,
       async (source) => {
+        authorize(source.principal, READ_SCOPE);
         const session = await sessions.find(source.principal.id, source.transportSession ?? "");
         if (!session || !services.resources.find(uri)?.resource.watch)
           throw new AppError("not_found", `There is no resource ${JSON.stringify(cutText(uri, 200))} to subscribe to.`);

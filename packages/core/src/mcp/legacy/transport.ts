@@ -35,6 +35,8 @@ export interface LegacyTransportOptions {
   record(stream: string, message: string): Promise<string>;
   /** When the call began: what was left before was meant for another that had the same id. */
   readonly beganAtMs: number;
+  /** Makes room for a message that may reach another instance. */
+  expectMessage(address: string): Promise<void>;
   /** A message that reached another instance, left under this address at or after a time. */
   takeMessage(address: string, sinceMs: number): Promise<unknown>;
 }
@@ -145,6 +147,8 @@ export class LegacyTransport implements Transport {
     this.#becomeStream();
     if (!isJSONRPCRequest(message)) return this.#write(message);
     const wireId = randomBytes(12).toString("base64url");
+    // Before the question goes out: an answer is kept only where one is waited for.
+    await this.#options.expectMessage(responseAddress(wireId));
     this.#asked.set(wireId, message.id);
     await this.#write({ ...message, id: wireId });
   }

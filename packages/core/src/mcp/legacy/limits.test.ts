@@ -1,0 +1,147 @@
+// What a caller of the 2025 era can make a server keep, hold and do is bounded, whatever kind of request it sends.
+import { afterEach, describe, expect, it } from "vitest";
+import { interceptStore } from "../../../test-support/intercepted-store.ts";
+import { type App, type AppOptions, createApp } from "../../app.ts";
+import { parseTokens } from "../../auth/tokens.ts";
+import { MemoryStore } from "../../stores/memory.ts";
+
+const ALICE = "a".repeat(32);
+const WRITER = "w".repeat(32);
+const INITIALIZE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "raw", version: "1" } };
+const opened: App[] = [];
+afterEach(async () => {
+  for (const app of opened.splice(0)) await app.close();
+});
+
+function instance(options: AppOptions = {}) {
+  const tokens = parseTokens(`alice=${ALICE},writer:write=${WRITER}`);
+  const app = createApp({ access: { mode: "tokens", tokens }, ...options });
+  opened.push(app);
+  const send = (method: string, body?: unknown, session?: string, token = ALICE) =>
+    app.fetch(
+      new Request("http://localhost/mcp", {
+        method,
+        headers: {
+          host: "localhost",
+          authorization: `Bearer ${token}`,
+          accept: "application/json, text/event-stream",
+          ...(body !== undefined && { "content-type": "application/json" }),
+          ...(session && { "mcp-session-id": session }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      }),
+    );
+  const open = async (token = ALICE) => {
+    const answer = await send(
+      "POST",
+      { jsonrpc: "2.0", id: 1, method: "initialize", params: INITIALIZE },
+      undefined,
+      token,
+    );
+    return String(answer.headers.get("mcp-session-id"));
+  };
+  return { app, send, open };
+}
+
+describe("a limit of 5 calls a minute", () => {
+  const LIMIT = 5;
+  it.each([
+    ["initialize", { id: 1, method: "initialize", params: INITIALIZE }, "POST"],
+    ["ping", { id: 1, method: "ping" }, "POST"],
+    ["tools/list", { id: 1, method: "tools/list" }, "POST"],
+    [
+      "tools/call",
+      { id: 1, method: "tools/call", params: { name: "session_info", arguments: { session_id: "s" } } },
+      "POST",
+    ],
+    ["logging/setLevel", { id: 1, method: "logging/setLevel", params: { level: "info" } }, "POST"],
+    ["resources/subscribe", { id: 1, method: "resources/subscribe", params: { uri: "session://s/notes" } }, "POST"],
+    ["an answer to nobody", { id: 1, result: {} }, "POST"],
+    ["a notification", { method: "notifications/cancelled", params: { requestId: 1 } }, "POST"],
+    ["a batch", [1, 2, 3].map((id) => ({ jsonrpc: "2.0", id, method: "ping" })), "POST"],
+    ["a stream", undefined, "GET"],
+    ["an end", undefined, "DELETE"],
+  ] as const)("holds for %s", async (_, message, method) => {
+    const store = new MemoryStore();
+    const session = await instance({ store }).open();
+    const { send } = instance({ store, limits: { callsPerMinute: LIMIT } });
+    const body = Array.isArray(message) ? message : message && { jsonrpc: "2.0", ...message };
+    const statuses = [];
+    let answers = "";
+    for (let i = 0; i < 20; i++) {
+      const isInitialize = body && "method" in body && body.method === "initialize";
+      const response = await send(method, body, isInitialize ? undefined : session);
+      statuses.push(response.status);
+      if (method === "POST") answers += await response.text();
+    }
+    const refused =
+      statuses.filter((status) => status === 429).length + (answers.match(/"code":"rate_limited"/g)?.length ?? 0);
+    expect(refused).toBeGreaterThanOrEqual(20 - LIMIT);
+  });
+});
+
+describe("a message that nobody waits for", () => {
+  it("is not kept", async () => {
+    const tried: string[] = [];
+    let kept = 0;
+    const store = interceptStore(new MemoryStore(), async (request, send) => {
+      const result = await send();
+      if (request.method !== "update" || !request.sk.startsWith("A#")) return result;
+      tried.push(request.sk);
+      if ((result as { applied: boolean }).applied) kept += 1;
+      return result;
+    });
+    const { send, open } = instance({ store });
+    const session = await open();
+    for (let i = 0; i < 50; i++)
+      expect(
+        (await send("POST", { jsonrpc: "2.0", id: `guess-${i}`, result: { big: "x".repeat(1000) } }, session)).status,
+      ).toBe(202);
+    expect({ tried: new Set(tried).size, kept }).toEqual({ tried: 50, kept: 0 });
+  });
+});
+
+describe("the stream of a session", () => {
+  const ended = async (response: Response) => {
+    const reader = response.body?.getReader();
+    while (!(await reader?.read())?.done);
+    return true;
+  };
+
+  it("gives way to a new one on the same instance", async () => {
+    const { send, open } = instance();
+    const session = await open();
+    const first = await send("GET", undefined, session);
+    const second = await send("GET", undefined, session);
+    expect([first.status, second.status]).toEqual([200, 200]);
+    expect(await ended(first)).toBe(true);
+    await second.body?.cancel();
+  });
+
+  it("gives way to a new one on another instance", async () => {
+    const store = new MemoryStore();
+    const [one, two] = [instance({ store }), instance({ store })];
+    const session = await one.open();
+    const first = await one.send("GET", undefined, session);
+    const second = await two.send("GET", undefined, session);
+    expect(await ended(first)).toBe(true);
+    await second.body?.cancel();
+  }, 20_000);
+
+  it("is one of a bounded number of its principal", async () => {
+    const { send, open } = instance({ limits: { listensPerPrincipal: 3 } });
+    const streams = [];
+    for (let i = 0; i < 5; i++) streams.push(await send("GET", undefined, await open()));
+    expect(streams.map(({ status }) => status)).toEqual([200, 200, 200, 429, 429]);
+    for (const stream of streams) await stream.body?.cancel();
+  });
+});
+
+describe("resources/subscribe", () => {
+  it("needs the scope that reading needs", async () => {
+    const { send, open } = instance();
+    const session = await open(WRITER);
+    const message = { jsonrpc: "2.0", id: 2, method: "resources/subscribe", params: { uri: "session://s/notes" } };
+    expect(await (await send("POST", message, session, WRITER)).text()).toContain("scope read");
+  });
+});
