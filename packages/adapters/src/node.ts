@@ -4,6 +4,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { type App, AppError, type Logger } from "@stateful-mcp/core";
+import { SlowReaders, type SlowReadersOptions } from "./slow-readers.ts";
 
 /** Where an HTTP server listens, and how it ends. */
 export interface NodeServerOptions {
@@ -14,6 +15,8 @@ export interface NodeServerOptions {
   logger: Logger;
   /** How long `close()` lets running calls finish, in seconds. Default 25: load balancers and orchestrators kill after 30. */
   drainSeconds?: number;
+  /** When an answer that its client does not read is ended. Default: 30 s without progress, sooner for 32 MiB of one address. */
+  slowReaders?: Omit<SlowReadersOptions, "logger">;
 }
 
 /** An HTTP server that accepts requests. */
@@ -54,9 +57,11 @@ export async function serveNode(app: Pick<App, "fetch" | "drain">, options: Node
     // Longer than the 60 s of common load balancers: the side that gives up first must be theirs.
     keepAliveTimeout: 65_000,
   });
+  const slowReaders = new SlowReaders({ ...options.slowReaders, logger });
   let draining = false;
   server.on("request", (request, response) => {
     running.add(response);
+    slowReaders.add(response);
     response.on("close", () => running.delete(response));
     if (draining) response.setHeader("Connection", "close");
     void listener(request, response);

@@ -66,8 +66,9 @@ export class LegacyHttp {
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       const { status, message, retryAfterSeconds } = error;
-      const headers = retryAfterSeconds === undefined ? {} : { "Retry-After": String(retryAfterSeconds) };
-      return rpcError(status, -32_000, message, headers);
+      return rpcError(status, -32_000, message, {
+        ...(retryAfterSeconds !== undefined && { "Retry-After": String(retryAfterSeconds) }),
+      });
     }
   }
 
