@@ -4,7 +4,6 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { type App, AppError, type Logger } from "@stateful-mcp/core";
-import { SlowReaders, type SlowReadersOptions } from "./slow-readers.ts";
 
 /** Where an HTTP server listens, and how it ends. */
 export interface NodeServerOptions {
@@ -15,8 +14,8 @@ export interface NodeServerOptions {
   logger: Logger;
   /** How long `close()` lets running calls finish, in seconds. Default 25: load balancers and orchestrators kill after 30. */
   drainSeconds?: number;
-  /** When an answer that its client does not read is ended. Default: 30 s without progress, sooner for 32 MiB of one address. */
-  slowReaders?: Omit<SlowReadersOptions, "logger">;
+  /** After how many seconds in which a client takes nothing of an answer that waits for it the answer is ended. Default 30. */
+  unreadSeconds?: number;
 }
 
 /** An HTTP server that accepts requests. */
@@ -36,7 +35,7 @@ const DRAIN_STEP_MS = 50;
  */
 export async function serveNode(app: Pick<App, "fetch" | "drain">, options: NodeServerOptions): Promise<NodeServer> {
   const { host, logger } = options;
-  const running = new Set<ServerResponse>();
+  const running = new Map<ServerResponse, Socket>();
   const addressOf = (env: unknown) => (env as { incoming?: { socket?: Socket } }).incoming?.socket?.remoteAddress;
   const listener = getRequestListener((request, env) => app.fetch(request, { address: addressOf(env) }), {
     // For HTTP/1.0 probes, which may send no Host. The header stays missing, so what checks it still refuses them.
@@ -57,14 +56,22 @@ export async function serveNode(app: Pick<App, "fetch" | "drain">, options: Node
     // Longer than the 60 s of common load balancers: the side that gives up first must be theirs.
     keepAliveTimeout: 65_000,
   });
-  const slowReaders = new SlowReaders({ ...options.slowReaders, logger });
   let draining = false;
   server.on("request", (request, response) => {
-    running.add(response);
-    slowReaders.add(response);
+    running.set(response, request.socket);
     response.on("close", () => running.delete(response));
     if (draining) response.setHeader("Connection", "close");
     void listener(request, response);
+  });
+  // Nothing has moved on this connection, its unsent bytes included. What a client does not take stays in this process's memory.
+  server.setTimeout((options.unreadSeconds ?? 30) * 1000, (socket) => {
+    const [response] = [...running].find(([, own]) => own === socket) ?? [];
+    const unread = socket.writableLength + (response?.writableLength ?? 0);
+    // Silent for its own reasons: a call that takes its time, a stream without news.
+    if (response && unread === 0) return;
+    if (response)
+      logger.warn({ address: socket.remoteAddress, unread_bytes: unread }, "An answer was not read and is ended");
+    socket.destroy();
   });
   await listen(server, host, options.port);
   server.on("error", (error) => logger.error({ err: error }, "The HTTP server reported an error"));
@@ -73,7 +80,7 @@ export async function serveNode(app: Pick<App, "fetch" | "drain">, options: Node
     draining = true;
     app.drain();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const response of running) if (!response.headersSent) response.setHeader("Connection", "close");
+    for (const response of running.keys()) if (!response.headersSent) response.setHeader("Connection", "close");
     // A connection kept alive by a client that sends nothing would hold the server open.
     const idle = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS);
     const deadline = setTimeout(
