@@ -1,4 +1,5 @@
-// A REST API with response streaming and a Lambda authorizer, on loopback: requests become events, chunks leave as they come.
+// A REST API with response streaming and a Lambda authorizer, on loopback: requests become events, chunks leave as they come, and
+// the headers that API Gateway keeps for itself are renamed.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -11,6 +12,10 @@ export interface FrontDoorOptions {
   readonly authorizer: LambdaFunction;
   /** Paths that no authorizer guards. */
   readonly open: readonly string[];
+  /** The `WWW-Authenticate` header of the gateway response UNAUTHORIZED. */
+  readonly challenge: string;
+  /** The name under which clients come. */
+  readonly domainName: string;
 }
 
 interface Prelude {
@@ -56,12 +61,14 @@ export class FrontDoor implements AsyncDisposable {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const event = await eventOf(request);
-    const authorizer = this.#options.open.includes(event.path) ? undefined : await this.#authorize(event);
+    const authorizer = this.#options.open.some((path) => event.path.startsWith(path))
+      ? undefined
+      : await this.#authorize(event);
     if (authorizer === null)
       return void response
-        .writeHead(401, { "Content-Type": "application/json", "WWW-Authenticate": "Bearer" })
+        .writeHead(401, { "Content-Type": "application/json", "WWW-Authenticate": this.#options.challenge })
         .end('{"message":"Unauthorized"}');
-    const requestContext = { domainName: "api.example", stage: "prod", ...(authorizer && { authorizer }) };
+    const requestContext = { domainName: this.#options.domainName, stage: "prod", ...(authorizer && { authorizer }) };
     const { body } = await this.#options.server.invoke({ ...event, requestContext });
     await relay(body, response);
   }
@@ -100,6 +107,15 @@ async function eventOf(request: IncomingMessage) {
   };
 }
 
+/** A REST API does this to some headers of a function's answer (developer guide, "Amazon API Gateway important notes"). */
+const renamed = (headers: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name.toLowerCase() === "www-authenticate" ? `x-amzn-remapped-${name}` : name,
+      value,
+    ]),
+  );
+
 const SEPARATOR = Buffer.alloc(8);
 
 /** The prelude, eight NUL bytes, then the body, each chunk as soon as it is there. */
@@ -114,7 +130,7 @@ async function relay(chunks: AsyncIterable<Buffer>, response: ServerResponse): P
     const end = head.indexOf(SEPARATOR);
     if (end < 0) continue;
     const { statusCode, headers, cookies } = JSON.parse(head.subarray(0, end).toString()) as Prelude;
-    response.writeHead(statusCode, { ...headers, ...(cookies?.length && { "set-cookie": cookies }) });
+    response.writeHead(statusCode, { ...renamed(headers ?? {}), ...(cookies?.length && { "set-cookie": cookies }) });
     response.flushHeaders();
     const rest = head.subarray(end + SEPARATOR.length);
     if (rest.length > 0) response.write(rest);

@@ -2,7 +2,7 @@
 // under AWS's own runtime client, behind a REST API that streams, with state in a DynamoDB engine, for real clients of both eras.
 import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { Client, ClientCredentialsProvider, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { Client as FirstClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as FirstTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { type App, createApp, tokenPrincipal } from "@stateful-mcp/core";
@@ -16,6 +16,7 @@ import { synthesize } from "../test/synthesis.ts";
 import { type DeployedFunction, functionsOf } from "./assets.ts";
 import { FrontDoor } from "./front-door.ts";
 import { LambdaFunction } from "./function.ts";
+import { Issuer } from "./issuer.ts";
 import { findRuntimeClient } from "./runtime-client.ts";
 import { Secrets } from "./secrets.ts";
 
@@ -32,10 +33,21 @@ const under = "file" in real ? "AWS's runtime client" : "a double of AWS's runti
 /** What the templates call them. */
 const SERVER = "MCP server";
 const AUTHORIZER = "Checks the bearer tokens of the MCP server";
+const OAUTH_AUTHORIZER = "Checks the OAuth tokens of the MCP server";
+
+const OPEN = ["/healthz", "/.well-known/"];
+const DOMAIN = "mcp.example.com";
+
+/** What the API of a template answers to strangers, without the quotes in which API Gateway wants it. */
+const challengeOf = (template: Template): string =>
+  Object.values(template.findResources("AWS::ApiGateway::GatewayResponse"))
+    .map(({ Properties }) => String(Properties.ResponseParameters["gatewayresponse.header.WWW-Authenticate"]))[0]!
+    .slice(1, -1);
 
 /** The functions of `cdk synth LambdaStack`, and those of a stack with an entry of one's own. */
 let ready: ReadonlyMap<string, DeployedFunction>;
 let own: ReadonlyMap<string, DeployedFunction>;
+let challenge: string;
 let engine: Engine;
 /** This test's own way to the same state, past the function. */
 let beside: App;
@@ -43,6 +55,7 @@ let beside: App;
 beforeAll(async () => {
   const synthesis = await synthesize();
   ready = functionsOf(synthesis.folder, synthesis.template("LambdaStack"));
+  challenge = challengeOf(synthesis.template("LambdaStack"));
   const app = new CdkApp();
   const stack = new Stack(app, "Own");
   const state = StateTable.fromNames(stack, "State", { tableName: TABLE });
@@ -83,7 +96,7 @@ async function deploy(functions: ReadonlyMap<string, DeployedFunction>, settings
       ...settings,
     }),
   );
-  const door = parts.use(await FrontDoor.listen({ server, authorizer, open: ["/healthz"] }));
+  const door = parts.use(await FrontDoor.listen({ server, authorizer, open: OPEN, challenge, domainName: DOMAIN }));
   return { secrets, server, authorizer, url: door.url, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
@@ -251,4 +264,73 @@ describe(`the authorizer's asset under ${under}`, () => {
     for (let i = 0; i < 5; i++) expect((await call(deployed.url, `Bearer ${ALICE}`)).status).toBe(200);
     expect(deployed.secrets.reads).toBe(1);
   });
+});
+
+describe(`OAuth under ${under}`, () => {
+  /** The stack with an issuer, behind the name that it was given; the issuer's own address is known only now. */
+  async function deployOAuth() {
+    const parts = new AsyncDisposableStack();
+    const issuer = parts.use(await Issuer.listen());
+    const synthesis = await synthesize({
+      oauthIssuer: "https://issuer.example",
+      oauthAudience: `https://${DOMAIN}/mcp`,
+      domainName: DOMAIN,
+      certificateArn: "arn:aws:acm:eu-central-1:123456789012:certificate/0b8cf0c2-0000-4000-8000-000000000000",
+    });
+    const functions = functionsOf(synthesis.folder, synthesis.template("LambdaStack"));
+    const environment = { STATEFUL_MCP_OAUTH_ISSUER: issuer.url };
+    const server = parts.use(await start(functions.get(SERVER), environment));
+    const authorizer = parts.use(await start(functions.get(OAUTH_AUTHORIZER), environment));
+    const challenge = challengeOf(synthesis.template("LambdaStack"));
+    const door = parts.use(await FrontDoor.listen({ server, authorizer, open: OPEN, challenge, domainName: DOMAIN }));
+    const asked: string[] = [];
+    /** What DNS and TLS would do: the server's name leads to its front door. */
+    const reach = (input: string | URL, init?: RequestInit) => {
+      const url = new URL(input);
+      asked.push(url.href);
+      return fetch(url.host === DOMAIN ? new URL(url.pathname + url.search, door.url) : url, init);
+    };
+    return { issuer, server, reach, asked, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  }
+
+  it("an official client finds the issuer through the challenge, gets a token, and calls a tool", async () => {
+    await using deployed = await deployOAuth();
+    const { issuer, reach, asked } = deployed;
+    const client = new Client({ name: "lambda-test", version: "1" });
+    const authProvider = new ClientCredentialsProvider({ ...issuer.client, expectedIssuer: issuer.url });
+    const transport = new StreamableHTTPClientTransport(new URL(`https://${DOMAIN}/mcp`), {
+      authProvider,
+      fetch: reach,
+    });
+    await client.connect(transport);
+    const note = { note: "through the challenge", session_id: "oauth" };
+    expect(await result(client.callTool({ name: "add_note", arguments: note }))).toMatchObject({ count: 1 });
+    await client.close();
+    expect(asked).toContain(`${issuer.url}/token`);
+  });
+
+  it.each(["none", "of another issuer", "for another server"])(
+    "a token %s is answered with the challenge, and the server's function does not run",
+    async (kind) => {
+      await using deployed = await deployOAuth();
+      const { issuer, server, reach } = deployed;
+      await using other = await Issuer.listen();
+      const token = {
+        none: undefined,
+        "of another issuer": other.token(`https://${DOMAIN}/mcp`, "read write"),
+        "for another server": issuer.token("https://other.example/mcp", "read write"),
+      }[kind];
+      const refused = await reach(`https://${DOMAIN}/mcp`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) },
+        body: "{}",
+      });
+      expect(refused.status).toBe(401);
+      const [, metadata] = /resource_metadata="([^"]+)"/.exec(refused.headers.get("www-authenticate") ?? "") ?? [];
+      expect(metadata).toBe(`https://${DOMAIN}/.well-known/oauth-protected-resource/mcp`);
+      expect(server.log).toBe("");
+      const document = await (await reach(metadata!)).json();
+      expect(document).toMatchObject({ resource: `https://${DOMAIN}/mcp`, authorization_servers: [issuer.url] });
+    },
+  );
 });

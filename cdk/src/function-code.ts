@@ -22,8 +22,10 @@ function besides(entry: string): Resolve {
   };
 }
 
-const adapterFile = (resolve: Resolve, name: "server" | "authorizer" | "s3-blobs" | "no-items"): string =>
-  resolve(`@stateful-mcp/adapters/lambda/entries/${name}`);
+const adapterFile = (
+  resolve: Resolve,
+  name: "server" | "authorizer" | "oauth-authorizer" | "s3-blobs" | "no-items",
+): string => resolve(`@stateful-mcp/adapters/lambda/entries/${name}`);
 
 export interface ServerCodeOptions {
   /** File that exports `app`. Undefined: the ready server. */
@@ -44,7 +46,8 @@ export function serverCode({ entry, blobs, items }: ServerCodeOptions): AssetCod
   });
 }
 
-export const authorizerCode = (): AssetCode => functionCode(adapterFile(own, "authorizer"), {});
+export const authorizerCode = (name: "authorizer" | "oauth-authorizer"): AssetCode =>
+  functionCode(adapterFile(own, name), {});
 
 /** The file has to export `handler`; the function's handler is then `index.handler`. */
 const functionCode = (file: string, alias: Readonly<Record<string, string>>): AssetCode =>

@@ -1,11 +1,11 @@
 // The MCP server on AWS Lambda behind a regional REST API that streams. Knows how requests arrive, not what they mean.
-import { Duration, RemovalPolicy } from "aws-cdk-lib";
+import { frontDoorChallenge } from "@stateful-mcp/core";
+import { Annotations, Duration, RemovalPolicy } from "aws-cdk-lib";
 import {
   AccessLogFormat,
   AuthorizationType,
   type DomainName,
   EndpointType,
-  type IAuthorizer,
   IdentitySource,
   LambdaIntegration,
   LogGroupLogDestination,
@@ -110,6 +110,12 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     this.#retention = props.logRetention ?? RetentionDays.ONE_MONTH;
     this.access = accessFor(this, props);
     if (this.access.tokens) this.tokens = this.access.tokens;
+    const publicUrl = props.domainName === undefined ? undefined : `https://${props.domainName}`;
+    if (!this.tokens && publicUrl === undefined)
+      // Only where it is deployed: an app may have another stack that needs none.
+      Annotations.of(this).addError(
+        "OAuth on Lambda needs domainName and certificate (in the settings domainName and certificateArn): clients look for the server's metadata under its own name, and 401 has to say it.",
+      );
 
     this.function = this.#function("Function", {
       code: serverCode({
@@ -124,6 +130,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
         ...state.environment,
         ...this.access.environment,
         ...(this.tokens && { STATEFUL_MCP_TRUST_AUTHORIZER: "on" }),
+        ...(!this.tokens && publicUrl !== undefined && { STATEFUL_MCP_PUBLIC_URL: publicUrl }),
         ...props.environment,
       },
     });
@@ -132,7 +139,15 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     state.grantServe(this);
 
     this.api = this.#api(requestsPerSecond, requestBurst, props.gatewayLogRole ?? true);
-    this.#routes(this.tokens && this.#authorizer(this.tokens));
+    this.#challenge(
+      this.tokens
+        ? frontDoorChallenge()
+        : frontDoorChallenge({
+            ...(props.oauthAudience !== undefined && { audience: props.oauthAudience }),
+            ...(publicUrl !== undefined && { publicUrl }),
+          }),
+    );
+    this.#routes(this.tokens ? this.#tokenAuthorizer(this.tokens) : this.#oauthAuthorizer(props.environment));
     const domain = this.#domain(props);
     if (domain) this.dnsTarget = domain.domainNameAliasDomainName;
     this.url = domain ? `https://${props.domainName}/mcp` : this.api.urlForPath("/mcp");
@@ -153,13 +168,6 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
         accessLogFormat: AccessLogFormat.custom(ACCESS_LOG),
       },
     });
-    api.addGatewayResponse("Unauthorized", {
-      type: ResponseType.UNAUTHORIZED,
-      responseHeaders: { "WWW-Authenticate": `'Bearer realm="stateful-mcp"'` },
-      templates: {
-        "application/json": '{"error":"Send a valid token in the header: Authorization: Bearer <token>."}',
-      },
-    });
     acknowledge(api, {
       APIG2: "The server validates every request against the schema of its tool.",
       APIG3:
@@ -169,6 +177,18 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
         "API Gateway's account role has to be this one.",
     });
     return api;
+  }
+
+  /** The API answers 401 itself: it renames the header of a function's answer, and clients would not know it again. */
+  #challenge(challenge: string): void {
+    this.api.addGatewayResponse("Unauthorized", {
+      type: ResponseType.UNAUTHORIZED,
+      // One quote would end the text in which API Gateway wants it.
+      responseHeaders: { "WWW-Authenticate": `'${challenge.replaceAll("'", "%27")}'` },
+      templates: {
+        "application/json": '{"error":"Send a valid token in the header: Authorization: Bearer <token>."}',
+      },
+    });
   }
 
   #domain({ domainName, certificate }: LambdaMcpServerProps): DomainName | undefined {
@@ -183,41 +203,34 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     });
   }
 
-  #routes(authorizer: IAuthorizer | undefined): void {
+  #routes(authorizer: RequestAuthorizer): void {
     const integration = new LambdaIntegration(this.function, {
       responseTransferMode: ResponseTransferMode.STREAM,
       timeout: LONGEST,
       // One permission for the API instead of one for each route.
       scopePermissionToMethod: false,
     });
-    const everything = this.api.root.addResource("{proxy+}");
-    // Without an authorizer the function checks every request itself.
-    const closed = authorizer
-      ? everything.addMethod("ANY", integration, { authorizer, authorizationType: AuthorizationType.CUSTOM })
-      : everything.addMethod("ANY", integration);
+    const closed = this.api.root
+      .addResource("{proxy+}")
+      .addMethod("ANY", integration, { authorizer, authorizationType: AuthorizationType.CUSTOM });
+    acknowledge(closed, {
+      COG4: "Callers hold static tokens or those of an issuer of any kind, which need not be a Cognito pool.",
+    });
     const open = [
       this.api.root.addResource("healthz").addMethod("GET", integration),
       this.api.root.addResource(".well-known").addResource("{proxy+}").addMethod("GET", integration),
     ];
-    for (const method of [...open, ...(authorizer ? [] : [closed])]) {
+    for (const method of open) {
       acknowledge(method, {
-        APIG4: authorizer
-          ? "Health and discovery are for everybody and tell nothing about anybody."
-          : "The function checks the OAuth token of every request.",
+        APIG4: "Health and discovery are for everybody and tell nothing about anybody.",
         COG4: "See APIG4.",
       });
     }
-    if (authorizer)
-      acknowledge(closed, { COG4: "Callers are programs with static tokens, not users of a Cognito pool." });
   }
 
-  #authorizer(tokens: ISecret): RequestAuthorizer {
-    const authorizer = this.#function("Authorizer", {
-      code: authorizerCode(),
-      description: "Checks the bearer tokens of the MCP server",
-      memoryMiB: 512,
-      timeout: Duration.seconds(10),
-      environment: { MCP_AUTH_TOKEN_SECRET: tokens.secretArn },
+  #tokenAuthorizer(tokens: ISecret): RequestAuthorizer {
+    const authorizer = this.#authorizerFunction("Checks the bearer tokens of the MCP server", "authorizer", {
+      MCP_AUTH_TOKEN_SECRET: tokens.secretArn,
     });
     Grant.addToPrincipal({
       grantee: authorizer,
@@ -225,11 +238,41 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       resourceArns: [tokens.secretArn],
     });
     tokens.encryptionKey?.grantDecrypt(authorizer);
-    return new RequestAuthorizer(this, "TokenAuthorizer", {
-      handler: authorizer,
+    return this.#authorizer("TokenAuthorizer", authorizer);
+  }
+
+  /** The function checks every token again, and alone knows what its scopes allow. */
+  #oauthAuthorizer(environment: LambdaMcpServerProps["environment"] = {}): RequestAuthorizer {
+    const changed = Object.entries(environment).filter(([name]) => name in this.access.environment);
+    return this.#authorizer(
+      "OAuthAuthorizer",
+      this.#authorizerFunction("Checks the OAuth tokens of the MCP server", "oauth-authorizer", {
+        ...this.access.environment,
+        ...Object.fromEntries(changed),
+      }),
+    );
+  }
+
+  #authorizer(id: string, handler: LambdaFunction): RequestAuthorizer {
+    return new RequestAuthorizer(this, id, {
+      handler,
       identitySources: [IdentitySource.header("Authorization")],
       // A token that is taken away is refused at the next request.
       resultsCacheTtl: Duration.seconds(0),
+    });
+  }
+
+  #authorizerFunction(
+    description: string,
+    code: Parameters<typeof authorizerCode>[0],
+    environment: Readonly<Record<string, string>>,
+  ): LambdaFunction {
+    return this.#function("Authorizer", {
+      code: authorizerCode(code),
+      description,
+      memoryMiB: 512,
+      timeout: Duration.seconds(10),
+      environment,
     });
   }
 

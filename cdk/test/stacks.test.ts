@@ -21,6 +21,8 @@ const VARIANTS = {
   oauth: {
     oauthIssuer: "https://issuer.example",
     oauthAudience: "https://mcp.example.com/mcp",
+    certificateArn: CERTIFICATE,
+    domainName: "mcp.example.com",
     gatewayLogRole: "false",
   },
   disposable: { removeData: "true", blobs: "true", alarmEmail: "ops@example.com", allowedCidr: "0.0.0.0/0" },
@@ -313,19 +315,35 @@ describe("LambdaStack", () => {
     ]);
   });
 
-  it("leaves the check to the function with OAuth", () => {
+  it("asks an authorizer with OAuth too, which lets only the issuer's tokens through, and the function checks again", () => {
     const oauth = made.oauth.template("LambdaStack");
-    expect(methodsOf(made.oauth).map(({ AuthorizationType }) => AuthorizationType)).toEqual(["NONE", "NONE", "NONE"]);
-    for (const type of ["AWS::ApiGateway::Authorizer", "AWS::SecretsManager::Secret", "AWS::ApiGateway::Account"]) {
+    expect(methodsOf(made.oauth).map(({ AuthorizationType }) => AuthorizationType)).toEqual(["CUSTOM", "NONE", "NONE"]);
+    for (const type of ["AWS::SecretsManager::Secret", "AWS::ApiGateway::Account"]) {
       expect(oauth.findResources(type)).toEqual({});
     }
-    expect(environments(oauth)).toEqual([
-      expect.objectContaining({
+    const [server, authorizer] = environments(oauth);
+    for (const environment of [server, authorizer])
+      expect(environment).toMatchObject({
         STATEFUL_MCP_OAUTH_ISSUER: "https://issuer.example",
         STATEFUL_MCP_OAUTH_AUDIENCE: "https://mcp.example.com/mcp",
-      }),
-    ]);
-    expect(environments(oauth)[0]).not.toHaveProperty("STATEFUL_MCP_TRUST_AUTHORIZER");
+      });
+    expect(server).toHaveProperty("STATEFUL_MCP_PUBLIC_URL", "https://mcp.example.com");
+    expect(server).not.toHaveProperty("STATEFUL_MCP_TRUST_AUTHORIZER");
+  });
+
+  it("says in a 401 with OAuth where its metadata is", () => {
+    made.oauth.template("LambdaStack").hasResourceProperties("AWS::ApiGateway::GatewayResponse", {
+      ResponseType: "UNAUTHORIZED",
+      ResponseParameters: {
+        "gatewayresponse.header.WWW-Authenticate": `'Bearer realm="stateful-mcp", resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"'`,
+      },
+    });
+  });
+
+  it("with OAuth demands a name of its own, of this stack alone", async () => {
+    const { messages, folder } = await synthesize({ oauthIssuer: "https://issuer.example", oauthClients: "agent" });
+    expect(messages).toContain("OAuth on Lambda needs domainName and certificate");
+    expect(readFileSync(join(folder, "FargateStack.metadata.json"), "utf8")).not.toContain("needs domainName");
   });
 
   it("is reached under a name of one's own when there is a certificate for it", () => {

@@ -1,5 +1,6 @@
+import { AppError, createOAuth, tokenPrincipal } from "@stateful-mcp/core";
 import { describe, expect, it } from "vitest";
-import { type AuthorizerEvent, tokenAuthorizer } from "../src/lambda/authorizer.ts";
+import { type AuthorizerEvent, oauthAuthorizer, tokenAuthorizer } from "../src/lambda/authorizer.ts";
 
 const A = "alice-0123456789abcdef0123456789abcdef";
 const B = "bob-fedcba9876543210fedcba9876543210";
@@ -154,5 +155,30 @@ describe("the token authorizer", () => {
   it("takes a secret of keys and values, and scopes with colons", async () => {
     const { call } = setUp(JSON.stringify({ "bot:items:read": A }));
     expect((await call(A)).context).toEqual({ name: "bot", scopes: "items:read" });
+  });
+});
+
+describe("the OAuth authorizer", () => {
+  // Whether tokens are good is for the tests of OAuth; here it is what becomes of each outcome.
+  const verify = async (token: string) => {
+    if (token === "good") return tokenPrincipal("ann");
+    throw new AppError("unauthenticated", "This token is not valid here.");
+  };
+
+  it("lets a valid token pass for the whole stage, and hands on no name that the server could take for a static token's", async () => {
+    const answer = await oauthAuthorizer({ verify })(eventOf("Bearer good"));
+    expect(answer.context).toEqual({});
+    expect(answer.principalId).toBe(tokenPrincipal("ann").id);
+    const [{ Resource }] = answer.policyDocument.Statement;
+    expect(Resource).toBe("arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/*/*");
+  });
+
+  it.each([undefined, "", "Bearer", "Basic YTpi", "Bearer bad"])("answers 401 for the header %j", (authorization) =>
+    refused(oauthAuthorizer({ verify })(eventOf(authorization))),
+  );
+
+  it("fails, instead of letting in or refusing, while the issuer cannot be asked", async () => {
+    const nowhere = createOAuth({ issuer: "http://127.0.0.1:9", audience: "https://mcp.example.com/mcp" });
+    await expect(oauthAuthorizer(nowhere)(eventOf("Bearer good"))).rejects.toThrow(/cannot be checked right now/);
   });
 });

@@ -64,6 +64,13 @@ describe.each([
       /dynamodb/,
     ],
   },
+  {
+    name: "OAuth authorizer",
+    entry: "oauth-authorizer",
+    alias: {},
+    budget: 41_000,
+    unneeded: [...UNNEEDED, /^@aws-sdk/, /^@smithy/, /^@modelcontextprotocol/, /^hono$/, /^pino/, /^zod$/],
+  },
 ])("the $name function's bundle", ({ name, entry, alias, budget, unneeded }) => {
   it(`is at most ${budget.toLocaleString("en")} bytes and holds nothing the function never uses`, async () => {
     const { inputs, bytes, text } = await bundle(entry, alias);

@@ -6,7 +6,7 @@ export {
   createApp,
   PROTOCOL_REVISIONS,
 } from "./app.ts";
-export { type Access, authenticate } from "./auth/access.ts";
+export { type Access, authenticate, frontDoorChallenge } from "./auth/access.ts";
 export { createOAuth, type OAuth, type OAuthOptions } from "./auth/oauth.ts";
 export { firstTokenOf, mintToken, parseTokens, type Tokens, type TokenTable, tokenPrincipal } from "./auth/tokens.ts";
 export { builtinPrompts } from "./builtin/prompts/index.ts";

@@ -1,6 +1,7 @@
-// Decides for a REST API who may pass: bearer tokens against those in a secret. Knows neither routes nor where secrets are kept.
+// Decides for a REST API who may pass: bearer tokens against those in a secret, or against an OAuth issuer. Knows neither routes nor
+// where secrets are kept.
 // From the parts of core alone: nothing here needs the rest, and it would be loaded with every cold start.
-import type { Logger, Principal } from "@stateful-mcp/core";
+import type { Logger, OAuth, Principal } from "@stateful-mcp/core";
 import { parseTokens, type TokenTable } from "@stateful-mcp/core/tokens";
 
 /** What the authorizer reads of a REST API's REQUEST authorizer event. */
@@ -18,8 +19,8 @@ export interface AuthorizerResult {
       { readonly Action: "execute-api:Invoke"; readonly Effect: "Allow"; readonly Resource: string },
     ];
   };
-  /** What the server reads of an allowed request. `scopes`: separated by spaces; absent: all. */
-  readonly context: { readonly name: string; readonly scopes?: string };
+  /** What the server reads of a request with a static token. `scopes`: separated by spaces; absent: all. With OAuth it reads the token itself. */
+  readonly context: { readonly name?: string; readonly scopes?: string };
 }
 
 /** Where the tokens are, and how long they are kept. */
@@ -49,16 +50,33 @@ export function tokenAuthorizer(options: AuthorizerOptions): (event: AuthorizerE
     const principal = await tokens.find(token);
     if (!principal) throw unauthorized();
     const { subject: name, scopes } = principal;
-    return {
-      principalId: name,
-      policyDocument: {
-        Version: "2012-10-17",
-        Statement: [{ Action: "execute-api:Invoke", Effect: "Allow", Resource: wholeStage(event.methodArn) }],
-      },
-      context: { name, ...(scopes && { scopes: scopes.join(" ") }) },
-    };
+    return { ...allow(event, name), context: { name, ...(scopes && { scopes: scopes.join(" ") }) } };
   };
 }
+
+/**
+ * Lets valid access tokens of an issuer pass and refuses everything else with 401, so that strangers do not run the server's function
+ * and its gateway can say where tokens are to be had. What a token allows is for the server, which reads it again.
+ * A token that cannot be checked now is answered with 500: nobody is let in unchecked.
+ */
+export function oauthAuthorizer(oauth: Pick<OAuth, "verify">): (event: AuthorizerEvent) => Promise<AuthorizerResult> {
+  return async (event) => {
+    const token = bearerOf(event);
+    if (token === undefined) throw unauthorized();
+    const principal = await oauth.verify(token, new Set()).catch((error: { code?: unknown }) => {
+      throw error.code === "unauthenticated" ? unauthorized() : error;
+    });
+    return { ...allow(event, principal.id), context: {} };
+  };
+}
+
+const allow = (event: AuthorizerEvent, principalId: string): Omit<AuthorizerResult, "context"> => ({
+  principalId,
+  policyDocument: {
+    Version: "2012-10-17",
+    Statement: [{ Action: "execute-api:Invoke", Effect: "Allow", Resource: wholeStage(event.methodArn) }],
+  },
+});
 
 /** The header's bearer token, if it has one at all: only then is the secret worth reading. */
 function bearerOf({ headers }: AuthorizerEvent): string | undefined {

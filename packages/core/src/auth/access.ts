@@ -53,20 +53,34 @@ export async function authenticate(
 /** The URL under which this server is known to clients, where the operator has said it: what its tokens are for. */
 export function configuredResourceUrl(access: Access): URL | undefined {
   if (access.mode !== "oauth") return undefined;
-  const { audience } = access.oauth.options;
+  return resourceUrlFrom(access.oauth.options.audience, access.publicUrl);
+}
+
+function resourceUrlFrom(audience: string | undefined, publicUrl: string | undefined): URL | undefined {
   if (audience !== undefined && /^https?:/.test(audience) && URL.canParse(audience)) return new URL(audience);
-  return access.publicUrl === undefined ? undefined : new URL("/mcp", access.publicUrl);
+  return publicUrl === undefined ? undefined : new URL("/mcp", publicUrl);
 }
 
 /** The same; without a configured one, by what the client calls the server. */
 export const resourceUrl = (access: Access, request: Request): URL =>
   configuredResourceUrl(access) ?? new URL("/mcp", request.url);
 
+const REALM = 'Bearer realm="stateful-mcp"';
+const metadataAt = (resource: URL): string => `resource_metadata="${getOAuthProtectedResourceMetadataUrl(resource)}"`;
+
+/**
+ * The `WWW-Authenticate` header with which a front door answers 401 in the server's place: with `publicUrl`, the server's own
+ * address, for OAuth (RFC 9728); without it for static tokens.
+ */
+export function frontDoorChallenge({ audience, publicUrl }: { audience?: string; publicUrl?: string } = {}): string {
+  const resource = publicUrl === undefined ? undefined : resourceUrlFrom(audience, publicUrl);
+  return resource ? `${REALM}, ${metadataAt(resource)}` : REALM;
+}
+
 /** The `WWW-Authenticate` header of a 401 or a 403; undefined for other errors. */
 export function challengeFor(error: AppError, access: Access, request: Request): string | undefined {
-  const parts = ['Bearer realm="stateful-mcp"'];
-  if (access.mode === "oauth")
-    parts.push(`resource_metadata="${getOAuthProtectedResourceMetadataUrl(resourceUrl(access, request))}"`);
+  const parts = [REALM];
+  if (access.mode === "oauth") parts.push(metadataAt(resourceUrl(access, request)));
   if (error.code === "unauthenticated") {
     if (request.headers.has("authorization")) parts.push('error="invalid_token"');
     return parts.join(", ");
