@@ -58,7 +58,7 @@ function outcome(answer: Json) {
 const rest: Call = async (tool, args) => {
   const response = await post(`/tools/${tool}`, args);
   const body = (await response.json()) as Json;
-  expect([200, 400, 409]).toContain(response.status);
+  expect([200, 400, 409, 503]).toContain(response.status);
   return body.success === true ? { result: body } : { refused: String(body.error) };
 };
 const modern: Call = async (tool, args) => {
@@ -84,6 +84,16 @@ async function initialized(): Promise<Call> {
     return outcome(answerOf(await (await post("/mcp", body, { accept: BOTH, "mcp-session-id": session })).text()));
   };
 }
+
+/** An engine on a busy machine may not answer in time. That is told as it is, and says nothing of what is asked here. */
+const patient =
+  (call: Call): Call =>
+  async (tool, args) => {
+    for (;;) {
+      const answer = await call(tool, args);
+      if (!answer.refused?.includes("cannot be used right now")) return answer;
+    }
+  };
 
 describe.each([
   { name: "REST", connect: async () => rest },
@@ -114,7 +124,7 @@ describe.each([
   });
 
   it("an item and its key are refused or come back equal", { timeout }, async () => {
-    const call = await connect();
+    const call = patient(await connect());
     await fc.assert(
       fc.asyncProperty(fc.nat(1e6), exactValue, async (id, sent) => {
         const put = await call("put_item", `{"item":{"id":${id},"value":[${sent}]}}`);

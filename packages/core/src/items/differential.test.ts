@@ -1,10 +1,12 @@
 // No expression that the item tools accept means something else than an engine's own reading of it: the same text goes to the engine
 // as it is, with a placeholder for every name and value, and to the tools with literals and bare names in their places.
+
 import { CreateTableCommand, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { type Engine, findDynoxide, startDynalite, startDynoxide } from "@stateful-mcp/rig";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDynamoDBClient, type SdkClient } from "../dynamodb.ts";
+import type { AppError } from "../errors.ts";
 import { DynamoDBItems } from "./dynamodb.ts";
 import { toAttribute, toAttributes } from "./json.ts";
 
@@ -156,7 +158,8 @@ describe.each([
       const request = { filterExpression: text, expressionValues, limit: 100, consistent: true };
       return (await items.scan("things", request)).items.map(({ id }) => String(id)).sort();
     } catch (error) {
-      expect(error).toMatchObject({ code: "invalid_input" });
+      // dynalite reads some expressions in exponential time, and is given up on: then there is nothing to compare.
+      expect(["invalid_input", "unavailable"]).toContain((error as AppError).code);
       return undefined;
     }
   }
