@@ -1,6 +1,6 @@
 // The MCP server on AWS Lambda behind a regional REST API that streams. Knows how requests arrive, not what they mean.
 import { frontDoorChallenge } from "@stateful-mcp/core";
-import { Annotations, Duration, RemovalPolicy } from "aws-cdk-lib";
+import { Annotations, Duration, Names, RemovalPolicy } from "aws-cdk-lib";
 import {
   AccessLogFormat,
   AuthorizationType,
@@ -157,6 +157,8 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   #api(rateLimit: number, burstLimit: number, gatewayLogRole: boolean): RestApi {
     const logs = this.#logGroup("AccessLog");
     const api = new RestApi(this, "Api", {
+      // Its metrics go by this name, and other APIs of the account may be called Api too.
+      restApiName: Names.uniqueResourceName(this, { maxLength: 100 }),
       description: "MCP server",
       endpointTypes: [EndpointType.REGIONAL],
       cloudWatchRole: gatewayLogRole,

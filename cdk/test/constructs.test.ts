@@ -32,6 +32,24 @@ it("LambdaMcpServer serves the app that an entry of one's own exports, with more
   expect(JSON.stringify(template.findResources("AWS::IAM::Policy"))).toContain("s3:GetObject*");
 });
 
+it("two servers of one account have APIs, and so alarms, of different names", () => {
+  const stack = new Stack(new App(), "Own");
+  const state = StateTable.fromNames(stack, "State", { tableName: "table" });
+  for (const id of ["One", "Two"]) {
+    const server = new LambdaMcpServer(stack, id, { state, gatewayLogRole: false });
+    new ServerMonitoring(stack, `${id}Monitoring`, { server, state });
+  }
+  const template = Template.fromStack(stack);
+  const names = Object.values(template.findResources("AWS::ApiGateway::RestApi")).map(
+    ({ Properties }) => Properties.Name,
+  );
+  expect(new Set(names).size).toBe(2);
+  const watched = Object.values(template.findResources("AWS::CloudWatch::Alarm")).flatMap(({ Properties }) =>
+    (Properties.Dimensions ?? []).filter(({ Name }: { Name: string }) => Name === "ApiName"),
+  );
+  expect(watched.map(({ Value }) => Value).sort()).toEqual(names.toSorted());
+});
+
 it("FargateMcpServer runs an image of one's own in a network of one's own, in its private subnets", () => {
   const stack = new Stack(new App(), "Own");
   new FargateMcpServer(stack, "Server", {

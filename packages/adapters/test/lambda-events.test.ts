@@ -122,6 +122,74 @@ it.each(["/.well-known/../health", "/.well-known/%2e%2e/mcp", "/a/.%2E/mcp", "/.
   },
 );
 
+describe("an event that is not as its front door usually makes it", () => {
+  const context = { domainName: "api.example" };
+
+  it("of an HTTP API with payload format 1.0 and a named stage has its path without the stage", () => {
+    const event = {
+      ...restEvent({ path: "/prod/mcp" }),
+      version: "1.0",
+      requestContext: { ...context, stage: "prod" },
+    };
+    expect(new URL(read(event).url).pathname).toBe("/mcp");
+    const default_ = { ...restEvent(), version: "1.0", requestContext: { ...context, stage: "$default" } };
+    expect(new URL(read(default_).url).pathname).toBe("/mcp");
+  });
+
+  it("of a custom domain with a base path has its path without it", () => {
+    const mapped = { ...restEvent({ path: "/v1/tools/add_note" }), pathParameters: { proxy: "tools/add_note" } };
+    expect(new URL(read(mapped).url).pathname).toBe("/tools/add_note");
+    expect(new URL(read({ ...restEvent({ path: "/v1/healthz" }), resource: "/healthz" }).url).pathname).toBe(
+      "/healthz",
+    );
+    const plain = { ...restEvent(), pathParameters: { proxy: "mcp" } };
+    expect(new URL(read(plain).url).pathname).toBe("/mcp");
+  });
+
+  it("with empty lists has its single headers and parameters", () => {
+    const event = {
+      ...restEvent({ method: "GET" }),
+      headers: { Authorization: "Bearer x" },
+      multiValueHeaders: {},
+      queryStringParameters: { a: "1" },
+      multiValueQueryStringParameters: {},
+    };
+    expect(read(event).headers.get("authorization")).toBe("Bearer x");
+    expect(new URL(read(event).url).searchParams.get("a")).toBe("1");
+  });
+
+  it("of a load balancer is decoded once, and answered in both of its forms", () => {
+    const event = {
+      ...restEvent({ method: "GET" }),
+      multiValueHeaders: null,
+      headers: { host: "lb.example", authorization: "Bearer x" },
+      queryStringParameters: { "a%20b": "c%2Bd+e", broken: "%zz" },
+      requestContext: { elb: { targetGroupArn: "arn" } },
+    };
+    expect([...new URL(read(event).url).searchParams]).toEqual([
+      ["a b", "c+d e"],
+      ["broken", "%zz"],
+    ]);
+    const answer = new Response("", {
+      headers: [
+        ["x-a", "1"],
+        ["set-cookie", "s=1"],
+      ],
+    });
+    const result = toResult(event, answer, Buffer.from("text"));
+    expect(result.headers).toMatchObject({ "x-a": "1", "set-cookie": "s=1" });
+    expect(result.multiValueHeaders).toMatchObject({ "x-a": ["1"], "set-cookie": ["s=1"] });
+  });
+
+  it.each([[null], ["text"], [7], [[]], [{}], [{ Records: [] }], [{ httpMethod: 7, path: "/" }], [{ rawPath: "/" }]])(
+    "such as %j is refused in words",
+    (event) => {
+      expect(() => read(event as never)).toThrow(expect.objectContaining({ code: "invalid_input" }));
+      expect(authorizedCaller(event as never)).toBeUndefined();
+    },
+  );
+});
+
 it("an HTTP API's named stage is not part of the path, and a path that only looks like it stays", () => {
   expect(new URL(read(httpEvent({ path: "/mcp" }, "mcp")).url).pathname).toBe("/mcp");
   expect(new URL(read({ ...httpEvent({}, "prod"), rawPath: "/production" }).url).pathname).toBe("/production");

@@ -57,6 +57,26 @@ describe("the command line", () => {
     expect(ended.stderr + ended.stdout).not.toContain("canary");
   });
 
+  it("iam-policy names the partition of the region, and says which placeholders are left", async () => {
+    const policyOf = (env: Record<string, string>, ...options: string[]) =>
+      run(["iam-policy", ...options], { env: { MCP_STATE_BACKEND: "dynamodb", ...env } });
+    const items = { DYNAMODB_TABLE_NAME: "orders", STATEFUL_MCP_BLOB_BUCKET: "large" };
+    const [china, gov, given, none] = await Promise.all([
+      policyOf({ AWS_REGION: "cn-north-1", ...items }),
+      policyOf({ AWS_REGION: "us-gov-west-1" }),
+      policyOf(items, "--table-arn", "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/state"),
+      policyOf({}),
+    ]);
+    expect(china.stdout).toContain("arn:aws-cn:dynamodb:cn-north-1:<account>:table/orders");
+    expect(china.stdout).toContain("arn:aws-cn:s3:::large/*");
+    expect(china.stderr).toContain("still holds <account>:");
+    expect(gov.stdout).toContain("arn:aws-us-gov:dynamodb:us-gov-west-1:");
+    expect(given.stdout).toContain("arn:aws-cn:dynamodb:cn-north-1:123456789012:table/orders");
+    expect(given.stdout).not.toContain("<");
+    expect(given.stderr).toBe("");
+    expect(none.stderr).toContain("<region> and <account>");
+  });
+
   it("mints a token on stdout, with a name when given one", async () => {
     const [plain, named, bad] = await Promise.all([run(["token"]), run(["token", "alice"]), run(["token", "a=b"])]);
     expect(plain.stdout).toMatch(/^[^\s=,]{32,}\n$/);

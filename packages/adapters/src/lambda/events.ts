@@ -1,4 +1,4 @@
-// Turns the three kinds of Lambda HTTP event into a Request and a Response into what their front doors read.
+// Turns the kinds of Lambda HTTP event into a Request and a Response into what their front doors read.
 // Knows nothing of streams, time or routes. An event is a caller's input wherever a client can write in it.
 import { isUtf8 } from "node:buffer";
 import { AppError, type Principal, tokenPrincipal } from "@stateful-mcp/core";
@@ -12,6 +12,7 @@ export interface RestEvent {
   readonly httpMethod: string;
   readonly path: string;
   readonly resource?: string;
+  readonly pathParameters?: Texts | null;
   readonly headers?: Texts | null;
   readonly multiValueHeaders?: TextLists | null;
   readonly queryStringParameters?: Texts | null;
@@ -20,6 +21,9 @@ export interface RestEvent {
   readonly isBase64Encoded?: boolean;
   readonly requestContext?: {
     readonly domainName?: string;
+    readonly stage?: string;
+    /** Set by an Application Load Balancer. */
+    readonly elb?: unknown;
     readonly identity?: { readonly sourceIp?: string } | null;
     readonly authorizer?: Readonly<Record<string, unknown>> | null;
   };
@@ -63,10 +67,23 @@ export interface Prelude {
 
 const DOT_SEGMENT = /(?:^|[\\/])(?:\.|%2e){1,2}(?:[\\/]|%2f|%5c|$)/i;
 
-const isHttpEvent = (event: LambdaEvent): event is HttpEvent => event.version === "2.0";
+const isHttpEvent = (event: LambdaEvent): event is HttpEvent => event?.version === "2.0";
+
+/** A text, null, an event of a queue or a schedule: what somebody invokes a function with by hand or by mistake. */
+export const isLambdaEvent = (event: unknown): event is LambdaEvent => {
+  if (typeof event !== "object" || event === null) return false;
+  const { httpMethod, path, rawPath, requestContext } = event as Partial<RestEvent & HttpEvent>;
+  if (typeof httpMethod === "string" && typeof path === "string") return true;
+  return typeof rawPath === "string" && typeof requestContext?.http?.method === "string";
+};
 
 /** @throws AppError `invalid_input` for an event that makes no request. */
 export function toRequest(event: LambdaEvent, signal: AbortSignal): Request {
+  if (!isLambdaEvent(event))
+    throw new AppError(
+      "invalid_input",
+      "The event is no HTTP request: expected one of a REST API, an HTTP API, a function URL or an Application Load Balancer.",
+    );
   try {
     const method = isHttpEvent(event) ? event.requestContext.http.method : event.httpMethod;
     const body = method === "GET" || method === "HEAD" ? undefined : bodyOf(event);
@@ -88,14 +105,18 @@ export function toRequest(event: LambdaEvent, signal: AbortSignal): Request {
 
 /** The network address of the client, as the front door saw it. */
 export const addressOf = (event: LambdaEvent): string | undefined =>
-  isHttpEvent(event) ? event.requestContext.http.sourceIp : event.requestContext?.identity?.sourceIp;
+  !isLambdaEvent(event)
+    ? undefined
+    : isHttpEvent(event)
+      ? event.requestContext.http.sourceIp
+      : event.requestContext?.identity?.sourceIp;
 
 /**
  * Whom a REST API's Lambda authorizer let in, by the `name` and `scopes` of its answer. Only this kind of event has a place
  * that no client can write to and that says so; of any other the result is undefined.
  */
 export function authorizedCaller(event: LambdaEvent): Principal | undefined {
-  if (event.version !== undefined || !("httpMethod" in event)) return undefined;
+  if (!isLambdaEvent(event) || event.version !== undefined || !("httpMethod" in event)) return undefined;
   const { name, scopes } = event.requestContext?.authorizer ?? {};
   if (typeof name !== "string" || !/^[A-Za-z0-9_-]{1,64}$/.test(name)) return undefined;
   // Absent, they mean no bounds. A text lists them; anything else is no list, and allows nothing.
@@ -115,6 +136,8 @@ export function toResult(event: LambdaEvent, response: Response, body: Buffer): 
   return {
     statusCode: response.status,
     ...(isHttpEvent(event) ? { headers: set, cookies } : { multiValueHeaders: listed(set, cookies) }),
+    // A load balancer reads one or the other, as its target group is set.
+    ...(isFromLoadBalancer(event) && { headers: { ...set, ...(cookies[0] && { "set-cookie": cookies[0] }) } }),
     body: body.toString(isText ? "utf8" : "base64"),
     isBase64Encoded: !isText,
   };
@@ -150,9 +173,10 @@ function headersOf(event: LambdaEvent): Headers {
     if (event.cookies?.length) headers.set("cookie", inLatin1(event.cookies.join("; ")));
     return headers;
   }
-  const lists = event.multiValueHeaders;
-  for (const [name, values] of Object.entries(lists ?? {})) for (const value of values ?? []) append(name, value);
-  if (!lists) for (const [name, value] of Object.entries(event.headers ?? {})) append(name, value);
+  // Both are there or one of them, and either may be empty.
+  const lists = Object.entries(event.multiValueHeaders ?? {});
+  for (const [name, values] of lists) for (const value of values ?? []) append(name, value);
+  if (lists.length === 0) for (const [name, value] of Object.entries(event.headers ?? {})) append(name, value);
   return headers;
 }
 
@@ -163,7 +187,7 @@ const inLatin1 = (value: string): string =>
 function urlOf(event: LambdaEvent): URL {
   // AWS names the domain. The Host header is the client's and must not shape the address.
   const url = new URL(`https://${event.requestContext?.domainName ?? "localhost"}`);
-  url.pathname = isHttpEvent(event) ? pathOf(event) : event.path;
+  url.pathname = isHttpEvent(event) ? pathOf(event) : restPathOf(event);
   if (isHttpEvent(event)) url.search = event.rawQueryString ?? "";
   else for (const [name, value] of queryOf(event)) url.searchParams.append(name, value);
   return url;
@@ -177,9 +201,35 @@ function pathOf({ rawPath, requestContext: { stage } }: HttpEvent): string {
   return staged ? rawPath.slice(prefix.length) : rawPath;
 }
 
+/**
+ * Without what stands before the API's own path: an HTTP API with payload format 1.0 puts its named stage there, a custom domain its
+ * base path.
+ */
+function restPathOf({ version, path, resource, pathParameters, requestContext }: RestEvent): string {
+  const stage = `/${requestContext?.stage}`;
+  const unstaged = version !== undefined && path.startsWith(`${stage}/`) ? path.slice(stage.length) : path;
+  const proxy = pathParameters?.proxy;
+  const own = proxy === undefined ? resource : resource?.replace("{proxy+}", proxy);
+  return own !== undefined && own !== "" && unstaged.endsWith(own) && !own.includes("{") ? own : unstaged;
+}
+
+const isFromLoadBalancer = (event: LambdaEvent): boolean =>
+  !isHttpEvent(event) && event.requestContext?.elb !== undefined;
+
 function queryOf(event: RestEvent): [string, string][] {
-  const lists = event.multiValueQueryStringParameters;
-  if (lists)
-    return Object.entries(lists).flatMap(([name, values]) => (values ?? []).map((v): [string, string] => [name, v]));
-  return Object.entries(event.queryStringParameters ?? {}).map(([name, value]) => [name, value ?? ""]);
+  const lists = Object.entries(event.multiValueQueryStringParameters ?? {});
+  const pairs =
+    lists.length > 0
+      ? lists.flatMap(([name, values]) => (values ?? []).map((value): [string, string] => [name, value]))
+      : Object.entries(event.queryStringParameters ?? {}).map(([name, value]): [string, string] => [name, value ?? ""]);
+  // A load balancer hands them on as they stand in the address.
+  return isFromLoadBalancer(event) ? pairs.map(([name, value]) => [decoded(name), decoded(value)]) : pairs;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch {
+    return text;
+  }
 }

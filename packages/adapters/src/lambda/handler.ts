@@ -42,7 +42,7 @@ const LARGEST_PART = 1 / 3;
 
 /**
  * A handler for front doors that stream: a REST API with response streaming, or a function URL. Only inside the Lambda runtime,
- * which brings `awslambda`. Answers end when the client goes away, and cleanly about 5 s before the function's time is over;
+ * which brings `awslambda`. Answers end cleanly about 5 s before the function's time is over;
  * a call that runs then is answered with a retryable error. Returns when background work is done, because the environment
  * is frozen from then on.
  *
@@ -51,7 +51,8 @@ const LARGEST_PART = 1 / 3;
 export function lambdaHandler(app: Carrier): StreamingHandler {
   return awslambda.streamifyResponse(async (event, output, context) => {
     const invocation = new Invocation(app, event, context);
-    // The output closes when the client disconnects, even before the prelude is sent.
+    // Where the runtime learns of it. AWS does not tell a function that a client has gone: a stream runs to its own end, or to the
+    // function's, and is billed until then.
     output.once("close", invocation.abandon);
     output.on("error", invocation.abandon);
     const response = await invocation.answer();

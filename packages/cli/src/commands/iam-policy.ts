@@ -11,7 +11,8 @@ export interface IamPolicyOptions extends LoadOptions {
 
 export async function printIamPolicy({ tableArn, setup, envFile }: IamPolicyOptions): Promise<number> {
   const { table, region, blobBucket, itemTables, itemModes } = loadConfig({ envFile });
-  const tableArns = `arn:aws:dynamodb:${region ?? "<region>"}:<account>:table`;
+  const place = placeOf(tableArn, region);
+  const tableArns = `arn:${place.partition}:dynamodb:${place.region}:${place.account}:table`;
   const writable = itemTables.filter((name) => itemModes.get(name) === "read-write");
   const features: IamFeature[] = ["state"];
   if (blobBucket !== undefined) features.push("blobs");
@@ -22,11 +23,34 @@ export async function printIamPolicy({ tableArn, setup, envFile }: IamPolicyOpti
     table: tableArn ?? `${tableArns}/${table}`,
     itemTables: itemTables.flatMap((name) => [`${tableArns}/${name}`, `${tableArns}/${name}/index/*`]),
     writableItemTables: writable.map((name) => `${tableArns}/${name}`),
-    bucket: `arn:aws:s3:::${blobBucket}`,
-    objects: `arn:aws:s3:::${blobBucket}/*`,
+    bucket: `arn:${place.partition}:s3:::${blobBucket}`,
+    objects: `arn:${place.partition}:s3:::${blobBucket}/*`,
   });
-  process.stdout.write(`${JSON.stringify(policy, null, 2)}\n`);
-  if (tableArn === undefined)
-    process.stderr.write("Put your account's number (and the region) into the table's ARN, or give --table-arn.\n");
+  const text = JSON.stringify(policy, null, 2);
+  process.stdout.write(`${text}\n`);
+  const open = ["<region>", "<account>"].filter((placeholder) => text.includes(placeholder));
+  if (open.length > 0)
+    process.stderr.write(
+      `The policy still holds ${open.join(" and ")}: put yours in their places, or give --table-arn with the ARN of the state table.\n`,
+    );
   return EXIT.done;
+}
+
+/** First letters of the regions outside the partition `aws`. */
+const PARTITIONS = [
+  ["cn-", "aws-cn"],
+  ["us-gov-", "aws-us-gov"],
+  ["eusc-", "aws-eusc"],
+  ["us-iso-", "aws-iso"],
+  ["us-isob-", "aws-iso-b"],
+  ["eu-isoe-", "aws-iso-e"],
+  ["us-isof-", "aws-iso-f"],
+] as const;
+
+/** Where the tables are: as the state table's ARN says, or else as the region does. Item tables are taken to be beside it. */
+function placeOf(tableArn: string | undefined, region: string | undefined) {
+  const [, partition, , arnRegion, account] = tableArn?.split(":") ?? [];
+  const where = arnRegion || region || "<region>";
+  const known = PARTITIONS.find(([start]) => where.startsWith(start))?.[1] ?? "aws";
+  return { partition: partition || known, region: where, account: account || "<account>" };
 }
