@@ -1,10 +1,12 @@
 // Builds what is published: one folder that runs without the workspace. Everything is bundled except the engine's native parts.
 // Split into chunks, so that a command loads only what it needs.
-import { chmod, rm } from "node:fs/promises";
+import { chmod, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
+import { noticesOf } from "./notices.ts";
 
 await rm("dist", { recursive: true, force: true });
-await build({
+const { metafile } = await build({
+  metafile: true,
   // The engine's process is started by its file name, beside the code that starts it.
   entryPoints: { main: "src/main.ts", "engine-main": "../local/src/engine-main.ts" },
   outdir: "dist",
@@ -19,6 +21,7 @@ await build({
   alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
   minifySyntax: true,
   minifyWhitespace: true,
+  // They stand in one file instead, with the texts that most packages keep beside their code.
   legalComments: "none",
   // Some bundled packages are CommonJS and ask for Node's own modules.
   banner: {
@@ -26,4 +29,5 @@ await build({
   },
   logLevel: "warning",
 });
+await writeFile("dist/THIRD-PARTY-NOTICES.txt", noticesOf(metafile));
 await chmod("dist/main.js", 0o755);

@@ -33,6 +33,10 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   const manifest = readFileSync(join(installed, "package.json"), "utf8");
   expect(manifest).not.toContain("workspace:");
   expect(Object.keys(JSON.parse(manifest).dependencies)).toEqual(["dynalite"]);
+  const notices = readFileSync(join(installed, "dist", "THIRD-PARTY-NOTICES.txt"), "utf8");
+  for (const bundled of ["hono", "zod", "@modelcontextprotocol/server", "lru-cache", "jose"])
+    expect(notices).toMatch(new RegExp(`^${bundled} \\d+\\.\\d+\\.\\d+.* \\(\\S+\\)$`, "m"));
+  expect(notices).toContain("Permission is hereby granted, free of charge");
 
   // The program enters itself into a client's configuration, and what it wrote there is what is started below.
   const file = join(folder, "mcp.json");
