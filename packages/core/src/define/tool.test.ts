@@ -117,10 +117,17 @@ const TOOLS: Record<
   list_values: { optional: ["prefix", "cursor", "limit", "details"], result: ["values"] },
   delete_value: { required: ["key"], optional: ["if_version"], result: ["deleted"] },
   increment_value: { required: ["key"], optional: ["by"], result: ["value", "version"] },
+  search_memory: {
+    required: ["query"],
+    optional: ["in_session", "cursor", "limit"],
+    result: ["hits", "searched"],
+    session: "none",
+  },
   echo_cached: { required: ["text"], result: ["text", "cached"], session: "none" },
 };
 const OPTIONAL_RESULTS: Record<string, string[]> = {
   list_sessions: ["next_cursor"],
+  search_memory: ["next_cursor"],
   list_values: ["next_cursor", "details"],
   get_value: ["part", "offset", "next_offset", "length"],
   get_notes: ["next_cursor", "details"],
@@ -199,6 +206,8 @@ describe("the tools of the ready server", () => {
       ["list_values", { ...s, limit: 1 }],
       ["list_values", { ...s, details: true }],
       ["delete_value", { ...s, key: "k" }],
+      ["search_memory", { query: "b", limit: 1 }],
+      ["search_memory", { query: "deep", in_session: session_id }],
       ["session_info", s],
       ["session_info", { session_id: "unwritten" }],
       ["list_sessions", { limit: 1 }],

@@ -99,6 +99,7 @@ const GOOD: Record<string, Json> = {
   list_values: {},
   delete_value: { key: "k" },
   increment_value: { key: "n" },
+  search_memory: { query: "a" },
   echo_cached: { text: "a" },
   put_item: { item: { ...KEY, n: 1 } },
   get_item: { key: KEY },

@@ -4,9 +4,16 @@ import { PAGE_MAX_BYTES } from "../limits.ts";
 import { sentBytes } from "../text.ts";
 import { beginWrite, type Caller, ownerOf, sessionOfTransport } from "./caller.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
+import type { SearchPage } from "./search.ts";
 import { acceptedSessionId, isHandle, mintHandle, type Session } from "./session.ts";
 import { SessionHandle } from "./session-handle.ts";
 import type { SessionParts } from "./session-parts.ts";
+
+const cannotList = (): AppError =>
+  new AppError(
+    "forbidden",
+    "Sessions of an open server cannot be listed. Keep the handle that create_session gave, and pass it as session_id.",
+  );
 
 /** Of a session in a listing: its dates, and the names of its members. */
 const SENT_BESIDE_NAME_BYTES = 200;
@@ -64,17 +71,38 @@ export class CallerState {
     return session;
   }
 
+  /**
+   * Looks for text in one session, or in all of the caller's, a bounded part per call.
+   * @throws AppError `invalid_input`; `forbidden` for an anonymous caller that names no session.
+   */
+  async search(options: {
+    query: string;
+    session?: string | undefined;
+    cursor?: string | undefined;
+    limit: number;
+  }): Promise<SearchPage> {
+    const { principal } = this.#caller;
+    if (options.session === undefined) {
+      if (principal.kind === "anonymous") throw cannotList();
+      const all = await this.#parts.sessions.list(principal.id);
+      return this.#parts.search(
+        all.map((session) => ({ owner: principal.id, session })),
+        options,
+      );
+    }
+    const handle = this.session(options.session);
+    const session = await handle.info();
+    const owner = ownerOf(principal, handle.id);
+    return this.#parts.search(session ? [{ owner, session }] : [], options);
+  }
+
   /** The caller's live sessions, latest activity first: at most `limit`, and 64 KiB as sent. @throws AppError `forbidden` for anonymous callers. */
   async listSessions(options: { cursor?: string | undefined; limit: number }): Promise<{
     sessions: Session[];
     nextCursor?: string;
   }> {
     const { principal } = this.#caller;
-    if (principal.kind === "anonymous")
-      throw new AppError(
-        "forbidden",
-        "Sessions of an open server cannot be listed. Keep the handle that create_session gave.",
-      );
+    if (principal.kind === "anonymous") throw cannotList();
     const all = await this.#parts.sessions.list(principal.id);
     let top = all[0]?.activeAtMs ?? 0;
     let rest = all;

@@ -41,6 +41,9 @@ export const notesPlace = (owner: string, session: Pick<Session, "id" | "generat
   prefix: notesPrefix(session.generation),
 });
 
+/** The id of the note whose entry has this sort key. */
+export const noteIdAt = (session: Pick<Session, "generation">, sk: string): string =>
+  noteId(session, Number(sk.slice(notesPrefix(session.generation).length)));
 const noteId = (session: Pick<Session, "generation">, sequence: number): string =>
   `note_${session.generation}_${sequence}`;
 const NOTE_ID = /^note_(.+)_([1-9]\d{0,11})$/s;

@@ -7,6 +7,7 @@ import type { Blobs } from "./blobs.ts";
 import { DenseLog } from "./log.ts";
 import { Notes } from "./notes.ts";
 import { EntryWriter, type EntryWriterOptions } from "./operations.ts";
+import { type SearchPage, searchSessions } from "./search.ts";
 import { type SessionSettings, Sessions } from "./session.ts";
 import { sweepSession } from "./sweep.ts";
 import { Values } from "./values.ts";
@@ -46,6 +47,13 @@ export class SessionParts {
     this.sessions = new Sessions({ store, writer: this.writer, clock, settings, maxPerPrincipal });
     this.notes = new Notes({ store, log: this.log, writer: this.writer, clock, limits });
     this.values = new Values({ store, blobs, writer: this.writer, clock });
+  }
+
+  /** Looks for text in these sessions. */
+  search(
+    ...given: Parameters<typeof searchSessions> extends [unknown, ...infer Rest] ? Rest : never
+  ): Promise<SearchPage> {
+    return searchSessions(this.#options.store, ...given);
   }
 
   /**

@@ -93,6 +93,8 @@ async function compare(
 async function checkTheRest({ client }: Rig, run: Tally, owned: readonly Owned[]): Promise<void> {
   const { sessions } = await client.must("list_sessions", { limit: 1000 }, { token: BOB });
   run.expect(JSON.stringify(sessions) === "[]", () => `bob is shown ${JSON.stringify(sessions).slice(0, 200)}`);
+  const { hits } = await client.must("search_memory", { query: "one" }, { token: BOB });
+  run.expect(JSON.stringify(hits) === "[]", () => `bob finds ${JSON.stringify(hits).slice(0, 200)}`);
   await client.must("create_session", { name: "plan" }, { token: ALICE });
   await client.must("add_note", { session_id: "plan", note: "alice's" }, { token: ALICE });
   const { notes } = await client.must("get_notes", { session_id: "plan" }, { token: BOB });

@@ -5,6 +5,7 @@ import type { ItemTables } from "../../items/item-store.ts";
 import { echoCached } from "./echo.ts";
 import { itemTools } from "./items.ts";
 import { addNote, deleteNote, getNotes, updateNote } from "./notes.ts";
+import { searchMemory } from "./search.ts";
 import { createSession, deleteSession, listSessions, resetSession, sessionInfo } from "./sessions.ts";
 import { deleteValue, getValue, incrementValue, listValues, storeValue } from "./values.ts";
 
@@ -43,6 +44,7 @@ export function builtinTools(options: BuiltinToolsOptions): Tool[] {
     listValues,
     deleteValue,
     incrementValue,
+    searchMemory,
     echoCached,
     ...(items ? itemTools(items) : []),
   ];
