@@ -44,6 +44,13 @@ export interface AppOptions {
   resources?: readonly Resource[];
   /** Default: recall, save decisions, summarise a session; none when you give tools of your own. */
   prompts?: readonly Prompt[];
+  /** What a model is told of the server when it connects. Default: made from the tools it has. */
+  instructions?: string;
+  /**
+   * Whether `create_session`, `list_sessions`, `session_info` and `delete_session` stand beside tools of your own that use sessions, where
+   * callers are not all the one local user: without them nobody could begin a session. Default true.
+   */
+  sessionTools?: boolean;
   /** Names of tools that are to be confirmed by their person before they run, besides those defined so. */
   confirm?: readonly string[];
   /** Whether clients may hold streams that tell of changes. False where a held stream costs money. Default true. */
@@ -113,10 +120,32 @@ export interface App {
 
 /** The revisions of MCP that an app speaks, newest first. */
 export const PROTOCOL_REVISIONS = ["2026-07-28", "2025-11-25"] as const;
-const INSTRUCTIONS =
-  "This server remembers. Notes and values are kept per session, across calls, restarts and clients. " +
-  "Call get_notes at the start of a conversation to recall what is known, and add_note to save decisions and facts worth keeping. " +
-  "Every result names its session_id; pass it on to stay in the same session.";
+
+/** What a model is told of an app that says nothing of its own: what its tools can do together, and no tool that it lacks. */
+function instructionsFor(tools: readonly Tool[]): string | undefined {
+  const has = (name: string) => tools.some((tool) => tool.name === name);
+  const sentences = [
+    ...(has("get_notes") && has("add_note")
+      ? [
+          "This server remembers. Notes and values are kept per session, across calls, restarts and clients.",
+          "Call get_notes at the start of a conversation to recall what is known, and add_note to save decisions and facts worth keeping.",
+        ]
+      : []),
+    ...(has("search_memory") ? ["search_memory finds what was noted or stored in any session."] : []),
+    ...(tools.some(({ session }) => session !== "none")
+      ? ["Every result names its session_id; pass it on to stay in the same session."]
+      : []),
+  ];
+  return sentences.length > 0 ? sentences.join(" ") : undefined;
+}
+
+/** The tools for sessions that stand beside an app's own, where it has none of their names. */
+function withSessionTools(own: readonly Tool[], builtin: readonly Tool[]): readonly Tool[] {
+  if (!own.some(({ session }) => session !== "none")) return own;
+  const names = new Set(own.map(({ name }) => name));
+  return [...own, ...builtin.filter(({ name }) => SESSION_TOOLS.has(name) && !names.has(name))];
+}
+const SESSION_TOOLS = new Set(["create_session", "list_sessions", "session_info", "delete_session"]);
 
 /**
  * Puts tools, state and routes together. Opens nothing and listens to nothing.
@@ -143,7 +172,10 @@ export function createApp(options: AppOptions = {}): App {
       "Tables of yours (DYNAMODB_TABLE_NAME) cannot be served to everybody: ask for tokens (MCP_AUTH_TOKEN), or serve without these tables.",
     );
   const builtin = { anonymous, items };
-  const tools = confirmed(options.tools ?? builtinTools({ backend, ttlSeconds, ...builtin }), options.confirm ?? []);
+  const ready = builtinTools({ backend, ttlSeconds, ...builtin });
+  const offersSessions = access.mode !== "local" && options.sessionTools !== false;
+  const chosen = options.tools && offersSessions ? withSessionTools(options.tools, ready) : (options.tools ?? ready);
+  const tools = confirmed(chosen, options.confirm ?? []);
   const resources = options.resources ?? (options.tools ? [] : builtinResources(builtin));
   const prompts = options.prompts ?? (options.tools ? [] : builtinPrompts());
   const subscriptions = options.subscriptions ?? true;
@@ -165,7 +197,13 @@ export function createApp(options: AppOptions = {}): App {
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
   };
   const legacy = legacyState(store, clock, (work) => state.background.run(work));
-  const mcp = pooledFactory(services, { name, version, instructions: INSTRUCTIONS, subscriptions, legacy });
+  const mcp = pooledFactory(services, {
+    name,
+    version,
+    instructions: options.instructions ?? instructionsFor(tools),
+    subscriptions,
+    legacy,
+  });
   let draining = false;
   const router = createRouter({
     services,

@@ -22,7 +22,7 @@ import { protocolError, withSource } from "./request.ts";
 export interface McpOptions {
   name: string;
   version: string;
-  instructions: string;
+  instructions: string | undefined;
   /** Whether clients may hold streams that tell of changes. */
   subscriptions: boolean;
   /** Where subscriptions of 2025-era clients are kept. */
@@ -106,7 +106,7 @@ function buildServer(services: Services, options: McpOptions, kind: ServerKind, 
     { name: options.name, version: options.version },
     {
       capabilities,
-      instructions: options.instructions,
+      ...(options.instructions !== undefined && { instructions: options.instructions }),
       cacheHints: {
         "tools/list": PUBLIC_LIST,
         "prompts/list": PUBLIC_LIST,

@@ -147,7 +147,7 @@ export function sessionIdFor(
   if (id === undefined) {
     throw new AppError(
       "invalid_input",
-      "session_id is missing. Call create_session once and pass its session_id to every later call.",
+      "session_id is missing. Pass a name of your own, such as 'team-plan', or call create_session once; then pass the same session_id to every later call.",
     );
   }
   return acceptedSessionId(id);
