@@ -85,6 +85,26 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   program
+    .command("export")
+    .description("print everything that is remembered, as lines of JSON: a backup, or to take it elsewhere")
+    .option("--token-name <name>", "of the holder of this token (default: of this machine's user)")
+    .option(...ENV_FILE)
+    .action(async (options: EnvFile & { tokenName?: string }) => {
+      code = await (await import("./commands/transfer.ts")).exportMemory(options);
+    });
+
+  program
+    .command("import")
+    .description("put an export back; the same file adds nothing a second time, and nothing is overwritten")
+    .argument("<file>", "what export printed")
+    .option("--token-name <name>", "to the holder of this token (default: to this machine's user)")
+    .option("--dry-run", "only say what would be added")
+    .option(...ENV_FILE)
+    .action(async (file: string, options: EnvFile & { tokenName?: string; dryRun?: true }) => {
+      code = await (await import("./commands/transfer.ts")).importMemory(file, options);
+    });
+
+  program
     .command("create")
     .description("start a project of your own: one tool, its test, and what a client has to be told")
     .argument("<directory>", "where; its last part is the project's name")

@@ -57,6 +57,40 @@ describe("the command line", () => {
     expect(ended.stderr + ended.stdout).not.toContain("canary");
   });
 
+  it("export prints what is remembered, and import puts it into another place, once", async () => {
+    const [one, other] = [temporaryDirectory(), temporaryDirectory()];
+    const file = join(temporaryDirectory(), "memory.jsonl");
+    const at = (dataDir: string) => ({ env: { MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: dataDir } });
+    const server = await startServer([], at(one));
+    for (const note of ["first", "second"])
+      await fetch(`${server.url}/tools/add_note`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ note }),
+      });
+    // While it is served: the file is shared.
+    const exported = await run(["export"], at(one));
+    server.child.kill("SIGTERM");
+    await server.ended;
+    expect(exported).toMatchObject({ code: 0, stderr: "Exported 2 notes and 0 values.\n" });
+    writeFileSync(file, exported.stdout);
+    expect((await run(["import", file, "--dry-run"], at(other))).stderr).toBe(
+      "Would add 1 sessions, 2 notes and 0 values.\n",
+    );
+    expect((await run(["import", file], at(other))).stderr).toBe("Added 1 sessions, 2 notes and 0 values.\n");
+    expect((await run(["import", file], at(other))).stderr).toBe(
+      "Added 0 sessions, 0 notes and 0 values.\n2 were there already.\n",
+    );
+    const again = await run(["export"], at(other));
+    expect(again.stdout.split("\n").filter((line) => line.includes('"note"'))).toEqual(
+      exported.stdout.split("\n").filter((line) => line.includes('"note"')),
+    );
+    expect((await run(["export", "--token-name", "alice"], at(other))).stdout.trim().split("\n")).toHaveLength(1);
+    const missing = await run(["import", `${file}.none`], at(other));
+    expect(missing.code).not.toBe(0);
+    oneLine(missing.stderr);
+  }, 120_000);
+
   it("iam-policy names the partition of the region, and says which placeholders are left", async () => {
     const policyOf = (env: Record<string, string>, ...options: string[]) =>
       run(["iam-policy", ...options], { env: { MCP_STATE_BACKEND: "dynamodb", ...env } });

@@ -26,6 +26,8 @@ import {
 import { type Logger, silentLogger } from "./logger.ts";
 import { legacyState } from "./mcp/legacy/state.ts";
 import { pooledFactory } from "./mcp/server.ts";
+import type { Principal } from "./principal.ts";
+import type { CallerState } from "./state/caller-state.ts";
 import { State } from "./state/state.ts";
 import type { BlobStore } from "./stores/blob-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
@@ -108,6 +110,8 @@ export interface App {
   readonly mcp: McpServerFactory;
   /** Runs one tool call through the pipeline. @throws AppError */
   call(call: ToolCall): Promise<ToolResult>;
+  /** What a principal keeps, for who works on it outside of a call: reading it out, putting it back. */
+  memoryOf(principal: Principal): Pick<CallerState, "export" | "import">;
   /** Resolves when the state table answers. @throws AppError `unavailable` */
   ready(): Promise<void>;
   /** Resolves when no call runs and background work has ended: a platform may then freeze the process. */
@@ -230,6 +234,7 @@ export function createApp(options: AppOptions = {}): App {
     fetch: router.fetch,
     mcp,
     call: (call) => callTool(services, call),
+    memoryOf: (principal) => state.forCaller({ principal, client: "" }),
     ready: () => store.ping(),
     settle: () => state.background.settle(),
     drain: () => {

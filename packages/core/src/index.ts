@@ -67,6 +67,7 @@ export { withoutNulls } from "./mcp/nulls.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
 export type { CallerState } from "./state/caller-state.ts";
 export type { SessionHandle } from "./state/session-handle.ts";
+export type { ExportLine, ImportCounts, ImportOptions } from "./state/transfer.ts";
 export type { Json } from "./state/values.ts";
 export type { BlobStore } from "./stores/blob-store.ts";
 export { MemoryStore } from "./stores/memory.ts";

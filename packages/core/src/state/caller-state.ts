@@ -8,6 +8,7 @@ import type { SearchPage } from "./search.ts";
 import { acceptedSessionId, isHandle, mintHandle, type Session } from "./session.ts";
 import { SessionHandle } from "./session-handle.ts";
 import type { SessionParts } from "./session-parts.ts";
+import { type ExportLine, exportLines, type ImportCounts, type ImportOptions, importLines } from "./transfer.ts";
 
 const cannotList = (): AppError =>
   new AppError(
@@ -69,6 +70,19 @@ export class CallerState {
       );
     }
     return session;
+  }
+
+  /** Everything the caller keeps, line by line, in constant memory. @throws AppError `forbidden` for anonymous callers. */
+  export(): AsyncGenerator<ExportLine> {
+    return exportLines(this.#parts, this.#caller);
+  }
+
+  /**
+   * Puts an export back: notes behind those that are there, values where there are none. The same file adds nothing a second time.
+   * @throws AppError `invalid_input` that names the line; `too_large`; `forbidden` for anonymous callers.
+   */
+  import(lines: AsyncIterable<string>, options: ImportOptions): Promise<ImportCounts> {
+    return importLines(this.#parts, this.#caller, lines, options);
   }
 
   /**

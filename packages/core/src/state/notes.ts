@@ -126,6 +126,25 @@ export class Notes {
   }
 
   /**
+   * Puts a note back as it was written once, behind `fromTail`, unless it stands there already under the same id. Resolves to its position.
+   * @throws AppError `too_large`, `invalid_input`.
+   */
+  async restore(
+    owner: string,
+    session: Session,
+    note: NoteText & { atMs: number },
+    operation: { id: string; fromTail: number },
+  ): Promise<number> {
+    checkNote(note.text, this.#limits);
+    const attributes = { text: note.text, at: note.atMs, by: note.subject, client: note.client };
+    return this.#log.append(notesPlace(owner, session), attributes, {
+      ...operation,
+      expiresAt: session.hardEnd,
+      maxEntries: this.#limits.notesPerSession,
+    });
+  }
+
+  /**
    * Writes another text over a note's, in its place. Resolves to the note's version.
    * @throws AppError `not_found`; `conflict` with `current_version` when `ifVersion` does not hold.
    */

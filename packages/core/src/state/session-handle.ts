@@ -106,7 +106,7 @@ export class SessionHandle {
     ): Promise<{ version: number }> => {
       const write = beginWrite(this.#caller.keyed);
       const session = await this.#pinnedForWriting();
-      const by = this.#caller;
+      const by = { subject: this.#caller.principal.subject, client: this.#caller.client };
       return write((operation) =>
         this.#parts.values.set(this.#owner, session, key, value, { ...options, by, operation }),
       );
@@ -124,7 +124,9 @@ export class SessionHandle {
     incrementVersioned: async (key: string, by = 1): Promise<{ value: number; version: number }> => {
       const write = beginWrite(this.#caller.keyed);
       const session = await this.#pinnedForWriting();
-      return write((operation) => this.#parts.values.increment(this.#owner, session, key, by, this.#caller, operation));
+      const { principal, client } = this.#caller;
+      const author = { subject: principal.subject, client };
+      return write((operation) => this.#parts.values.increment(this.#owner, session, key, by, author, operation));
     },
     /**
      * A page of keys, in the order of their names, and the cursor of the next one. `details`: all that is known is sent, not keys and

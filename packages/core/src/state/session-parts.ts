@@ -27,6 +27,7 @@ export interface SessionPartsOptions {
 }
 
 export class SessionParts {
+  readonly clock: Clock;
   readonly limits: Limits;
   readonly settings: SessionPartsOptions["settings"];
   readonly writer: EntryWriter;
@@ -39,6 +40,7 @@ export class SessionParts {
   constructor(options: SessionPartsOptions) {
     const { store, blobs, clock, limits, settings, completedSlots } = options;
     this.#options = options;
+    this.clock = clock;
     this.limits = limits;
     this.settings = settings;
     this.writer = new EntryWriter({ store, clock, completedSlots });

@@ -6,7 +6,6 @@ import { KEY_MAX_BYTES, PAGE_MAX_BYTES } from "../limits.ts";
 import type { Attributes, Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
 import { byteLength, cutText, hasInvisible, sentBytes } from "../text.ts";
 import { type Blobs, type Placed, textAtHand } from "./blobs.ts";
-import type { Caller } from "./caller.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";
 import {
@@ -34,6 +33,8 @@ export interface ListedValue {
   readonly bytes: number;
   /** The beginning of its JSON; undefined where that is kept apart from the entry. */
   readonly preview: string | undefined;
+  /** Epoch seconds; undefined: never. */
+  readonly expiresAt: number | undefined;
   /** Who wrote it last, with which client and when; undefined for one that was written before this was kept. */
   readonly written: { readonly atMs: number; readonly author: string; readonly client: string } | undefined;
 }
@@ -79,14 +80,18 @@ function exactRange(by: number): { min: number; max: number } {
 }
 
 /** What an entry says about who wrote its value last. */
-const provenance = ({ principal, client }: ValueAuthor, clock: Clock): Attributes => ({
-  at: clock.now(),
-  by: principal.subject,
+const provenance = ({ subject, client, atMs }: ValueAuthor, clock: Clock): Attributes => ({
+  at: atMs ?? clock.now(),
+  by: subject,
   client,
 });
 
-/** Who writes a value. */
-export type ValueAuthor = Pick<Caller, "principal" | "client">;
+/** Who writes a value, with which client program; `atMs` where it was not now. */
+export interface ValueAuthor {
+  readonly subject: string;
+  readonly client: string;
+  readonly atMs?: number;
+}
 
 interface Batch {
   readonly by: number[];
@@ -304,6 +309,7 @@ function listed(entry: Entry): ListedValue {
     key: valueNameOf(entry.key.sk),
     version: entry.version,
     bytes,
+    expiresAt: entry.expiresAt,
     preview: text === undefined ? undefined : cutText(text, PREVIEW_LENGTH),
     written: at === undefined ? undefined : { atMs: Number(at), author: String(by), client: String(client) },
   };

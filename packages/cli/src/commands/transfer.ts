@@ -1,0 +1,64 @@
+// `export` and `import`: what a caller keeps, as lines of JSON on stdout, and from a file back into the configured backend.
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { type LoadOptions, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
+import { bindApp, type Config, createApp, LOCAL_PRINCIPAL, silentLogger, tokenPrincipal } from "@stateful-mcp/core";
+import { EXIT } from "../run.ts";
+
+/** Whose memory it is: the one local user's, or that of a token's holder. */
+export interface TransferOptions extends LoadOptions {
+  tokenName?: string;
+}
+
+async function withMemory<T>(
+  { tokenName, ...options }: TransferOptions,
+  work: (memory: ReturnType<ReturnType<typeof createApp>["memoryOf"]>, config: Config) => Promise<T>,
+): Promise<T> {
+  const config = loadConfig(options);
+  const backend = await openBackend(config);
+  const { store, blobs } = backend;
+  const app = bindApp(createApp(), config, { store, blobs, access: { mode: "local" }, logger: silentLogger });
+  try {
+    return await work(app.memoryOf(tokenName === undefined ? LOCAL_PRINCIPAL : tokenPrincipal(tokenName)), config);
+  } finally {
+    await app.close();
+    await backend.close();
+  }
+}
+
+export async function exportMemory(options: TransferOptions): Promise<number> {
+  let notes = 0;
+  let values = 0;
+  await withMemory(options, async (memory) => {
+    for await (const line of memory.export()) {
+      if (line.kind === "note") notes += 1;
+      if (line.kind === "value") values += 1;
+      if (!process.stdout.write(`${JSON.stringify(line)}\n`)) await once(process.stdout, "drain");
+    }
+  });
+  say(`Exported ${notes} notes and ${values} values.`);
+  return EXIT.done;
+}
+
+export async function importMemory(file: string, options: TransferOptions & { dryRun?: true }): Promise<number> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  const { dryRun = false, ...others } = options;
+  const counts = await withMemory(others, (memory) =>
+    memory.import(createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY }), {
+      fileId: hash.digest("hex"),
+      dryRun,
+    }),
+  );
+  const { sessions, notes, values, present, kept, expired } = counts;
+  say(`${dryRun ? "Would add" : "Added"} ${sessions} sessions, ${notes} notes and ${values} values.`);
+  if (present > 0) say(`${present} were there already.`);
+  if (kept > 0) say(`${kept} values have another content here, and were left as they are.`);
+  if (expired > 0) say(`The time of ${expired} values is over.`);
+  return EXIT.done;
+}
+
+/** Stdout is for the export. */
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
