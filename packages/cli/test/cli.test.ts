@@ -109,6 +109,9 @@ describe("the command line", () => {
     expect(given.stdout).not.toContain("<");
     expect(given.stderr).toBe("");
     expect(none.stderr).toContain("<region> and <account>");
+    const wrong = await policyOf({}, "--table-arn", "mcp_state");
+    expect(wrong.code).toBe(2);
+    oneLine(wrong.stderr);
   });
 
   it("mints a token on stdout, with a name when given one", async () => {

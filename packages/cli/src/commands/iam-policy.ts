@@ -1,6 +1,7 @@
 // `iam-policy`: prints the least IAM policy for the features that the configuration turns on.
 
 import { type LoadOptions, loadConfig } from "@stateful-mcp/adapters/process";
+import { AppError } from "@stateful-mcp/core";
 import { type IamFeature, iamPolicy } from "@stateful-mcp/core/iam";
 import { EXIT } from "../run.ts";
 
@@ -10,6 +11,11 @@ export interface IamPolicyOptions extends LoadOptions {
 }
 
 export async function printIamPolicy({ tableArn, setup, envFile }: IamPolicyOptions): Promise<number> {
+  if (tableArn !== undefined && !/^arn:[a-z-]+:dynamodb:[a-z0-9-]+:\d{12}:table\/.+$/.test(tableArn))
+    throw new AppError(
+      "invalid_input",
+      `--table-arn is ${JSON.stringify(tableArn)}; give the table's ARN, such as arn:aws:dynamodb:eu-central-1:123456789012:table/mcp_state`,
+    );
   const { table, region, blobBucket, itemTables, itemModes } = loadConfig({ envFile });
   const place = placeOf(tableArn, region);
   const tableArns = `arn:${place.partition}:dynamodb:${place.region}:${place.account}:table`;
