@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
@@ -20,6 +20,22 @@ interface Launch {
   command: string;
   args: string[];
 }
+
+/** Writes down each native library that is loaded and each program that is started. */
+const PROBE = `
+import children from "node:child_process";
+import { appendFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+const note = (what) => appendFileSync(process.env.STARTED, what + "\\n");
+note("began");
+for (const name of ["exec", "execFile", "execFileSync", "execSync", "fork", "spawn", "spawnSync"]) {
+  const real = children[name];
+  children[name] = Object.assign((...given) => (note(name + " " + given[0]), real(...given)), real);
+}
+const dlopen = process.dlopen;
+process.dlopen = (...given) => (note("dlopen " + given[1]), dlopen.apply(process, given));
+syncBuiltinESMExports();
+`;
 
 it("installs from its tarball alone, and remembers a note after a restart", { timeout: 180_000 }, async () => {
   const folder = temporaryDirectory();
@@ -81,6 +97,24 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   const read = await withServer("legacy", (client) => client.callTool({ name: "get_notes", arguments: {} }));
   expect(read.structuredContent).toMatchObject({ notes: ["from the tarball"] });
 
+  // Hosts refuse native code that they did not sign, and programs that start others: on this machine's state there is neither.
+  const started = join(folder, "started.txt");
+  writeFileSync(join(folder, "probe.mjs"), PROBE);
+  const probed = { STARTED: started, NODE_OPTIONS: `--import=${pathToFileURL(join(folder, "probe.mjs"))}` };
+  const local = { PATH: path, HOME: folder, ...probed };
+  for (const mode of ["legacy", { pin: "2026-07-28" }] as const) {
+    await withServer(
+      mode,
+      async (client) => {
+        await client.callTool({ name: "store_value", arguments: { key: "large", value: "x".repeat(100_000) } });
+        await client.callTool({ name: "get_value", arguments: { key: "large" } });
+        await client.callTool({ name: "echo_cached", arguments: { text: "a" } });
+      },
+      local,
+    );
+  }
+  expect(new Set(readFileSync(started, "utf8").trim().split("\n"))).toEqual(new Set(["began"]));
+
   // On a table, with credentials that a profile's program prints: what the bundle loads late, or lazily.
   const engine = dynalite({ createTableMs: 0 }).listen(0, "127.0.0.1");
   onTestFinished(() => void engine.close());
@@ -98,6 +132,7 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
     AWS_REGION: "eu-central-1",
     AWS_CONFIG_FILE: join(folder, "config"),
     AWS_EC2_METADATA_DISABLED: "true",
+    ...probed,
   };
   await execute(bin, ["setup"], { env: onTable });
   await execute(bin, ["demo-table", "orders"], { env: onTable });
@@ -105,6 +140,8 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
     withServer("legacy", (client) => client.callTool({ name, arguments: args }), onTable);
   await call("store_value", { key: "k", value: 1 });
   expect((await call("increment_value", { key: "k" })).structuredContent).toMatchObject({ value: 2 });
+  // The program that prints the credentials was started: what was looked at above is really seen.
+  expect(readFileSync(started, "utf8")).toContain("exec");
   const got = await call("get_item", { key: { PK: "CUSTOMER#none", SK: "PROFILE" } });
   expect(got.structuredContent).toMatchObject({ found: false });
 });
