@@ -28,9 +28,13 @@ import { appendFileSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 const note = (what) => appendFileSync(process.env.STARTED, what + "\\n");
 note("began");
-for (const name of ["exec", "execFile", "execFileSync", "execSync", "fork", "spawn", "spawnSync"]) {
+// All that starts a program and does not wait for it comes through here.
+const { prototype } = children.ChildProcess;
+const start = prototype.spawn;
+prototype.spawn = function (...given) { note("spawn " + given[0].file); return start.apply(this, given); };
+for (const name of ["execFileSync", "execSync", "spawnSync"]) {
   const real = children[name];
-  children[name] = Object.assign((...given) => (note(name + " " + given[0]), real(...given)), real);
+  children[name] = (...given) => (note(name + " " + given[0]), real(...given));
 }
 const dlopen = process.dlopen;
 process.dlopen = (...given) => (note("dlopen " + given[1]), dlopen.apply(process, given));
@@ -141,7 +145,7 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   await call("store_value", { key: "k", value: 1 });
   expect((await call("increment_value", { key: "k" })).structuredContent).toMatchObject({ value: 2 });
   // The program that prints the credentials was started: what was looked at above is really seen.
-  expect(readFileSync(started, "utf8")).toContain("exec");
+  expect(readFileSync(started, "utf8")).toContain("spawn");
   const got = await call("get_item", { key: { PK: "CUSTOMER#none", SK: "PROFILE" } });
   expect(got.structuredContent).toMatchObject({ found: false });
 });
