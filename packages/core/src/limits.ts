@@ -12,6 +12,8 @@ export interface Limits {
   sessionsPerPrincipal: number;
   /** Notes in one session between two resets. */
   notesPerSession: number;
+  /** Values in one session. Counted only now and then, so that several processes may together store some thousands more. */
+  valuesPerSession: number;
   /** Calls of one principal per minute, over the whole fleet; 0: no limit. */
   callsPerMinute: number;
   /** Bytes of one request body. */
@@ -33,6 +35,7 @@ export const DEFAULT_LIMITS: Limits = {
   blobMaxBytes: 5_000_000,
   sessionsPerPrincipal: 500,
   notesPerSession: 100_000,
+  valuesPerSession: 100_000,
   // Counting costs a write unit per call or less, so it is the operator's choice.
   callsPerMinute: 0,
   bodyMaxBytes: 1_048_576,

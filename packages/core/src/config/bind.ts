@@ -66,6 +66,7 @@ const optionsFrom = (config: Config): AppOptions => ({
     blobMaxBytes: config.blobMaxBytes,
     sessionsPerPrincipal: config.sessionsPerPrincipal,
     notesPerSession: config.notesPerSession,
+    valuesPerSession: config.valuesPerSession,
     callsPerMinute: config.callsPerMinute,
     bodyMaxBytes: config.bodyMaxBytes,
     callTimeoutMs: config.callTimeoutMs,

@@ -241,6 +241,9 @@ export const SETTINGS = {
   notesPerSession: limit("NOTES_PER_SESSION", "notesPerSession", 1, 10_000_000, {
     description: "Notes in one session between two resets",
   }),
+  valuesPerSession: limit("VALUES_PER_SESSION", "valuesPerSession", 1, 10_000_000, {
+    description: "Values in one session; counted now and then, so some thousands more may get in",
+  }),
   callsPerMinute: limit("CALLS_PER_MINUTE", "callsPerMinute", 0, 1_000_000, {
     defaultText: "0 (no limit)",
     description: "Calls of one caller per minute, over all processes together",

@@ -10,6 +10,7 @@ import { EntryWriter, type EntryWriterOptions } from "./operations.ts";
 import { type SearchPage, searchSessions } from "./search.ts";
 import { type SessionSettings, Sessions } from "./session.ts";
 import { sweepSession } from "./sweep.ts";
+import { ValueRoom } from "./value-room.ts";
 import { Values } from "./values.ts";
 
 /** On top of the longest a call may take: retries under way and clocks that differ. */
@@ -48,7 +49,8 @@ export class SessionParts {
     const maxPerPrincipal = limits.sessionsPerPrincipal;
     this.sessions = new Sessions({ store, writer: this.writer, clock, settings, maxPerPrincipal });
     this.notes = new Notes({ store, log: this.log, writer: this.writer, clock, limits });
-    this.values = new Values({ store, blobs, writer: this.writer, clock });
+    const room = new ValueRoom(store, limits.valuesPerSession);
+    this.values = new Values({ store, blobs, writer: this.writer, clock, room });
   }
 
   /** Looks for text in these sessions. */

@@ -67,6 +67,24 @@ describe("a value", () => {
     expect(await two.call("get_value", { key: "k" })).toMatchObject({ version: 3 });
   });
 
+  it("beyond the limit of its session is refused; those that are there may change, and deleting makes room", async () => {
+    const one = testApp({ limits: { valuesPerSession: 5 } });
+    const { call } = one;
+    for (let i = 0; i < 3; i++) await call("store_value", { key: `k${i}`, value: i });
+    for (let i = 3; i < 5; i++) await call("increment_value", { key: `k${i}` });
+    const refused = { code: "too_large", message: expect.stringContaining("5 values. Delete some") };
+    await expect(call("store_value", { key: "more", value: 1 })).rejects.toMatchObject(refused);
+    await expect(call("increment_value", { key: "more" })).rejects.toMatchObject(refused);
+    expect(await call("store_value", { key: "k0", value: "changed" })).toMatchObject({ version: 2 });
+    expect(await call("increment_value", { key: "k4" })).toMatchObject({ value: 2 });
+    await call("delete_value", { key: "k1" });
+    expect(await call("store_value", { key: "more", value: 1 })).toMatchObject({ version: 1 });
+    await expect(call("store_value", { key: "yet more", value: 1 })).rejects.toMatchObject(refused);
+    expect(await call("store_value", { session_id: "other", key: "k", value: 1 })).toMatchObject({ version: 1 });
+    await call("reset_session");
+    expect(await call("store_value", { key: "new", value: 1 })).toMatchObject({ version: 1 });
+  });
+
   it("that moved on is a conflict for if_version, which tells the current version", async () => {
     const { call } = testApp();
     await call("store_value", { key: "k", value: 1, if_version: 0 });

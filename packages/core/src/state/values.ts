@@ -16,6 +16,7 @@ import {
   type WriteOutcome,
 } from "./operations.ts";
 import type { Session } from "./session.ts";
+import type { ValueRoom } from "./value-room.ts";
 
 /** Anything JSON can say. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -104,8 +105,10 @@ export class Values {
   readonly #clock: Clock;
   readonly #blobs: Blobs;
   readonly #batches = new Map<string, Batch>();
+  readonly #room: ValueRoom;
 
-  constructor(options: { store: StateStore; blobs: Blobs; writer: EntryWriter; clock: Clock }) {
+  constructor(options: { store: StateStore; blobs: Blobs; writer: EntryWriter; clock: Clock; room: ValueRoom }) {
+    this.#room = options.room;
     this.#store = options.store;
     this.#writer = options.writer;
     this.#clock = options.clock;
@@ -139,6 +142,7 @@ export class Values {
     },
   ): Promise<{ version: number }> {
     const key = valueKeyOf(given);
+    await this.#room.check(owner, session, key);
     // Adding 0 turns -0, which the engine does not know, into 0.
     const placed: Placed = fitsNumber(value)
       ? { attributes: { [VALUE]: value + 0 } }
@@ -156,6 +160,7 @@ export class Values {
     else if (written.outcome !== "missing" && (written.outcome === "refused" || written.current.version > ifVersion))
       this.#blobs.deleteUnreferenced(written.current, placed);
     if (written.outcome !== "applied") throw versionConflict(key, options.ifVersion, written);
+    this.#room.stored(owner, session, written.version);
     return { version: written.version };
   }
 
@@ -203,6 +208,7 @@ export class Values {
     const key = valueKeyOf(given);
     if (!fitsNumber(by))
       throw new AppError("invalid_input", `by must be 0 or between 1e-128 and 1e125 in size; ${by} was given.`);
+    await this.#room.check(owner, session, key);
     const place = valueKey(owner, session.id, session.generation, key);
     const write = async (sum: number, versions: number) => {
       const written = await this.#writer.write(
@@ -215,7 +221,10 @@ export class Values {
         },
         { mayCreate: true, ...(operation && { operation }) },
       );
-      if (written.outcome === "applied") this.#blobs.deleteUnreferenced(written.entry);
+      if (written.outcome === "applied") {
+        this.#blobs.deleteUnreferenced(written.entry);
+        this.#room.stored(owner, session, written.version - versions + 1);
+      }
       return written;
     };
     const serialKey = place.pk + place.sk;
