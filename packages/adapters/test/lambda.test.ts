@@ -138,6 +138,22 @@ describe("a streamed answer", () => {
 });
 
 describe("an answer in one piece", () => {
+  it("that is more than a function may return, as it is sent, is an error that says so", async () => {
+    const answering = (body: string) => bufferedLambdaHandler(serving(async () => new Response(body)));
+    const fits = await answering("x".repeat(6_200_000))(restEvent(), contextOf());
+    expect([fits.statusCode, fits.body.length]).toEqual([200, 6_200_000]);
+    for (const body of [
+      '"'.repeat(3_500_000),
+      "\u0001".repeat(1_100_000),
+      "€".repeat(2_200_000),
+      "x".repeat(6_300_000),
+    ]) {
+      const refused = await answering(body)(restEvent(), contextOf());
+      expect(refused.statusCode).toBe(413);
+      expect(JSON.parse(refused.body)).toMatchObject({ code: "too_large", detail: expect.stringContaining("6291556") });
+    }
+  });
+
   it.each([
     [
       "a REST API",

@@ -37,6 +37,10 @@ declare const awslambda: {
 const CALLS_END_MS = 5_000;
 const STREAMS_END_MS = 4_000;
 const WORK_ENDS_MS = 500;
+/** What a function may return, as AWS counts it: the text that its runtime sends. */
+const RESULT_MAX_BYTES = 6_291_556;
+/** A body of fewer characters is within it, however much of it is escaped. */
+const RESULT_SURE_LENGTH = 1_000_000;
 /** A function with a short time limit gives up at most this part of it. */
 const LARGEST_PART = 1 / 3;
 
@@ -77,7 +81,18 @@ export function bufferedLambdaHandler(app: Carrier): BufferedHandler {
     const chunks: Uint8Array[] = [];
     for await (const chunk of chunksOf(response, invocation.end)) chunks.push(chunk);
     await invocation.settle();
-    return toResult(event, response, Buffer.concat(chunks));
+    const result = toResult(event, response, Buffer.concat(chunks));
+    if (result.body.length < RESULT_SURE_LENGTH) return result;
+    // The runtime sends it as JSON, in which the quotes of a JSON body are escaped once more.
+    const bytes = Buffer.byteLength(JSON.stringify(result));
+    if (bytes <= RESULT_MAX_BYTES) return result;
+    const tooLarge = problem(
+      new AppError(
+        "too_large",
+        `The answer has ${bytes} bytes; a Lambda function returns at most ${RESULT_MAX_BYTES}. What the call did has been done. Ask for less at once, for example with a smaller limit, or use a front door that streams.`,
+      ),
+    );
+    return toResult(event, tooLarge, Buffer.from(await tooLarge.arrayBuffer()));
   };
 }
 
