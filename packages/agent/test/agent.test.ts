@@ -191,7 +191,8 @@ describe("a tool that asks before it acts", () => {
       agent.say("maybe");
       await agent.shown(/must be boolean/);
       agent.say("yes");
-      await agent.shown(/The tool said: .*"cleared":1/);
+      // The end of the input ends a turn that is under way: the next prompt shows that this one is over.
+      await agent.shown(/The tool said: .*"cleared":1[\s\S]*›/);
       agent.end();
       const { code, stdout } = await agent.ended;
       expect(code).toBe(0);
