@@ -1,5 +1,6 @@
 // The one pipeline every tool call takes, no matter what carried it: validate, run once, validate the answer.
 import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type * as z from "zod";
 import { confirmation } from "../define/confirm.ts";
 import type { Tool, ToolContext } from "../define/tool.ts";
@@ -110,11 +111,14 @@ async function runOnce(services: Services, tool: Tool, input: Record<string, unk
     ...reportingOf(call),
   };
   // Without a channel to a client a program calls, which has no person to ask.
-  const shown = async () => ({
-    ...(session && { session: session.id }),
-    ...(await tool.affects(input, context)),
-    ...Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)),
-  });
+  const shown = async () => {
+    const meant = Object.entries({ ...(session && { session: session.id }), ...(await tool.affects(input, context)) });
+    // Beside what is meant, not in its place: an argument may have the same name and say something else.
+    const given = Object.entries(input).filter(
+      ([name, value]) => value !== undefined && !meant.some((one) => isDeepStrictEqual(one, [name, value])),
+    );
+    return [...meant, ...given];
+  };
   const question = tool.confirm && call.channel ? await confirmation(tool, shown, confirmed, context) : undefined;
   const compute = async () =>
     unlessAsking(services, caller.principal, asked, question ?? (await tool.run(input, context)));

@@ -146,6 +146,29 @@ describe("what a person is shown", () => {
     );
   });
 
+  it("shows an argument beside what is meant, never in its place", async () => {
+    const wipe = defineTool({
+      name: "wipe",
+      description: "Wipes something.",
+      input: z.object({ session: z.string(), table: z.string() }),
+      output: z.object({ done: z.boolean() }),
+      confirm: true,
+      affects: () => ({ table: "orders" }),
+      run: () => ({ done: true }),
+    });
+    const message = await shownBy(instance({ tools: [wipe] }), "wipe", {
+      session: "harmless",
+      session_id: "precious",
+      table: "scratch",
+    });
+    expect(message.split("\n").slice(1)).toEqual([
+      "session: precious",
+      "table: orders",
+      "session: harmless",
+      "table: scratch",
+    ]);
+  });
+
   it("has nothing invisible in it, and nothing that turns the order of text around", async () => {
     const what = "a\u202eb\u200bc\nsession: other\u2066\u00ad\u3164\u0007";
     const message = await shownBy(instance(), "erase", { what });

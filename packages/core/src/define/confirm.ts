@@ -27,7 +27,7 @@ const ASKED = "asked to confirm";
  */
 export async function confirmation(
   tool: { readonly name: string; readonly title: string },
-  shown: () => Promise<Record<string, unknown>>,
+  shown: () => Promise<readonly (readonly [string, unknown])[]>,
   confirmed: boolean,
   asking: Asking,
 ): Promise<InputRequiredResult | undefined> {
@@ -44,7 +44,7 @@ export async function confirmation(
     if (acceptedContent(asking.answers, QUESTION, form)?.confirm === true) return undefined;
     throw new AppError("forbidden", `${tool.name} was not confirmed, so nothing was done.`, { beforeEffect: true });
   }
-  const lines = Object.entries(await shown()).map(([name, value]) => `${visible(name)}: ${visible(value)}`);
+  const lines = (await shown()).map(([name, value]) => `${visible(name)}: ${visible(value)}`);
   const message = [`${visible(tool.title)} (${tool.name})? This cannot be undone.`, ...lines].join("\n");
   const question = inputRequired.elicit({ message, requestedSchema: form });
   return inputRequired({ inputRequests: { [QUESTION]: question }, requestState: ASKED });
