@@ -236,38 +236,46 @@ export class LegacyHttp {
     await this.#admit(caller, 1);
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
-    const refused = this.#refusal(caller);
-    if (refused !== undefined) return rpcError(429, -32_000, refused);
     if (resume !== null && !from) return rpcError(400, -32_000, "Last-Event-ID is not one that this server sent.");
     const { services, legacy } = this.#options;
-    const start = await startingPoint(services, legacy, { principal: caller.principal, session, from });
-    const standing = start.place.stream === STANDALONE;
+    const standing = (from?.stream ?? STANDALONE) === STANDALONE;
     const name = `${caller.principal.id} ${session.id}`;
     // A client that opens another has lost the first, or will read it no more: what changes goes to one of them.
-    const holder = standing ? await legacy.sessions.takeStream(caller.principal.id, session.id) : undefined;
-    if (standing) this.#standing.get(name)?.();
+    const replaced = standing ? this.#standing.get(name) : undefined;
+    const refused = this.#refusal(caller, replaced);
+    if (refused !== undefined) return rpcError(429, -32_000, refused);
     const abort = new AbortController();
     const sse = openSse({ headers: { [SESSION_HEADER]: session.id }, onClose: () => abort.abort() });
-    // A stream that is cut before its first event also needs a place to go on from.
-    if (!from && session.protocolVersion >= PRIMING_SINCE)
-      sse.send({ id: eventId(start.place.stream, start.after), data: "" });
-    const end = () => sse.close();
+    const end = () => {
+      this.#streams.delete(end);
+      if (this.#standing.get(name) === end) this.#standing.delete(name);
+      sse.close();
+    };
+    // Before anything is waited for: of many that are asked for at the same time, each counts for the next.
+    replaced?.();
     this.#streams.set(end, caller.principal);
     if (standing) this.#standing.set(name, end);
     if (this.#closed) end();
     request.signal.addEventListener("abort", end, { once: true });
-    void deliver(services, legacy, { ...start, holder }, sse, abort.signal)
-      .catch((error: unknown) => services.logger.warn({ err: error }, "a stream ended early"))
-      .finally(() => {
-        this.#streams.delete(end);
-        if (this.#standing.get(name) === end) this.#standing.delete(name);
-        end();
-      });
+    try {
+      const start = await startingPoint(services, legacy, { principal: caller.principal, session, from });
+      const holder = standing ? await legacy.sessions.takeStream(caller.principal.id, session.id) : undefined;
+      // A stream that is cut before its first event also needs a place to go on from.
+      if (!from && session.protocolVersion >= PRIMING_SINCE && !sse.closed)
+        sse.send({ id: eventId(start.place.stream, start.after), data: "" });
+      void deliver(services, legacy, { ...start, holder }, sse, abort.signal)
+        .catch((error: unknown) => services.logger.warn({ err: error }, "a stream ended early"))
+        .finally(end);
+    } catch (error) {
+      end();
+      throw error;
+    }
     return sse.response;
   }
 
-  /** Why one more stream cannot be held; undefined when it can. */
-  #refusal({ principal }: LegacyCaller): string | undefined {
+  /** Why one more stream cannot be held, in place of another where one is given; undefined when it can. */
+  #refusal({ principal }: LegacyCaller, replaced: (() => void) | undefined): string | undefined {
+    if (replaced) return undefined;
     const { listensPerProcess, listensPerPrincipal } = this.#options.services.state.limits;
     if (this.#streams.size >= listensPerProcess)
       return `This server holds its limit of ${listensPerProcess} streams. Try again later.`;

@@ -135,6 +135,26 @@ describe("the stream of a session", () => {
     expect(streams.map(({ status }) => status)).toEqual([200, 200, 200, 429, 429]);
     for (const stream of streams) await stream.body?.cancel();
   });
+
+  it("is one of a bounded number also when many are asked for at the same time", async () => {
+    const { send, open } = instance({ limits: { listensPerPrincipal: 3 } });
+    const sessions = [];
+    for (let i = 0; i < 20; i++) sessions.push(await open());
+    const streams = await Promise.all(sessions.map((session) => send("GET", undefined, session)));
+    expect(streams.filter(({ status }) => status === 200)).toHaveLength(3);
+    for (const stream of streams) await stream.body?.cancel();
+  });
+
+  it("may be replaced by a client that holds as many as it may", async () => {
+    const { send, open } = instance({ limits: { listensPerPrincipal: 1 } });
+    const session = await open();
+    const first = await send("GET", undefined, session);
+    const second = await send("GET", undefined, session);
+    expect([first.status, second.status]).toEqual([200, 200]);
+    expect(await ended(first)).toBe(true);
+    await second.body?.cancel();
+    await expect.poll(async () => (await send("GET", undefined, await open())).status).toBe(200);
+  });
 });
 
 describe("resources/subscribe", () => {
