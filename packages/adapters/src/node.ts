@@ -14,7 +14,7 @@ export interface NodeServerOptions {
   logger: Logger;
   /** How long `close()` lets running calls finish, in seconds. Default 25: load balancers and orchestrators kill after 30. */
   drainSeconds?: number;
-  /** After how many seconds in which a client takes nothing of an answer that waits for it the answer is ended. Default 30. */
+  /** After how many seconds, up to twice as many, an answer is ended of which its client takes nothing. Default 30. */
   unreadSeconds?: number;
 }
 

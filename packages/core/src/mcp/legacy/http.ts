@@ -93,7 +93,10 @@ export class LegacyHttp {
         return rpcError(400, -32_600, "Invalid Request: not a JSON-RPC message.");
       }
     }
-    await this.#admit(caller, messages.filter((message) => !isCountedByItsCall(message)).length);
+    await this.#admit(
+      caller,
+      messages.filter((message) => !isCountedByItsCall(message, this.#options.services)).length,
+    );
     if (messages.some(isInitialize)) return this.#initialize(request, caller, messages);
     const requests = messages.filter(isJSONRPCRequest);
     const twice = requests.find(({ id }, at) => requests.findIndex((other) => other.id === id) !== at);
@@ -334,15 +337,17 @@ function accepts(request: Request, type: string): boolean {
   return ranges.some((range) => wanted.includes(range.split(";")[0]?.trim() ?? ""));
 }
 
-const COUNTED_BY_CALLS = new Set([
-  "tools/call",
-  "resources/read",
-  "resources/list",
-  "prompts/get",
-  "completion/complete",
-]);
-const isCountedByItsCall = (message: JSONRPCMessage): boolean =>
-  "method" in message && COUNTED_BY_CALLS.has(message.method);
+/** Whether a call of the pipeline counts it: a request that is one, and that will not be refused before it gets there. */
+function isCountedByItsCall(message: JSONRPCMessage, { tools }: Services): boolean {
+  if (!isJSONRPCRequest(message)) return false;
+  const { name, uri, arguments: given } = (message.params ?? {}) as Record<string, unknown>;
+  if (message.method === "tools/call") return typeof name === "string" && tools.has(name) && isObjectOrAbsent(given);
+  if (message.method === "prompts/get") return typeof name === "string" && isObjectOrAbsent(given);
+  return message.method === "resources/read" && typeof uri === "string";
+}
+
+const isObjectOrAbsent = (value: unknown): boolean =>
+  value === undefined || (typeof value === "object" && value !== null && !Array.isArray(value));
 
 const isInitialize = (message: JSONRPCMessage): boolean => "method" in message && message.method === "initialize";
 
