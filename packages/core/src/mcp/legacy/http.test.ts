@@ -3,7 +3,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterEach, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { interceptStore } from "../../../test-support/intercepted-store.ts";
+import { interceptStore, pausedAt } from "../../../test-support/intercepted-store.ts";
 import { type App, type AppOptions, createApp } from "../../app.ts";
 import { parseTokens } from "../../auth/tokens.ts";
 import { systemClock } from "../../clock.ts";
@@ -130,6 +130,32 @@ describe("a 2025-era session", () => {
     await emptied.transport.terminateSession();
     await keeping.transport.terminateSession();
     expect(await sessions()).toEqual([expect.stringMatching(/^chat-/)]);
+  });
+
+  it("acknowledges no write to the state session that goes with it", async () => {
+    const token = "a-token-that-is-long-enough-for-this";
+    const access = { mode: "tokens" as const, tokens: parseTokens(token) };
+    const store = new MemoryStore();
+    let ends = false;
+    const gate = pausedAt(store, ({ method, sk }) => ends && method === "update" && sk.includes("chat-"));
+    const ending = createApp({ store: gate.store, access });
+    const writing = createApp({ store, access });
+    opened.push(ending, writing);
+    const headers = { authorization: `Bearer ${token}` };
+    const begun = await post(ending, { jsonrpc: "2.0", id: 0, method: "initialize", params: initialize }, headers);
+    const session = { ...headers, "mcp-session-id": begun.headers.get("mcp-session-id") ?? "" };
+    const write = (app: App, name: string, args: object) =>
+      post(app, { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name, arguments: args } }, session);
+    expect((await write(ending, "store_value", { key: "k", value: 1 })).status).toBe(200);
+    expect((await write(ending, "delete_value", { key: "k" })).status).toBe(200);
+    ends = true;
+    const ended = ending.fetch(
+      new Request(`${ORIGIN}/mcp`, { method: "DELETE", headers: { host: "localhost", ...session } }),
+    );
+    await gate.reached;
+    expect((await write(writing, "store_value", { key: "k", value: 2 })).status).toBe(404);
+    gate.open();
+    expect((await ended).status).toBe(200);
   });
 
   it("is missed with 400 and unknown with 404, and an initialize that is refused leaves nothing", async () => {

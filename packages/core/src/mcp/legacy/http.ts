@@ -223,9 +223,10 @@ export class LegacyHttp {
     await this.#admit(caller, 1);
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
+    // First, so that no later call writes into the state session while it is found empty and deleted.
+    await this.#options.legacy.sessions.end(caller.principal.id, session.id);
     const { state } = this.#options.services;
     await state.forCaller({ principal: caller.principal, client: "", transportSession: session.id }).endConnection();
-    await this.#options.legacy.sessions.end(caller.principal.id, session.id);
     return new Response(null, { status: 200 });
   }
 
