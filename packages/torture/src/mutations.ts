@@ -6,7 +6,10 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MUTATIONS, type Mutation } from "./mutation-list.ts";
+import { MUTATIONS as LIST, type Mutation } from "./mutation-list.ts";
+import { MEMORY_MUTATIONS } from "./mutation-list-memory.ts";
+
+const MUTATIONS: readonly Mutation[] = [...LIST, ...MEMORY_MUTATIONS];
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const CORE = join("packages", "core");
