@@ -57,7 +57,7 @@ export function tokenAuthorizer(options: AuthorizerOptions): (event: AuthorizerE
 /**
  * Lets valid access tokens of an issuer pass and refuses everything else with 401, so that strangers do not run the server's function
  * and its gateway can say where tokens are to be had. What a token allows is for the server, which reads it again.
- * A token that cannot be checked now is answered with 500: nobody is let in unchecked.
+ * A token that cannot be checked now is answered with 500: no caller is let in unchecked.
  */
 export function oauthAuthorizer(oauth: Pick<OAuth, "verify">): (event: AuthorizerEvent) => Promise<AuthorizerResult> {
   return async (event) => {

@@ -69,7 +69,7 @@ const DOT_SEGMENT = /(?:^|[\\/])(?:\.|%2e){1,2}(?:[\\/]|%2f|%5c|$)/i;
 
 const isHttpEvent = (event: LambdaEvent): event is HttpEvent => event?.version === "2.0";
 
-/** A text, null, an event of a queue or a schedule: what somebody invokes a function with by hand or by mistake. */
+/** A text, null, an event of a queue or a schedule: what a function is invoked with by hand or by mistake. */
 export const isLambdaEvent = (event: unknown): event is LambdaEvent => {
   if (typeof event !== "object" || event === null) return false;
   const { httpMethod, path, rawPath, requestContext } = event as Partial<RestEvent & HttpEvent>;
