@@ -22,7 +22,7 @@ function packageOf(file: string): { folder: string; manifest: Manifest } | undef
 
 /**
  * Name, version, licence and its text for each package of others in a bundle.
- * @throws Error for a package that names no licence: nobody may publish it without having looked.
+ * @throws Error for a package that names no licence: a person has to look at it before it is published.
  */
 export function noticesOf({ inputs }: Metafile): string {
   const seen = new Set<string>();

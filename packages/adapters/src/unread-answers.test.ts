@@ -54,7 +54,7 @@ describe("an answer", () => {
     const { ask, lines } = await serve();
     const silent = await ask("/silent");
     const slow = await ask("/large");
-    const nobody = await ask("/large");
+    const unread = await ask("/large");
     let read = 0;
     const reading = setInterval(() => {
       read += (slow.read() as Buffer | null)?.length ?? 0;
@@ -64,8 +64,8 @@ describe("an answer", () => {
     clearInterval(reading);
     expect(lines).toHaveLength(1);
     expect(read).toBeGreaterThan(0);
-    nobody.resume();
-    await once(nobody, "close");
+    unread.resume();
+    await once(unread, "close");
     expect([silent.closed, slow.closed]).toEqual([false, false]);
   });
 });

@@ -62,7 +62,8 @@ describe("the command line", () => {
     const file = join(temporaryDirectory(), "memory.jsonl");
     const at = (dataDir: string) => ({ env: { MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: dataDir } });
     const server = await startServer([], at(one));
-    for (const note of ["first", "second"])
+    // The second has what some readers of lines take for the end of one.
+    for (const note of ["first", "second\u2028half\u2029\u0085"])
       await fetch(`${server.url}/tools/add_note`, {
         method: "POST",
         headers: { "content-type": "application/json" },
@@ -86,6 +87,10 @@ describe("the command line", () => {
       exported.stdout.split("\n").filter((line) => line.includes('"note"')),
     );
     expect((await run(["export", "--token-name", "alice"], at(other))).stdout.trim().split("\n")).toHaveLength(1);
+    writeFileSync(file, Buffer.concat([Buffer.from(exported.stdout.replace("first", "fir")), Buffer.from([0xff, 10])]));
+    const broken = await run(["import", file], at(other));
+    expect(broken).toMatchObject({ code: 2, stderr: expect.stringContaining("UTF-8") });
+    oneLine(broken.stderr);
     const missing = await run(["import", `${file}.none`], at(other));
     expect(missing.code).not.toBe(0);
     oneLine(missing.stderr);

@@ -50,7 +50,7 @@ export interface AppOptions {
   instructions?: string;
   /**
    * Whether `create_session`, `list_sessions`, `session_info` and `delete_session` stand beside tools of your own that use sessions, where
-   * callers are not all the one local user: without them nobody could begin a session. Default true.
+   * callers are not all the one local user: without them no caller could begin a session. Default true.
    */
   sessionTools?: boolean;
   /** Names of tools that are to be confirmed by their person before they run, besides those defined so. */
@@ -144,10 +144,10 @@ function instructionsFor(tools: readonly Tool[]): string | undefined {
 }
 
 /** The tools for sessions that stand beside an app's own, where it has none of their names. */
-function withSessionTools(own: readonly Tool[], builtin: readonly Tool[]): readonly Tool[] {
+function withSessionTools(own: readonly Tool[], builtin: () => readonly Tool[]): readonly Tool[] {
   if (!own.some(({ session }) => session !== "none")) return own;
   const names = new Set(own.map(({ name }) => name));
-  return [...own, ...builtin.filter(({ name }) => SESSION_TOOLS.has(name) && !names.has(name))];
+  return [...own, ...builtin().filter(({ name }) => SESSION_TOOLS.has(name) && !names.has(name))];
 }
 const SESSION_TOOLS = new Set(["create_session", "list_sessions", "session_info", "delete_session"]);
 
@@ -176,9 +176,9 @@ export function createApp(options: AppOptions = {}): App {
       "Tables of yours (DYNAMODB_TABLE_NAME) cannot be served to everybody: ask for tokens (MCP_AUTH_TOKEN), or serve without these tables.",
     );
   const builtin = { anonymous, items };
-  const ready = builtinTools({ backend, ttlSeconds, ...builtin });
+  const ready = () => builtinTools({ backend, ttlSeconds, ...builtin });
   const offersSessions = access.mode !== "local" && options.sessionTools !== false;
-  const chosen = options.tools && offersSessions ? withSessionTools(options.tools, ready) : (options.tools ?? ready);
+  const chosen = options.tools && offersSessions ? withSessionTools(options.tools, ready) : (options.tools ?? ready());
   const tools = confirmed(chosen, options.confirm ?? []);
   const resources = options.resources ?? (options.tools ? [] : builtinResources(builtin));
   const prompts = options.prompts ?? (options.tools ? [] : builtinPrompts());

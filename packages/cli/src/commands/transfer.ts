@@ -2,9 +2,16 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import { type LoadOptions, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
-import { bindApp, type Config, createApp, LOCAL_PRINCIPAL, silentLogger, tokenPrincipal } from "@stateful-mcp/core";
+import {
+  type App,
+  AppError,
+  bindApp,
+  createApp,
+  LOCAL_PRINCIPAL,
+  silentLogger,
+  tokenPrincipal,
+} from "@stateful-mcp/core";
 import { EXIT } from "../run.ts";
 
 /** Whose memory it is: the one local user's, or that of a token's holder. */
@@ -14,14 +21,14 @@ export interface TransferOptions extends LoadOptions {
 
 async function withMemory<T>(
   { tokenName, ...options }: TransferOptions,
-  work: (memory: ReturnType<ReturnType<typeof createApp>["memoryOf"]>, config: Config) => Promise<T>,
+  work: (memory: ReturnType<App["memoryOf"]>) => Promise<T>,
 ): Promise<T> {
   const config = loadConfig(options);
   const backend = await openBackend(config);
   const { store, blobs } = backend;
   const app = bindApp(createApp(), config, { store, blobs, access: { mode: "local" }, logger: silentLogger });
   try {
-    return await work(app.memoryOf(tokenName === undefined ? LOCAL_PRINCIPAL : tokenPrincipal(tokenName)), config);
+    return await work(app.memoryOf(tokenName === undefined ? LOCAL_PRINCIPAL : tokenPrincipal(tokenName)));
   } finally {
     await app.close();
     await backend.close();
@@ -47,10 +54,7 @@ export async function importMemory(file: string, options: TransferOptions & { dr
   for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
   const { dryRun = false, ...others } = options;
   const counts = await withMemory(others, (memory) =>
-    memory.import(createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY }), {
-      fileId: hash.digest("hex"),
-      dryRun,
-    }),
+    memory.import(linesOf(file), { fileId: hash.digest("hex"), dryRun }),
   );
   const { sessions, notes, values, present, kept, expired } = counts;
   say(`${dryRun ? "Would add" : "Added"} ${sessions} sessions, ${notes} notes and ${values} values.`);
@@ -58,6 +62,27 @@ export async function importMemory(file: string, options: TransferOptions & { dr
   if (kept > 0) say(`${kept} values have another content here, and were left as they are.`);
   if (expired > 0) say(`The time of ${expired} values is over.`);
   return EXIT.done;
+}
+
+/** Ended by a line feed and by nothing else: readers that know more ends of lines would cut notes in which those stand. */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const decoded = (chunk?: Buffer): string => {
+    try {
+      return decoder.decode(chunk, { stream: chunk !== undefined });
+    } catch {
+      // To read it anyway would put U+FFFD in the place of what was kept.
+      throw new AppError("invalid_input", `${file} is not valid UTF-8. Export again, or encode it as UTF-8.`);
+    }
+  };
+  let rest = "";
+  for await (const chunk of createReadStream(file)) {
+    const lines = (rest + decoded(chunk as Buffer)).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+  rest += decoded();
+  if (rest !== "") yield rest;
 }
 
 /** Stdout is for the export. */

@@ -13,6 +13,8 @@ import type { Session } from "./session.ts";
 /** What one call reads at most: about 125 read units of DynamoDB. */
 const SEARCHED_MAX_BYTES = 1_000_000;
 const PAGE_ENTRIES = 200;
+/** What an entry counts beside its text: its key and what it says of who wrote it. */
+const BESIDE_TEXT_BYTES = 200;
 /** Characters that a hit shows before and after what was found. */
 const AROUND_LENGTH = 100;
 
@@ -84,7 +86,7 @@ export async function searchSessions(
           if (full || read > SEARCHED_MAX_BYTES)
             return { hits, searched, nextCursor: encodeCursor([session.id, after ?? prefix]) };
           after = entry.key.sk;
-          read += found.bytes;
+          read += BESIDE_TEXT_BYTES + found.bytes;
           sent += bytes;
           if (found.counts) searched[prefix === notes ? "notes" : "values"] += 1;
           if (found.apart) searched.apart += 1;
@@ -130,9 +132,18 @@ const inKey = (key: string, text = "", query: string) =>
 function hitIn({ text, named }: Searchable, query: string): Omit<Hit, "session"> | undefined {
   const at = folded(text).indexOf(query);
   if (at < 0) return undefined;
-  // Folding may have made the text a little shorter or longer: what is shown may be moved by that much.
-  const begin = startOfCharacter(text, Math.max(0, Math.min(at - AROUND_LENGTH, text.length - 1)));
-  const shown = cutText(text.slice(begin), query.length + 2 * AROUND_LENGTH);
-  const end = begin + shown.length < text.length ? "…" : "";
-  return { ...named, text: `${begin > 0 ? "…" : ""}${shown}${end}` };
+  const begin = startOfCharacter(text, Math.max(0, placeIn(text, at) - AROUND_LENGTH));
+  const end = startOfCharacter(text, Math.min(text.length, placeIn(text, at + query.length) + AROUND_LENGTH));
+  return { ...named, text: `${begin > 0 ? "…" : ""}${text.slice(begin, end)}${end < text.length ? "…" : ""}` };
+}
+
+/** Where the character of a text stands that stands at this place once the text is folded, which may change its length. */
+function placeIn(text: string, at: number): number {
+  let [low, high] = [0, text.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (folded(text.slice(0, middle)).length < at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

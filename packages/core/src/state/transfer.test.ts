@@ -67,6 +67,16 @@ describe("an export", () => {
     expect(comparable(await exported(other))).toEqual(comparable(lines));
   });
 
+  it("keeps the time of a value that ends in the middle of a second to the second before", async () => {
+    const lines = await exported(await filled());
+    const odd = lines.map((line) =>
+      "expires_at" in line ? { ...line, expires_at: "2027-01-15T08:00:30.500Z" } : line,
+    );
+    const other = testApp();
+    await put(other, odd);
+    expect(await exported(other)).toContainEqual(expect.objectContaining({ expires_at: "2027-01-15T08:00:30.000Z" }));
+  });
+
   it("goes behind what is there, overwrites nothing, and says what it left", async () => {
     const lines = await exported(await filled());
     const other = testApp();
@@ -124,6 +134,7 @@ describe("an import that breaks off", () => {
       [[header, session, "{"], "Line 3 of the import is not valid JSON"],
       [[header, session, '{"kind":"note","text":"\\ud800"}'], "Line 3 of the import: text"],
       [[header, { ...session, session_id: "" }], "session_id"],
+      [[header, { ...session, ttl_seconds: 1e15 }], "Line 2 of the import: ttl_seconds"],
       [[header, session, { kind: "odd" }], "Line 3 of the import: kind"],
     ] as const) {
       const other = testApp();

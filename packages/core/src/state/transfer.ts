@@ -17,10 +17,17 @@ export const EXPORT_FORMAT = "stateful-mcp/1";
 const PAGE_ENTRIES = 100;
 
 const time = z.iso.datetime();
+/** Ten years: no server is configured with more. */
+const TTL_MAX_SECONDS = 315_360_000;
 const written = { at: time, by: z.string(), client: z.string() };
 const LINE = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("header"), format: z.literal(EXPORT_FORMAT), exported_at: time, principal: z.string() }),
-  z.object({ kind: z.literal("session"), session_id: z.string(), created_at: time, ttl_seconds: z.int().min(0) }),
+  z.object({
+    kind: z.literal("session"),
+    session_id: z.string(),
+    created_at: time,
+    ttl_seconds: z.int().min(0).max(TTL_MAX_SECONDS),
+  }),
   z.object({ kind: z.literal("note"), text: z.string(), ...written }),
   z.object({
     kind: z.literal("value"),
@@ -207,7 +214,9 @@ class Importer {
   async #value(line: ExportLine & { kind: "value" }, session: Session): Promise<void> {
     const owner = this.#principal.id;
     const ttlSeconds =
-      line.expires_at === undefined ? undefined : Date.parse(line.expires_at) / 1000 - epochSeconds(this.#parts.clock);
+      line.expires_at === undefined
+        ? undefined
+        : Math.floor(Date.parse(line.expires_at) / 1000) - epochSeconds(this.#parts.clock);
     if (ttlSeconds !== undefined && ttlSeconds < 1) {
       this.#counts.expired += 1;
       return;

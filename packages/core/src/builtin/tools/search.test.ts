@@ -60,6 +60,13 @@ describe("search_memory", () => {
     expect(hits[0]?.text).toMatch(/^….*cafe\u0301.*…$/u);
   });
 
+  it("shows what was found, however much shorter folding makes the text before it", async () => {
+    const { call } = testApp();
+    await call("add_note", { note: `${"e\u0301".repeat(3_000)} needle ${"e\u0301".repeat(3_000)}` });
+    const { hits } = await all(call, { query: "needle" });
+    expect(hits[0]?.text).toContain(" needle ");
+  });
+
   it("does not find what was deleted, corrected or reset", async () => {
     const { call } = testApp();
     const one = await call("add_note", { note: "needle 1" });
@@ -92,7 +99,19 @@ describe("search_memory", () => {
     expect(calls).toBeGreaterThan(2);
   });
 
-  it("finds each of them once, whatever the limit, also where a reset comes between two pages", async () => {
+  it("looks at a bounded number of entries per call, also where they are deleted notes", async () => {
+    const { call } = testApp();
+    for (let i = 0; i < 6_000; i++) {
+      const { note_id } = await call("add_note", { note: "needle" });
+      await call("delete_note", { note_id });
+    }
+    await call("add_note", { note: "needle" });
+    const { hits, calls } = await all(call, { query: "needle" });
+    expect(hits).toHaveLength(1);
+    expect(calls).toBeGreaterThan(1);
+  }, 60_000);
+
+  it("finds each of them once, for any limit, also where a reset comes between two pages", async () => {
     const entry = fc.record({
       session: fc.constantFrom("a", "b", "ses"),
       note: fc.boolean(),

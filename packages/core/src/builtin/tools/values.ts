@@ -14,7 +14,7 @@ const version = z.int().describe("Counts changes of this key, from 1.");
 const anyJson = z.unknown();
 
 /**
- * The value that is meant: one of two arguments. Some hosts turn whatever a schema without a type describes into text, others refuse a
+ * The value that is meant: one of two arguments. Some hosts turn an argument whose schema has no type into text, others refuse a
  * schema with several types; an argument that is text reaches all of them, and JSON in it keeps its type.
  * @throws AppError `invalid_input` for none or both, and for text that is not JSON or holds a number that would be rounded.
  */

@@ -7,6 +7,7 @@ import {
   isJSONRPCNotification,
   isJSONRPCRequest,
   isJSONRPCResultResponse,
+  isSpecType,
   type JSONRPCMessage,
   type McpServerFactory,
   parseJSONRPCMessage,
@@ -263,7 +264,9 @@ export class LegacyHttp {
     request.signal.addEventListener("abort", end, { once: true });
     try {
       const start = await startingPoint(services, legacy, { principal: caller.principal, session, from });
-      const holder = standing ? await legacy.sessions.takeStream(caller.principal.id, session.id) : undefined;
+      // One that was replaced meanwhile must not take the place of its successor.
+      const holder =
+        standing && !sse.closed ? await legacy.sessions.takeStream(caller.principal.id, session.id) : undefined;
       // A stream that is cut before its first event also needs a place to go on from.
       if (!from && session.protocolVersion >= PRIMING_SINCE && !sse.closed)
         sse.send({ id: eventId(start.place.stream, start.after), data: "" });
@@ -338,17 +341,17 @@ function accepts(request: Request, type: string): boolean {
   return ranges.some((range) => wanted.includes(range.split(";")[0]?.trim() ?? ""));
 }
 
-/** Whether a call of the pipeline counts it: a request that is one, and that will not be refused before it gets there. */
+/** Whether the pipeline counts it: one of the requests that run there, in the form in which the SDK hands them on. */
 function isCountedByItsCall(message: JSONRPCMessage, { tools }: Services): boolean {
   if (!isJSONRPCRequest(message)) return false;
-  const { name, uri, arguments: given } = (message.params ?? {}) as Record<string, unknown>;
-  if (message.method === "tools/call") return typeof name === "string" && tools.has(name) && isObjectOrAbsent(given);
-  if (message.method === "prompts/get") return typeof name === "string" && isObjectOrAbsent(given);
-  return message.method === "resources/read" && typeof uri === "string";
+  if (isSpecType.CallToolRequest(message)) return tools.has(message.params.name);
+  return (
+    isSpecType.ReadResourceRequest(message) ||
+    isSpecType.ListResourcesRequest(message) ||
+    isSpecType.GetPromptRequest(message) ||
+    isSpecType.CompleteRequest(message)
+  );
 }
-
-const isObjectOrAbsent = (value: unknown): boolean =>
-  value === undefined || (typeof value === "object" && value !== null && !Array.isArray(value));
 
 const isInitialize = (message: JSONRPCMessage): boolean => "method" in message && message.method === "initialize";
 

@@ -90,6 +90,42 @@ describe("a limit of 5 calls a minute", () => {
   });
 });
 
+describe("a request of the pipeline", () => {
+  it.each([
+    ["resources/list", {}],
+    ["resources/read", { uri: "session://sessions" }],
+    ["prompts/get", { name: "recall", arguments: { session_id: "s" } }],
+    [
+      "completion/complete",
+      { ref: { type: "ref/prompt", name: "recall" }, argument: { name: "session_id", value: "" } },
+    ],
+    ["tools/call", { name: "list_sessions", arguments: {} }],
+  ])("%s counts once", async (method, params) => {
+    const store = new MemoryStore();
+    const session = await instance({ store }).open();
+    const { send } = instance({ store, limits: { callsPerMinute: 5 } });
+    const answers = [];
+    for (let i = 0; i < 8; i++)
+      answers.push(await (await send("POST", { jsonrpc: "2.0", id: 1, method, params }, session)).text());
+    const refused = answers.map((answer) => /which is the limit/.test(answer));
+    expect(refused).toEqual([false, false, false, false, false, true, true, true]);
+  });
+
+  it.each([
+    ["prompts/get", { name: "recall", arguments: { session_id: 7 } }],
+    ["resources/list", { cursor: 7 }],
+    ["completion/complete", { ref: { type: "ref/prompt", name: 7 }, argument: { name: "session_id", value: "" } }],
+  ])("%s counts also where its params are refused: %j", async (method, params) => {
+    const store = new MemoryStore();
+    const session = await instance({ store }).open();
+    const { send } = instance({ store, limits: { callsPerMinute: 5 } });
+    const statuses = [];
+    for (let i = 0; i < 8; i++)
+      statuses.push((await send("POST", { jsonrpc: "2.0", id: 1, method, params }, session)).status);
+    expect(statuses.slice(5)).toEqual([429, 429, 429]);
+  });
+});
+
 describe("a message that nobody waits for", () => {
   it("is not kept", async () => {
     const tried: string[] = [];

@@ -147,8 +147,8 @@ export class LegacyTransport implements Transport {
     this.#becomeStream();
     if (!isJSONRPCRequest(message)) return this.#write(message);
     const wireId = randomBytes(12).toString("base64url");
-    // Before the question goes out: an answer is kept only where one is waited for.
-    await this.#options.expectMessage(responseAddress(wireId));
+    // Before the question goes out: an answer is kept only where one is waited for. Without it, one that comes to this instance counts.
+    await this.#options.expectMessage(responseAddress(wireId)).catch((error: Error) => this.onerror?.(error));
     this.#asked.set(wireId, message.id);
     await this.#write({ ...message, id: wireId });
   }
