@@ -4,6 +4,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { type App, AppError, type Logger } from "@stateful-mcp/core";
+import { DOT_SEGMENTS_REFUSED, hasDotSegments } from "./dot-segments.ts";
 
 /** Where an HTTP server listens, and how it ends. */
 export interface NodeServerOptions {
@@ -61,6 +62,10 @@ export async function serveNode(app: Pick<App, "fetch" | "drain">, options: Node
     running.set(response, request.socket);
     response.on("close", () => running.delete(response));
     if (draining) response.setHeader("Connection", "close");
+    if (hasDotSegments(request.url ?? "")) {
+      response.writeHead(400, PROBLEM_HEADERS).end(problemText(400, DOT_SEGMENTS_REFUSED));
+      return;
+    }
     void listener(request, response);
   });
   // Nothing has moved on this connection, its unsent bytes included. What a client does not take stays in this process's memory.
@@ -144,8 +149,7 @@ function urlOf({ address, port }: AddressInfo, host: string): string {
 /** A name that leads nowhere (RFC 2606). */
 const NO_HOST = "no-host.invalid";
 
+const PROBLEM_HEADERS = { "Content-Type": "application/problem+json" };
+const problemText = (status: number, title: string): string => JSON.stringify({ type: "about:blank", title, status });
 const problem = (status: number, title: string): Response =>
-  Response.json(
-    { type: "about:blank", title, status },
-    { status, headers: { "Content-Type": "application/problem+json" } },
-  );
+  new Response(problemText(status, title), { status, headers: PROBLEM_HEADERS });

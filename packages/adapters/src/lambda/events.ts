@@ -2,6 +2,7 @@
 // Knows nothing of streams, time or routes. An event is a caller's input wherever a client can write in it.
 import { isUtf8 } from "node:buffer";
 import { AppError, type Principal, tokenPrincipal } from "@stateful-mcp/core";
+import { DOT_SEGMENTS_REFUSED, hasDotSegments } from "../dot-segments.ts";
 
 type Texts = Readonly<Record<string, string | undefined>>;
 type TextLists = Readonly<Record<string, readonly string[] | undefined>>;
@@ -65,8 +66,6 @@ export interface Prelude {
   readonly cookies: string[];
 }
 
-const DOT_SEGMENT = /(?:^|[\\/])(?:\.|%2e){1,2}(?:[\\/]|%2f|%5c|$)/i;
-
 const isHttpEvent = (event: LambdaEvent): event is HttpEvent => event?.version === "2.0";
 
 /** A text, null, an event of a queue or a schedule: what a function is invoked with by hand or by mistake. */
@@ -91,9 +90,8 @@ export function toRequest(event: LambdaEvent, signal: AbortSignal): Request {
     // The client's own word on the length may be of another encoding of it.
     headers.delete("content-length");
     if (body) headers.set("content-length", String(body.byteLength));
-    // A front door may have decided by the path as it stands; what it means when these are resolved is another one.
-    if (DOT_SEGMENT.test(isHttpEvent(event) ? event.rawPath : event.path))
-      throw new AppError("invalid_input", "The path has a segment of dots. Send it without.");
+    if (hasDotSegments(isHttpEvent(event) ? event.rawPath : event.path))
+      throw new AppError("invalid_input", DOT_SEGMENTS_REFUSED);
     return new Request(urlOf(event), { method, headers, signal, ...(body && { body }) });
   } catch (error) {
     if (error instanceof AppError) throw error;
