@@ -182,3 +182,62 @@ describe("the OAuth authorizer", () => {
     await expect(oauthAuthorizer(nowhere)(eventOf("Bearer good"))).rejects.toThrow(/cannot be checked right now/);
   });
 });
+
+describe("a caller that an authorizer turns away", () => {
+  const verify = async () => {
+    throw new AppError("unauthenticated", "This token has expired.");
+  };
+  function watch(kind: "static" | "OAuth") {
+    const at = { nowMs: 0 };
+    const lines: object[] = [];
+    const options = {
+      logger: { error: () => {}, warn: (fields: object, message: string) => void lines.push({ ...fields, message }) },
+      now: () => at.nowMs,
+    };
+    const authorize =
+      kind === "OAuth"
+        ? oauthAuthorizer({ verify }, options)
+        : tokenAuthorizer({ cacheSeconds: 60, readSecret: async () => `alice=${A}`, ...options });
+    const ask = (authorization?: string) =>
+      refused(
+        authorize({
+          ...eventOf(authorization),
+          httpMethod: "POST",
+          path: `/mcp/${"x".repeat(200)}`,
+          requestContext: { identity: { sourceIp: "192.0.2.7" } },
+        }),
+      );
+    return { at, lines, ask };
+  }
+
+  it.each([
+    ["static", "This token is not valid here."],
+    ["OAuth", "This token has expired."],
+  ] as const)("with a token, leaves one line that says why and nothing of the token: %s", async (kind, why) => {
+    const { lines, ask } = watch(kind);
+    await ask(`Bearer ${B}`);
+    await ask("Basic YTpi");
+    const seen = { message: "refused", reason: "token", method: "POST", address: "192.0.2.7" };
+    const path = `/mcp/${"x".repeat(95)}`;
+    expect(lines).toEqual([
+      { ...seen, path, why },
+      { ...seen, path, why: "The header holds no bearer token." },
+    ]);
+    expect(JSON.stringify(lines)).not.toContain(B);
+  });
+
+  it("leaves none when it asks for the way in, as every client does first", async () => {
+    const { lines, ask } = watch("OAuth");
+    await ask(undefined);
+    expect(lines).toEqual([]);
+  });
+
+  it("leaves at most 60 lines a minute, and then the number of the others, told by the next request of all", async () => {
+    const { at, lines, ask } = watch("OAuth");
+    for (let i = 0; i < 100; i++) await ask(`Bearer ${B}`);
+    expect(lines).toHaveLength(60);
+    at.nowMs = 60_000;
+    await ask(undefined);
+    expect(lines.slice(60)).toMatchObject([{ count: 40 }]);
+  });
+});

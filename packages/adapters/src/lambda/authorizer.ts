@@ -2,12 +2,16 @@
 // where secrets are kept.
 // From the parts of core alone: nothing here needs the rest, and it would be loaded with every cold start.
 import type { Logger, OAuth, Principal } from "@stateful-mcp/core";
+import { Refusals } from "@stateful-mcp/core/refusals";
 import { parseTokens, type TokenTable } from "@stateful-mcp/core/tokens";
 
 /** What the authorizer reads of a REST API's REQUEST authorizer event. */
 export interface AuthorizerEvent {
   readonly methodArn: string;
   readonly headers?: Readonly<Record<string, string | undefined>> | null;
+  readonly httpMethod?: string;
+  readonly path?: string;
+  readonly requestContext?: { readonly identity?: { readonly sourceIp?: string } | null } | null;
 }
 
 /** What a REST API takes as permission for the caller. */
@@ -23,35 +27,41 @@ export interface AuthorizerResult {
   readonly context: { readonly name?: string; readonly scopes?: string };
 }
 
+/** What every authorizer is given. */
+interface Watched {
+  /** Told of callers that are turned away, and of a secret that is not as it should be. Default: no log. */
+  readonly logger?: Pick<Logger, "error" | "warn">;
+  /** Milliseconds. Default: this machine's time. */
+  readonly now?: () => number;
+}
+
 /** Where the tokens are, and how long they are kept. */
-export interface AuthorizerOptions {
+export interface AuthorizerOptions extends Watched {
   /** The tokens as `MCP_AUTH_TOKEN` would have them. */
   readonly readSecret: () => Promise<string>;
   /** How long tokens are used without asking for the secret again: one taken out of it works at most this long. 0: never. */
   readonly cacheSeconds: number;
-  /** Told once when the secret becomes something that holds no tokens, and of tokens that can be guessed. Default: no log. */
-  readonly logger?: Pick<Logger, "error" | "warn">;
-  /** Milliseconds from any fixed point. Default: this process's. */
-  readonly now?: () => number;
 }
+
+/** Decides over one request. Its errors are the gateway's answers: `Unauthorized` is 401, any other 500. */
+export type Authorizer = (event: AuthorizerEvent) => Promise<AuthorizerResult>;
 
 /** An unknown token may be a new one, so it makes the secret be read again, but a flood of them no more often than this. */
 const REREAD_MS = 5_000;
+const SHOWN_MAX_LENGTH = 100;
 
 /** What a REST API turns into 401; any other error would be 500, and a policy that denies would be 403. */
 const unauthorized = () => new Error("Unauthorized");
 
 /** Lets bearer tokens pass for all methods and paths of the stage, and refuses everything else with 401. */
-export function tokenAuthorizer(options: AuthorizerOptions): (event: AuthorizerEvent) => Promise<AuthorizerResult> {
+export function tokenAuthorizer(options: AuthorizerOptions): Authorizer {
   const tokens = new SecretTokens(options);
-  return async (event) => {
-    const token = bearerOf(event);
-    if (token === undefined) throw unauthorized();
+  return watched(options, async (event, token) => {
     const principal = await tokens.find(token);
-    if (!principal) throw unauthorized();
+    if (!principal) return "This token is not valid here.";
     const { subject: name, scopes } = principal;
     return { ...allow(event, name), context: { name, ...(scopes && { scopes: scopes.join(" ") }) } };
-  };
+  });
 }
 
 /**
@@ -59,16 +69,44 @@ export function tokenAuthorizer(options: AuthorizerOptions): (event: AuthorizerE
  * and its gateway can say where tokens are to be had. What a token allows is for the server, which reads it again.
  * A token that cannot be checked now is answered with 500: no caller is let in unchecked.
  */
-export function oauthAuthorizer(oauth: Pick<OAuth, "verify">): (event: AuthorizerEvent) => Promise<AuthorizerResult> {
+export function oauthAuthorizer(oauth: Pick<OAuth, "verify">, options: Watched = {}): Authorizer {
+  return watched(options, async (event, token) => {
+    try {
+      const { id } = await oauth.verify(token, new Set());
+      return { ...allow(event, id), context: {} };
+    } catch (error) {
+      const { code, message } = error as { code?: unknown; message: string };
+      if (code === "unauthenticated") return message;
+      throw error;
+    }
+  });
+}
+
+/** Decides by a token; what comes out is what lets the caller pass, or why it may not, which is for the log alone. */
+function watched(
+  { logger, now = Date.now }: Watched,
+  decide: (event: AuthorizerEvent, token: string) => Promise<AuthorizerResult | string>,
+): Authorizer {
+  const refusals = logger && new Refusals(logger, { now });
   return async (event) => {
-    const token = bearerOf(event);
-    if (token === undefined) throw unauthorized();
-    const principal = await oauth.verify(token, new Set()).catch((error: { code?: unknown }) => {
-      throw error.code === "unauthenticated" ? unauthorized() : error;
-    });
-    return { ...allow(event, principal.id), context: {} };
+    refusals?.look();
+    const given = headerOf(event);
+    // Only a bearer token is worth reading the secret for.
+    const token = /^Bearer (\S+)$/i.exec(given ?? "")?.[1];
+    const decision = token === undefined ? "The header holds no bearer token." : await decide(event, token);
+    if (typeof decision !== "string") return decision;
+    // Asking for the way in without a token is how every client begins.
+    if (given !== undefined) refusals?.tell("token", { ...seenOf(event), why: decision });
+    throw unauthorized();
   };
 }
+
+/** What a line about a refused request says of it. */
+const seenOf = ({ httpMethod, path, requestContext }: AuthorizerEvent) => ({
+  ...(httpMethod !== undefined && { method: httpMethod }),
+  ...(path !== undefined && { path: path.slice(0, SHOWN_MAX_LENGTH) }),
+  ...(requestContext?.identity?.sourceIp !== undefined && { address: requestContext.identity.sourceIp }),
+});
 
 const allow = (event: AuthorizerEvent, principalId: string): Omit<AuthorizerResult, "context"> => ({
   principalId,
@@ -78,10 +116,8 @@ const allow = (event: AuthorizerEvent, principalId: string): Omit<AuthorizerResu
   },
 });
 
-/** The header's bearer token, if it has one at all: only then is the secret worth reading. */
-function bearerOf({ headers }: AuthorizerEvent): string | undefined {
-  const [, value] = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === "authorization") ?? [];
-  return /^Bearer (\S+)$/i.exec(value ?? "")?.[1];
+function headerOf({ headers }: AuthorizerEvent): string | undefined {
+  return Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === "authorization")?.[1];
 }
 
 /** `arn:…:api/stage/METHOD/path` for every method and path: a gateway that keeps the answer uses it for every later request of the caller. */

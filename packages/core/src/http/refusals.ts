@@ -9,27 +9,31 @@ export type RefusalReason = "token" | "scope" | "host" | "origin";
 const LINES_PER_MINUTE = 60;
 
 export class Refusals {
-  readonly #logger: Logger;
+  readonly #logger: Pick<Logger, "warn">;
   readonly #clock: Clock;
   #minute = 0;
   #lines = 0;
   #unlogged = 0;
 
-  constructor(logger: Logger, clock: Clock) {
+  constructor(logger: Pick<Logger, "warn">, clock: Clock) {
     this.#logger = logger;
     this.#clock = clock;
   }
 
   tell(reason: RefusalReason, fields: LogFields): void {
-    const minute = Math.floor(this.#clock.now() / 60_000);
-    if (minute !== this.#minute) {
-      this.flush();
-      this.#minute = minute;
-      this.#lines = 0;
-    }
+    this.look();
     this.#lines += 1;
     if (this.#lines > LINES_PER_MINUTE) this.#unlogged += 1;
     else this.#logger.warn({ reason, ...fields }, "refused");
+  }
+
+  /** Begins a new minute once the last one is over. A process that may be frozen at any time looks at each request. */
+  look(): void {
+    const minute = Math.floor(this.#clock.now() / 60_000);
+    if (minute === this.#minute) return;
+    this.flush();
+    this.#minute = minute;
+    this.#lines = 0;
   }
 
   /** Says how many had no line of their own. */

@@ -2,9 +2,10 @@
 import { readConfig } from "@stateful-mcp/core/config";
 import { createOAuth } from "@stateful-mcp/core/oauth";
 import { oauthAuthorizer } from "../authorizer.ts";
+import { authorizerLog } from "../authorizer-log.ts";
 
 const { oauthIssuer: issuer, oauthAudience: audience, oauthClients: clients } = readConfig(process.env);
 if (issuer === undefined) throw new Error("STATEFUL_MCP_OAUTH_ISSUER is missing; expected the issuer's https:// URL");
 
 /** For a REST API's REQUEST authorizer. */
-export const handler = oauthAuthorizer(createOAuth({ issuer, audience, clients }));
+export const handler = oauthAuthorizer(createOAuth({ issuer, audience, clients }), { logger: authorizerLog });
