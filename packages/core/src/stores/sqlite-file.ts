@@ -1,6 +1,7 @@
 // One SQLite file, shared by every process that opens it: durable group commits, its own patience when another process writes, and
 // errors a person can act on. The one place that imports node:sqlite. Knows no entries.
 import { closeSync, openSync, statSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { AppError } from "../errors.ts";
 import { pause } from "../waiting.ts";
@@ -80,7 +81,7 @@ export class SqliteFile {
       try {
         return look();
       } catch (error) {
-        if (!isBusy(error) || performance.now() > deadline) throw explained(error, this.path);
+        if (!isBusy(error) || performance.now() > deadline) throw this.#told(error);
         await pause(1 + Math.random() * PAUSE_MAX_MS);
       }
     }
@@ -91,7 +92,7 @@ export class SqliteFile {
    * transaction. `apply` may be run again, and must throw before it writes or not at all.
    */
   change<T>(apply: () => T): Promise<T> {
-    if (this.#closed) return Promise.reject(unavailable(`${this.path} is closed.`));
+    if (this.#closed) return Promise.reject(this.#told(unavailable(`${this.path} is closed.`)));
     return new Promise<T>((resolve, reject) => {
       const deadline = performance.now() + PATIENCE_MS;
       this.#queue.push({ run: apply, resolve: resolve as (value: unknown) => void, reject, deadline });
@@ -119,7 +120,7 @@ export class SqliteFile {
         for (const done of settle) done();
       } catch (error) {
         if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-        const told = explained(error, this.path);
+        const told = this.#told(error);
         for (const job of jobs) job.reject(told);
       }
       // Requests that have arrived meanwhile join the next group.
@@ -137,6 +138,14 @@ export class SqliteFile {
       if (isSqlite(error)) throw error;
       return () => job.reject(error);
     }
+  }
+
+  /** What a caller is told: where on this machine the file lies is for its operator, in the log. */
+  #told(error: unknown): unknown {
+    const full = explained(error, this.path);
+    if (!(full instanceof AppError) || !full.message.includes(dirname(this.path))) return full;
+    const message = full.message.replaceAll(this.path, basename(this.path)).replaceAll(dirname(this.path), "…");
+    return unavailable(message, new Error(full.message, { cause: full.cause }));
   }
 
   async #begin(jobs: readonly Job[]): Promise<void> {

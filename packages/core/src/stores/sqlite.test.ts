@@ -1,8 +1,9 @@
 // The SQLite store: the contracts, several connections on one file, sweeping, and what a person is told when the file cannot be used.
-import { copyFileSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, describe, expect, it, test } from "vitest";
+import { AppError } from "../errors.ts";
 import { describeBlobStore } from "../testing/contracts/blob-contract.ts";
 import { describeStateStore, movableClock } from "../testing/contracts/store-contract.ts";
 import { SqliteStore } from "./sqlite.ts";
@@ -69,9 +70,36 @@ describe("one file", () => {
     rmSync(path);
     await expect(store.create(key("a"), {}, { id: "a" })).rejects.toMatchObject({
       code: "unavailable",
-      message: `${path} was removed or replaced while this server ran. Start the server again.`,
+      message: `${basename(path)} was removed or replaced while this server ran. Start the server again.`,
     });
     await store.close();
+  });
+
+  it.each([
+    ["was removed", (path: string) => rmSync(path)],
+    ["is another's now", (path: string) => renameSync(path, `${path}.old`)],
+    [
+      "is in a directory that is a file now",
+      (path: string) => {
+        renameSync(dirname(path), `${dirname(path)}.old`);
+        writeFileSync(dirname(path), "");
+      },
+    ],
+  ])("that %s is told to callers by its name alone, and to the log by its path", async (_, spoil) => {
+    const path = join(mkdtempSync(join(folder, "home-")), "state.db");
+    const store = await SqliteStore.open(path);
+    for (let i = 0; i < 20; i++) await store.create(key(String(i)), { text: "x".repeat(5000) }, { id: "a" });
+    spoil(path);
+    const tries = [() => store.create(key("a"), {}, { id: "a" }), () => store.list("P", { limit: 100 })];
+    const failures = await Promise.all(tries.map((one) => one().catch((error: AppError) => error)));
+    const errors = failures.filter((one): one is AppError => one instanceof AppError);
+    expect(errors.length).toBeGreaterThan(0);
+    for (const error of errors) {
+      expect(error.code).toBe("unavailable");
+      expect(error.message).not.toContain(folder);
+      if (error.message.includes("state.db")) expect(String((error.cause as Error).message)).toContain(path);
+    }
+    await store.close().catch(() => {});
   });
 
   it("that holds something else is left as it is, and says what to do", async () => {
