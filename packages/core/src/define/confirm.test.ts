@@ -4,7 +4,7 @@ import * as z from "zod";
 import { type ModernOptions, modern } from "../../test-support/modern-requests.ts";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
-import type { ItemStore } from "../items/item-store.ts";
+import type { ItemStore, TableShape } from "../items/item-store.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 import { defineTool } from "./tool.ts";
@@ -141,9 +141,66 @@ describe("what a person is shown", () => {
     expect(lines[1]).toBe("table: orders");
     expect(lines[2]).toMatch(/^key: \{"PK":"x{900,}… \(and \d+ more characters\)$/);
     expect(lines[3]).toBe("condition: attribute_exists(PK)");
-    expect(await shownBy(app, "batch_write", { deletes: [{ PK: "a" }] })).toContain(
-      "table: orders\nwrites: 0 items put, each over what stands there, and 1 deleted",
-    );
+  });
+
+  describe("of a batch of writes", () => {
+    const shape: TableShape = {
+      name: "orders",
+      partition: [{ name: "PK", type: "string" }],
+      sort: [{ name: "$SK", type: "number" }],
+      indexes: [],
+      itemCount: 0,
+      sizeBytes: 0,
+    };
+    const store = { describe: async () => shape } as Partial<ItemStore> as ItemStore;
+    const items = { tables: [{ name: "orders", mode: "read-write" as const }], store };
+    const asked = (args: object) =>
+      shownBy(instance({ tools: undefined as never, items }), "batch_write", args as Record<string, unknown>);
+
+    it("is each key that is replaced or goes, before what is written there", async () => {
+      const puts = [
+        { text: "x".repeat(5_000), $$SK: 1, PK: "a" },
+        { PK: "b", $$SK: 2 },
+      ];
+      const message = await asked({ puts, deletes: [{ PK: "c", $$SK: 3 }] });
+      expect(message.split("\n").slice(0, 5)).toEqual([
+        "Write several items (batch_write)? This cannot be undone.",
+        "table: orders",
+        "writes: 2 items put, each over what stands there, and 1 deleted",
+        'put_keys: [{"PK":"a","$$SK":1},{"PK":"b","$$SK":2}]',
+        'deletes: [{"PK":"c","$$SK":3}]',
+      ]);
+    });
+
+    it("is each of many long keys in a line of its own", async () => {
+      const deletes = Array.from({ length: 25 }, (_, i) => ({ PK: `${"x".repeat(200)}${i}`, $$SK: i }));
+      const lines: string[] = (await asked({ deletes })).split("\n");
+      for (const [i, key] of deletes.entries())
+        expect(lines).toContain(`deletes ${i + 1} of 25: ${JSON.stringify(key)}`);
+    });
+
+    it("has a bound, and says how many are beyond it", async () => {
+      const deletes = Array.from({ length: 25 }, (_, i) => ({ PK: `${i}${"\u202e".repeat(400)}`, $$SK: i }));
+      const message = await asked({ deletes });
+      expect(message.length).toBeLessThan(20_000);
+      const shown = message.match(/^deletes \d+ of 25: /gm)?.length ?? 0;
+      expect(shown).toBeGreaterThan(5);
+      expect(message).toContain(`\ndeletes: and ${25 - shown} more, not shown`);
+    });
+  });
+
+  it("is each table, key or whatever else a tool of your own names in a list, never the first thousand characters", async () => {
+    const drop = defineTool({
+      name: "drop",
+      description: "Drops tables.",
+      input: z.object({ tables: z.array(z.string()) }),
+      output: z.object({ done: z.boolean() }),
+      confirm: true,
+      run: () => ({ done: true }),
+    });
+    const tables = Array.from({ length: 40 }, (_, i) => `table-${i}-${"x".repeat(40)}`);
+    const message = await shownBy(instance({ tools: [drop] }), "drop", { tables });
+    for (const table of tables) expect(message).toContain(table);
   });
 
   it("shows an argument beside what is meant, never in its place", async () => {

@@ -14,8 +14,10 @@ export const CONFIRM_ARGUMENT = z
 const form = z.object({ confirm: z.boolean().describe("Yes, do it.") });
 /** Controls, marks of direction, zero-width and other characters without a glyph, line separators. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
-/** Characters of one argument that a person is shown. */
+/** Characters of one argument, or of one member of a list, that a person is shown. */
 const SHOWN_MAX_LENGTH = 1_000;
+/** Characters of all members of a list. */
+const LIST_MAX_LENGTH = 12_000;
 const QUESTION = "confirm";
 /** Kept in the table between the question and its answer, which is what makes an answer count, once. */
 const ASKED = "asked to confirm";
@@ -44,21 +46,37 @@ export async function confirmation(
     if (acceptedContent(asking.answers, QUESTION, form)?.confirm === true) return undefined;
     throw new AppError("forbidden", `${tool.name} was not confirmed, so nothing was done.`, { beforeEffect: true });
   }
-  const lines = (await shown()).map(([name, value]) => `${visible(name)}: ${visible(value)}`);
+  const lines = (await shown()).flatMap(([name, value]) => linesOf(visible(name), value));
   const message = [`${visible(tool.title)} (${tool.name})? This cannot be undone.`, ...lines].join("\n");
   const question = inputRequired.elicit({ message, requestedSchema: form });
   return inputRequired({ inputRequests: { [QUESTION]: question }, requestState: ASKED });
 }
 
-/**
- * A text as it stands, anything else as JSON; with what a person would not see, or see in another order, as an escape. What is too long
- * to be read says how much is left out, so that nothing behind it passes unseen.
- */
+/** What a person is shown of one argument. The members of a long list have lines of their own, so that none hides those after it. */
+function linesOf(name: string, value: unknown): string[] {
+  if (!Array.isArray(value) || escaped(value).length <= SHOWN_MAX_LENGTH) return [`${name}: ${visible(value)}`];
+  const lines: string[] = [];
+  let length = 0;
+  for (const [at, member] of value.entries()) {
+    const line = `${name} ${at + 1} of ${value.length}: ${visible(member)}`;
+    length += line.length;
+    if (length > LIST_MAX_LENGTH) return [...lines, `${name}: and ${value.length - at} more, not shown`];
+    lines.push(line);
+  }
+  return lines;
+}
+
+/** What is too long to be read says how much is left out, so that nothing behind it passes unseen. */
 function visible(value: unknown): string {
-  const text = typeof value === "string" ? JSON.stringify(value).slice(1, -1) : JSON.stringify(value);
-  const shown = text.replace(INVISIBLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  const shown = escaped(value);
   const cut = cutText(shown, SHOWN_MAX_LENGTH);
   return cut === shown ? shown : `${cut}… (and ${shown.length - cut.length} more characters)`;
+}
+
+/** A text as it stands, anything else as JSON; with what a person would not see, or see in another order, as an escape. */
+function escaped(value: unknown): string {
+  const text = typeof value === "string" ? JSON.stringify(value).slice(1, -1) : JSON.stringify(value);
+  return text.replace(INVISIBLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
 /** A client that names no kind of question can show a form; one that names only others cannot (elicitation, capabilities). */

@@ -1,7 +1,7 @@
 // Tools that read or write several items of a user's own table in one request.
 import * as z from "zod";
 import { defineTool } from "../../define/tool.ts";
-import type { ItemTables } from "../../items/item-store.ts";
+import type { ItemTables, TableShape } from "../../items/item-store.ts";
 import {
   choice,
   consistent,
@@ -91,10 +91,16 @@ export function batchWrite(items: ItemTables) {
     }),
     annotations: { destructiveHint: true, idempotentHint: true, openWorldHint: true },
     confirm: true,
-    affects: ({ table, puts, deletes }) => ({
-      table: chosen(table),
-      writes: `${puts.length} items put, each over what stands there, and ${deletes.length} deleted`,
-    }),
+    affects: async ({ table, puts, deletes }) => {
+      const name = chosen(table);
+      const shape = puts.length > 0 ? await items.store.describe(name) : undefined;
+      return {
+        table: name,
+        writes: `${puts.length} items put, each over what stands there, and ${deletes.length} deleted`,
+        ...(shape && { put_keys: puts.map((item) => keyIn(item as Record<string, unknown>, shape)) }),
+        ...(deletes.length > 0 && { deletes }),
+      };
+    },
     run: async (input) => {
       const name = chosen(input.table);
       const { put, deleted, unprocessed, consumed } = await items.store.batchWrite(name, input.puts, input.deletes);
@@ -103,3 +109,12 @@ export function batchWrite(items: ItemTables) {
     },
   });
 }
+
+/** The key of an item as its caller wrote it: what a person recognizes it by. */
+const keyIn = (item: Record<string, unknown>, { partition, sort }: TableShape): Record<string, unknown> =>
+  Object.fromEntries(
+    [...partition, ...sort]
+      .map(({ name }) => (name.startsWith("$") ? `$${name}` : name))
+      .filter((name) => Object.hasOwn(item, name))
+      .map((name) => [name, item[name]]),
+  );
