@@ -118,7 +118,7 @@ it("leads from an empty folder to a tool of one's own that answers in a client a
 /** The script behind the page's first line, without its folder. */
 function packing(): string {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: { toolkit: string } };
-  return `npx -y ${scripts.toolkit.replace("pnpm", "pnpm@10").replace(" --pack-destination dist", "")}`;
+  return `npx -y ${scripts.toolkit.replace("pnpm", "pnpm@10.34.9").replace(" --pack-destination dist", "")}`;
 }
 
 it.each([

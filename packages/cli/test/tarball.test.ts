@@ -43,7 +43,7 @@ syncBuiltinESMExports();
 
 it("installs from its tarball alone, and remembers a note after a restart", { timeout: 180_000 }, async () => {
   const folder = temporaryDirectory();
-  await execute("npx", ["-y", "pnpm@10", "pack", "--pack-destination", folder], { cwd: PACKAGE });
+  await execute("npx", ["-y", "pnpm@10.34.9", "pack", "--pack-destination", folder], { cwd: PACKAGE });
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"))!;
   await execute("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", join(folder, tarball)], {
     cwd: folder,
@@ -157,7 +157,7 @@ if (missing) process.stderr.write(`The .mcpb bundle is not tested${missing}\n`);
 it.skipIf(missing)(`packs a bundle that starts as its manifest says${missing}`, { timeout: 180_000 }, async () => {
   const folder = temporaryDirectory();
   const bundle = join(folder, "bundle.mcpb");
-  const { stdout } = await execute("npx", ["-y", "pnpm@10", "run", "mcpb", bundle], { cwd: PACKAGE });
+  const { stdout } = await execute("npx", ["-y", "pnpm@10.34.9", "run", "mcpb", bundle], { cwd: PACKAGE });
   expect(stdout).toContain("Manifest schema validation passes!");
   const unpacked = join(folder, "unpacked");
   await execute(tool, ["unpack", bundle, unpacked]);
