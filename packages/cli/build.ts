@@ -1,8 +1,9 @@
 // Builds what is published: one folder that runs without the workspace. Everything is bundled except the engine's native parts.
 // Split into chunks, so that a command loads only what it needs.
-import { chmod, rm, writeFile } from "node:fs/promises";
+import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
-import { noticesOf } from "./notices.ts";
+import { noticesOf, packagesIn } from "./notices.ts";
+import { sbomOf } from "./sbom.ts";
 
 await rm("dist", { recursive: true, force: true });
 const { metafile } = await build({
@@ -29,5 +30,13 @@ const { metafile } = await build({
   },
   logLevel: "warning",
 });
-await writeFile("dist/THIRD-PARTY-NOTICES.txt", noticesOf(metafile));
+const bundled = packagesIn(metafile);
+await writeFile("dist/THIRD-PARTY-NOTICES.txt", noticesOf(bundled));
+const sbom = sbomOf({
+  manifest: JSON.parse(await readFile("package.json", "utf8")),
+  lockfile: await readFile("../../pnpm-lock.yaml", "utf8"),
+  folder: "packages/cli",
+  bundled,
+});
+await writeFile("dist/sbom.cdx.json", `${JSON.stringify(sbom, undefined, 2)}\n`);
 await chmod("dist/main.js", 0o755);

@@ -11,6 +11,7 @@ import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import dynalite from "dynalite";
 import { expect, it, onTestFinished } from "vitest";
+import type { Sbom } from "../sbom.ts";
 import { temporaryDirectory } from "./process.ts";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
@@ -57,6 +58,8 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   for (const bundled of ["hono", "zod", "@modelcontextprotocol/server", "lru-cache", "jose"])
     expect(notices).toMatch(new RegExp(`^${bundled} \\d+\\.\\d+\\.\\d+.* \\(\\S+\\)$`, "m"));
   expect(notices).toContain("Permission is hereby granted, free of charge");
+  const { components } = JSON.parse(readFileSync(join(installed, "dist", "sbom.cdx.json"), "utf8")) as Sbom;
+  expect(components.map(({ name }) => name)).toEqual(expect.arrayContaining(["hono", "zod", "dynalite", "level"]));
 
   // The program enters itself into a client's configuration, and what it wrote there is what is started below.
   const file = join(folder, "mcp.json");

@@ -14,7 +14,9 @@ const files = execFileSync("git", ["ls-files", "-z"], { cwd: ROOT, encoding: "ut
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
 const named = (pattern: RegExp, among: readonly string[] = files) =>
   among.flatMap((path) => [...read(path).matchAll(pattern)].map(([, version = ""]) => ({ path, version })));
-const manifests = files.filter((path) => path.endsWith("package.json")).map((path) => ({ path, ...JSON.parse(read(path)) }));
+const manifests = files
+  .filter((path) => path.endsWith("package.json"))
+  .map((path) => ({ path, ...JSON.parse(read(path)) }));
 
 test("pnpm has one exact version in the checks, the images and the docs", () => {
   const found = named(/\bpnpm@([0-9][\w.-]*[\w]|latest|next)/g);
