@@ -4,8 +4,10 @@ import type { Access } from "./auth/access.ts";
 import { builtinPrompts } from "./builtin/prompts/index.ts";
 import { builtinResources } from "./builtin/resources/index.ts";
 import { builtinTools } from "./builtin/tools/index.ts";
+import { taskTools } from "./builtin/tools/tasks.ts";
 import { callTool, type ToolCall, type ToolResult } from "./calls/call-tool.ts";
 import type { Services } from "./calls/services.ts";
+import { TaskRunner } from "./calls/task-runner.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Prompt } from "./define/prompt.ts";
 import { type Resource, ResourceTable } from "./define/resource.ts";
@@ -21,6 +23,7 @@ import {
   DEFAULT_LIMITS,
   DEFAULT_SESSION_MAX_SECONDS,
   DEFAULT_SESSION_TTL_SECONDS,
+  DEFAULT_TASK_TTL_SECONDS,
   type Limits,
 } from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
@@ -81,6 +84,8 @@ export interface AppOptions {
   cache?: { ttlSeconds?: number };
   /** `ttlSeconds`: how long the answer of a call with an idempotency key is kept. Default 86,400. */
   idempotency?: { ttlSeconds?: number };
+  /** `ttlSeconds`: how long tasks and their results are kept, unless a tool says otherwise. Default 86,400. */
+  tasks?: { ttlSeconds?: number };
   /** Host names besides localhost under which the server may be addressed. */
   allowedHosts?: readonly string[];
   /** Origins of web pages that may call, besides the server's own: scheme, host and port, such as `https://app.example`. */
@@ -111,9 +116,14 @@ export interface App {
   /** Runs one tool call through the pipeline. @throws AppError */
   call(call: ToolCall): Promise<ToolResult>;
   /** What a principal keeps, for who works on it outside of a call: reading it out, putting it back. */
-  memoryOf(principal: Principal): Pick<CallerState, "export" | "import">;
+  memoryOf(principal: Principal): Pick<CallerState, "export" | "import" | "tasks">;
   /** Resolves when the state table answers. @throws AppError `unavailable` */
   ready(): Promise<void>;
+  /**
+   * From now on this process looks for tasks that no process runs, for as long as there are any. To be called once by what carries the
+   * app where processes live on.
+   */
+  resumeTasks(): void;
   /** Resolves when no call runs and background work has ended: a platform may then freeze the process. */
   settle(): Promise<void>;
   /** From now on health routes answer 503, so that a load balancer looks elsewhere, and streams of changes end. Calls are still answered. */
@@ -149,6 +159,14 @@ function withSessionTools(own: readonly Tool[], builtin: () => readonly Tool[]):
   const names = new Set(own.map(({ name }) => name));
   return [...own, ...builtin().filter(({ name }) => SESSION_TOOLS.has(name) && !names.has(name))];
 }
+/** The tools for tasks that stand beside an app's own, where a call of these can become one. */
+function withTaskTools(own: readonly Tool[], anonymous: boolean): readonly Tool[] {
+  if (!own.some(({ task }) => task)) return own;
+  const byName = new Map(own.map((tool) => [tool.name, tool]));
+  const scopeOf = (name: string) => byName.get(name)?.scope;
+  return [...own, ...taskTools({ anonymous, scopeOf }).filter(({ name }) => !byName.has(name))];
+}
+
 const SESSION_TOOLS = new Set(["create_session", "list_sessions", "session_info", "delete_session"]);
 
 /**
@@ -179,7 +197,7 @@ export function createApp(options: AppOptions = {}): App {
   const ready = () => builtinTools({ backend, ttlSeconds, ...builtin });
   const offersSessions = access.mode !== "local" && options.sessionTools !== false;
   const chosen = options.tools && offersSessions ? withSessionTools(options.tools, ready) : (options.tools ?? ready());
-  const tools = confirmed(chosen, options.confirm ?? []);
+  const tools = confirmed(withTaskTools(chosen, anonymous), options.confirm ?? []);
   const resources = options.resources ?? (options.tools ? [] : builtinResources(builtin));
   const prompts = options.prompts ?? (options.tools ? [] : builtinPrompts());
   const subscriptions = options.subscriptions ?? true;
@@ -199,7 +217,9 @@ export function createApp(options: AppOptions = {}): App {
     logger,
     callsPerMinute: limits.callsPerMinute,
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
+    taskTtlSeconds: options.tasks?.ttlSeconds ?? DEFAULT_TASK_TTL_SECONDS,
   };
+  const runner = new TaskRunner(services, { slots: limits.tasksPerProcess });
   const legacy = legacyState(store, clock, (work) => state.background.run(work));
   const mcp = pooledFactory(services, {
     name,
@@ -236,14 +256,19 @@ export function createApp(options: AppOptions = {}): App {
     call: (call) => callTool(services, call),
     memoryOf: (principal) => state.forCaller({ principal, client: "" }),
     ready: () => store.ping(),
+    resumeTasks: () => {
+      if (tools.some(({ task }) => task)) runner.lookNowAndThen();
+    },
     settle: () => state.background.settle(),
     drain: () => {
       draining = true;
+      runner.drain();
       // A stream without an end would hold the process until it is cut, and its client as long.
       router.endStreams().catch((error: unknown) => logger.warn({ err: error }, "a stream did not end"));
     },
     close: async () => {
       await router.close();
+      await runner.close();
       await state.background.close();
     },
   };

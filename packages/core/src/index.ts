@@ -1,5 +1,11 @@
 // The public surface of @stateful-mcp/core.
-export { acceptedContent, type ContentBlock, inputRequired, inputResponse } from "@modelcontextprotocol/server";
+export {
+  acceptedContent,
+  type ContentBlock,
+  inputRequired,
+  inputResponse,
+  ProtocolError,
+} from "@modelcontextprotocol/server";
 export {
   type App,
   type AppOptions,
@@ -23,7 +29,7 @@ export {
   namesOfSetting,
   readConfig,
 } from "./config/settings.ts";
-export type { Asking, CallContext, Reporting } from "./define/context.ts";
+export type { Asking, CallContext, Reporting, Running, ToolContext } from "./define/context.ts";
 export {
   definePrompt,
   type Prompt,
@@ -40,13 +46,13 @@ export {
   type ResourceDefinition,
   type ResourceEntry,
 } from "./define/resource.ts";
+export type { TaskDefinition } from "./define/task.ts";
 export {
   defineTool,
   type Tool,
   type ToolAnnotations,
   type ToolCache,
   type ToolContent,
-  type ToolContext,
   type ToolDefinition,
 } from "./define/tool.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
@@ -66,7 +72,9 @@ export { faultOfMessage } from "./mcp/envelope.ts";
 export { withoutNulls } from "./mcp/nulls.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
 export type { CallerState } from "./state/caller-state.ts";
+export type { CallerTasks, DetailedTaskView, TaskView } from "./state/caller-tasks.ts";
 export type { SessionHandle } from "./state/session-handle.ts";
+export type { TaskOutcome, TaskStatus } from "./state/task-head.ts";
 export type { ExportLine, ImportCounts, ImportOptions } from "./state/transfer.ts";
 export type { Json } from "./state/values.ts";
 export type { BlobStore } from "./stores/blob-store.ts";

@@ -20,6 +20,10 @@ export interface Limits {
   bodyMaxBytes: number;
   /** Milliseconds a call may take before it is answered with an error. */
   callTimeoutMs: number;
+  /** Tasks of one principal that have not ended. */
+  tasksPerPrincipal: number;
+  /** Tasks that one process runs at a time; further ones wait. */
+  tasksPerProcess: number;
   /** Streams that one principal may hold open to be told of changes. */
   listensPerPrincipal: number;
   /** The same for everybody on one process: each polls the table. */
@@ -41,6 +45,8 @@ export const DEFAULT_LIMITS: Limits = {
   bodyMaxBytes: 1_048_576,
   // Hosts give up on a tool call after about 60 s: answer before they do.
   callTimeoutMs: 50_000,
+  tasksPerPrincipal: 100,
+  tasksPerProcess: 16,
   listensPerPrincipal: 32,
   listensPerProcess: 1_000,
 };
@@ -66,3 +72,7 @@ export const DEFAULT_SESSION_MAX_SECONDS = 7_776_000;
 export const DEFAULT_CACHE_TTL_SECONDS = 900;
 /** How long the answer to a call with an idempotency key is kept, in seconds: a day. */
 export const DEFAULT_IDEMPOTENCY_TTL_SECONDS = 86_400;
+/** How long a task and its result are kept after its creation, in seconds: a day. */
+export const DEFAULT_TASK_TTL_SECONDS = 86_400;
+/** How long one run of a task may take unless its tool says otherwise, in seconds: an hour. */
+export const DEFAULT_TASK_TIMEOUT_SECONDS = 3_600;

@@ -32,6 +32,9 @@ export const ANONYMOUS_PRINCIPAL: Principal = makePrincipal("anonymous", "statef
 /** What a caller's token must allow for everything that only reads. */
 export const READ_SCOPE = "read";
 
+/** The same for what changes something, unless a tool asks for another. */
+export const WRITE_SCOPE = "write";
+
 export const isGranted = ({ scopes }: Principal, scope: string): boolean => !scopes || scopes.includes(scope);
 
 /** @throws AppError `forbidden` when the caller's scopes do not include the one a tool needs. */

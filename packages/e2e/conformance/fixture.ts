@@ -15,6 +15,7 @@ import {
 import * as z from "zod";
 import { PIXEL_PNG, SILENCE_WAV } from "./media.ts";
 import { askingPrompts, askingTools } from "./questions.ts";
+import { taskTools } from "./tasks.ts";
 
 const STEP_MS = 50;
 const image = { type: "image", data: PIXEL_PNG, mimeType: "image/png" } as const;
@@ -150,7 +151,7 @@ const prompts: Prompt[] = [
 ];
 
 export const fixture = {
-  tools: [...contentTools, ...askingTools],
+  tools: [...contentTools, ...askingTools, ...taskTools],
   resources,
   prompts: [...prompts, ...askingPrompts],
 };

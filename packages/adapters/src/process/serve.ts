@@ -41,6 +41,7 @@ export async function serve(app: App, options: ServeOptions = {}): Promise<numbe
   const composed = await compose(app, config, { access, logger, createTable: options.createTable === true });
   const { app: running, location, close } = composed;
   const server = await serveNode(running, { host: config.host, port: config.port, logger });
+  running.resumeTasks();
   const url = `${server.url}/mcp`;
   announce(
     running,

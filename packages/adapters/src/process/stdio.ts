@@ -21,6 +21,7 @@ export async function stdio(app: App, { hints = [] }: StdioProcessOptions = {}):
   for (const notice of notices) logger.warn({}, notice);
   const { app: running, location, close } = await compose(app, config, { access: { mode: "local" }, logger });
   announce(running, { at: "stdio", location, access: "the program that started this one", connect: hints }, logger);
+  running.resumeTasks();
   const code = await serveStdio(running, { output, logger, signal: stopSignal() });
   await close();
   return code;

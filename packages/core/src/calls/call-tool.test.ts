@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { defineTool, type ToolContext } from "../define/tool.ts";
+import type { ToolContext } from "../define/context.ts";
+import { defineTool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import type { LogFields, Logger } from "../logger.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";

@@ -1,20 +1,18 @@
 // The one pipeline every tool call takes, no matter what carried it: validate, run once, validate the answer.
-import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import type * as z from "zod";
 import { confirmation } from "../define/confirm.ts";
-import type { Tool, ToolContext } from "../define/tool.ts";
+import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
-import { findJsonFault, toWellFormedJson } from "../json.ts";
-import { NESTING_MAX_LEVELS } from "../limits.ts";
-import type { Principal } from "../principal.ts";
 import { type Caller, ownerOf } from "../state/caller.ts";
+import type { DetailedTaskView } from "../state/caller-tasks.ts";
 import type { KeyedCall } from "../state/idempotency.ts";
 import { principalPartition, SHARED_OWNER, sessionKey } from "../state/keys.ts";
-import { cutText, nestsDeeperThan } from "../text.ts";
+import { cutText } from "../text.ts";
 import { askingOf, unlessAsking } from "./asking.ts";
-import { type Admission, type CallInProgress, callerOf, contextOf, reportingOf, runCall } from "./call.ts";
+import { type Admission, type CallInProgress, callerOf, reportingOf, runCall } from "./call.ts";
+import { answerOfTask, checkTaskSupport, createTask } from "./call-task.ts";
 import type { CallSource, Services } from "./services.ts";
+import { finishedResult, loggedHandle, parseInput, plainSteps, type ToolRun, toolContext } from "./tool-io.ts";
 
 /** One call of a tool, however it arrived. */
 export interface ToolCall extends CallSource {
@@ -31,6 +29,8 @@ export interface ToolResult {
   readonly structured: Record<string, unknown>;
   /** True when this is the recorded answer of an earlier call with the same idempotency key. */
   readonly replayed: boolean;
+  /** Instead of an output: the call goes on as this task, and its client can fetch what comes of it. */
+  readonly task?: DetailedTaskView;
 }
 
 /** Runs a call to its result. Everything it throws is an AppError that the caller may see; InputNeeded is a question. */
@@ -47,7 +47,7 @@ export function callTool(services: Services, call: ToolCall): Promise<ToolResult
       if (!tool) throw unknownTool(services.tools, call.name);
       return run(services, tool, call, inProgress);
     },
-    ({ replayed }) => (replayed ? "replayed" : "ok"),
+    ({ replayed, task }) => (replayed ? "replayed" : task ? "task" : "ok"),
   );
 }
 
@@ -65,11 +65,33 @@ async function run(services: Services, tool: Tool, call: ToolCall, inProgress: C
   let sessionName = "";
   if (tool.session !== "none") {
     sessionName = services.state.sessionIdFor(caller, typeof sessionId === "string" ? sessionId : undefined);
-    inProgress.fields.session = loggedSession(call.principal, sessionName);
+    inProgress.fields.session = loggedHandle(call.principal, sessionName);
   }
   const confirmed = confirm === true;
   const attempt = (keyed?: KeyedCall) =>
-    runOnce(services, tool, input, { call, caller: { ...caller, keyed }, sessionName, inProgress, confirmed });
+    runOnce(services, tool, input, { source: call, caller: { ...caller, keyed }, sessionName, inProgress, confirmed });
+  const once = () => runKeyed(services, tool, input, { call, key, sessionName }, attempt);
+  if (!tool.task) return once();
+  checkTaskSupport(tool, call);
+  // The answer that is recorded for the key is the task's id: made again, the call finds the same task.
+  const { structured, replayed } = await once();
+  return { ...(await answerOfTask(services, tool, call, inProgress, String(structured.task))), replayed };
+}
+
+interface KeyedBy {
+  readonly call: ToolCall;
+  readonly key: string | undefined;
+  readonly sessionName: string;
+}
+
+/** Runs the call, once if it has an idempotency key. */
+async function runKeyed(
+  services: Services,
+  tool: Tool,
+  input: Record<string, unknown>,
+  { call, key, sessionName }: KeyedBy,
+  attempt: (keyed?: KeyedCall) => Promise<Record<string, unknown>>,
+): Promise<ToolResult> {
   // A tool that only reads has no effect to protect: its key is accepted and means nothing.
   if (key === undefined || tool.annotations.readOnlyHint) return { structured: await attempt(), replayed: false };
   if (call.principal.kind === "anonymous" && !sessionName) {
@@ -80,38 +102,24 @@ async function run(services: Services, tool: Tool, call: ToolCall, inProgress: C
   const owner = ownerOf(call.principal, sessionName);
   const first = sessionName === "" ? undefined : sessionKey(owner, sessionName);
   const request = { principal: owner, tool: tool.name, session: sessionName, key, arguments: input, first };
-  const { result, replayed } = await services.state.idempotency.run(request, { claimFirst: tool.idempotent }, attempt);
+  const claimFirst = tool.idempotent || tool.task !== undefined;
+  const { result, replayed } = await services.state.idempotency.run(request, { claimFirst }, attempt);
   return { structured: result, replayed };
 }
 
-/** On a server that is open to everybody the handle is the key, and a log is no place for keys. */
-const loggedSession = (principal: Principal, id: string): string =>
-  principal.kind === "anonymous" ? `hash:${createHash("sha256").update(id).digest("base64url").slice(0, 16)}` : id;
-
-interface Attempt {
-  readonly call: ToolCall;
-  readonly caller: Caller;
-  readonly sessionName: string;
-  readonly inProgress: CallInProgress;
+interface Attempt extends ToolRun {
+  readonly source: ToolCall;
   readonly confirmed: boolean;
 }
 
 async function runOnce(services: Services, tool: Tool, input: Record<string, unknown>, attempt: Attempt) {
-  const { call, caller, sessionName, inProgress, confirmed } = attempt;
-  const given = contextOf(services, call, inProgress, caller);
-  const session = tool.session === "none" ? undefined : given.state.session(sessionName);
+  const { source: call, caller, sessionName, confirmed } = attempt;
   const asked = { target: `tools/call ${tool.name}`, arguments: [sessionName, input] };
-  const context: ToolContext = {
-    get session() {
-      if (!session) throw new TypeError(`The tool ${tool.name} is defined with session: "none" and asked for one.`);
-      return session;
-    },
-    ...given,
-    ...(await askingOf(services, call, asked, caller.keyed)),
-    ...reportingOf(call),
-  };
+  const asking = await askingOf(services, call, asked, caller.keyed);
+  const context = toolContext(services, tool, attempt, { ...asking, ...reportingOf(call), ...plainSteps() });
   // Without a channel to a client a program calls, which has no person to ask.
   const shown = async () => {
+    const session = tool.session === "none" ? undefined : context.session;
     const meant = Object.entries({ ...(session && { session: session.id }), ...(await tool.affects(input, context)) });
     // Beside what is meant, not in its place: an argument may have the same name and say something else.
     const given = Object.entries(input).filter(
@@ -120,21 +128,15 @@ async function runOnce(services: Services, tool: Tool, input: Record<string, unk
     return [...meant, ...given];
   };
   const question = tool.confirm && call.channel ? await confirmation(tool, shown, confirmed, context) : undefined;
+  if (tool.task) {
+    const first = question ?? (await tool.task.askFirst(input, context));
+    if (first) await unlessAsking(services, caller.principal, asked, first);
+    return { task: await createTask(services, tool, attempt, asking.answers) };
+  }
   const compute = async () =>
     unlessAsking(services, caller.principal, asked, question ?? (await tool.run(input, context)));
   const result = tool.cache ? await throughCache(services, tool, caller, input, compute) : await compute();
-  await session?.touched();
-  return checkedResult(tool, session ? { session_id: session.id, ...result } : result);
-}
-
-function checkedResult(tool: Tool, result: Record<string, unknown>): Record<string, unknown> {
-  if (!tool.output) {
-    if (!Array.isArray(result.content)) throw new TypeError(`${tool.name} has no output and returned no content.`);
-    return toWellFormedJson({ content: result.content, ...(result.isError === true && { isError: true }) });
-  }
-  const parsed = tool.output.safeParse(result);
-  if (parsed.success) return toWellFormedJson(parsed.data);
-  throw new TypeError(`${tool.name} returned what its output schema forbids: ${issueText(parsed.error)}`);
+  return finishedResult(tool, context, result);
 }
 
 async function throughCache(
@@ -159,44 +161,4 @@ async function throughCache(
 function unknownTool(tools: ReadonlyMap<string, Tool>, name: string): AppError {
   const known = [...tools.keys()].join(", ");
   return new AppError("not_found", `There is no tool ${JSON.stringify(cutText(name, 64))}. The tools are: ${known}.`);
-}
-
-function parseInput(tool: Tool, given: unknown): Record<string, unknown> {
-  // Not every transport has looked: deep nesting would exhaust the stack of whoever walks it.
-  if (nestsDeeperThan(given, NESTING_MAX_LEVELS))
-    throw new AppError("invalid_input", `${tool.name}: arguments nest deeper than ${NESTING_MAX_LEVELS} levels.`);
-  const fault = findJsonFault(given);
-  if (fault) {
-    const [field = "arguments"] = fault.path;
-    const message = `${tool.name}: ${cutText(fault.path.join(".") || "arguments", 200)}: ${fault.why}.`;
-    throw new AppError("invalid_input", message, { details: { field: String(field) } });
-  }
-  const parsed = tool.input.safeParse(withoutNullOptions(tool, given ?? {}));
-  if (parsed.success) return parsed.data;
-  const allowed = Object.keys(tool.input.shape).join(", ");
-  throw new AppError(
-    "invalid_input",
-    `${tool.name}: ${issueText(parsed.error)} Its arguments are: ${allowed || "none"}.`,
-  );
-}
-
-/** Null for an argument that may be left out, and may not be null, means that it was left out. */
-function withoutNullOptions(tool: Tool, given: unknown): unknown {
-  if (typeof given !== "object" || given === null || Array.isArray(given)) return given;
-  const entries = Object.entries(given);
-  const meansAbsent = (name: string, value: unknown): boolean => {
-    const argument = value === null && Object.hasOwn(tool.input.shape, name) ? tool.input.shape[name] : undefined;
-    return argument?.safeParse(undefined).success === true && !argument.safeParse(null).success;
-  };
-  if (!entries.some(([name, value]) => meansAbsent(name, value))) return given;
-  return Object.fromEntries(entries.filter(([name, value]) => !meansAbsent(name, value)));
-}
-
-/** One sentence per problem, at most three. */
-function issueText(error: z.ZodError): string {
-  const sentences = error.issues.slice(0, 3).map((issue) => {
-    const where = issue.path.length > 0 ? `${issue.path.map(String).join(".")}: ` : "";
-    return `${where}${issue.message}.`;
-  });
-  return cutText(sentences.join(" "), 600);
 }

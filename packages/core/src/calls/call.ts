@@ -1,6 +1,7 @@
 // What every request of a caller goes through, be it for a tool, a resource or a prompt: its time, its signal, its questions to
 // the client, one line in the log. Knows nothing of what is asked for, nor of what carried it.
 import { randomUUID } from "node:crypto";
+import { ProtocolError } from "@modelcontextprotocol/server";
 import type { CallContext, Reporting } from "../define/context.ts";
 import { AppError } from "../errors.ts";
 import type { LogFields, Logger } from "../logger.ts";
@@ -24,6 +25,8 @@ export interface CallInProgress {
 export interface Admission {
   /** A scope that the caller's token must have; without it none is needed. */
   readonly scope?: string;
+  /** Whether it counts towards the limit for everything. Default true. */
+  readonly counts?: boolean;
   /** Names of what is counted, and calls of it per minute, besides the limit for everything. */
   readonly limits?: readonly (readonly [bucket: string, callsPerMinute: number])[];
 }
@@ -50,7 +53,8 @@ export const contextOf = (
 
 /**
  * Runs a request that its caller is allowed to make, within its time, and logs it once.
- * @throws AppError that the caller may see: `forbidden`, `rate_limited`, `unavailable`, `internal`, or what the task threw.
+ * @throws AppError that the caller may see: `forbidden`, `rate_limited`, `unavailable`, `internal`, or what the task threw;
+ * ProtocolError where a tool throws one.
  */
 export async function runCall<T>(
   services: Services,
@@ -81,6 +85,11 @@ export async function runCall<T>(
     log(outcomeOf(result));
     return result;
   } catch (thrown) {
+    // An error of the protocol that a tool's author has chosen: it goes to the client as it is.
+    if (thrown instanceof ProtocolError) {
+      log("protocol_error");
+      throw thrown;
+    }
     const error = thrown instanceof AppError ? thrown : internalError(logger, thrown, fields);
     // The caller gets advice; the engine's own error goes only to the operator's log.
     if (error.code === "unavailable") logger.warn({ ...fields, err: error.cause ?? error }, "unavailable");
@@ -94,7 +103,8 @@ export async function runCall<T>(
 /** Lets a request in, by what its caller's token allows and by how many it has made. */
 async function admit({ state, callsPerMinute }: Services, principal: Principal, admission: Admission) {
   if (admission.scope !== undefined) authorize(principal, admission.scope);
-  if (callsPerMinute > 0) await state.rateLimits.admit(principal.id, ALL_TOOLS, callsPerMinute);
+  if (callsPerMinute > 0 && admission.counts !== false)
+    await state.rateLimits.admit(principal.id, ALL_TOOLS, callsPerMinute);
   for (const [bucket, perMinute] of admission.limits ?? [])
     await state.rateLimits.admit(principal.id, bucket, perMinute);
 }
@@ -113,7 +123,7 @@ export const reportingOf = ({ channel = silent as ClientChannel }: CallSource): 
 });
 
 /** The caller learns a number to quote, the log learns everything, once. */
-function internalError(logger: Logger, thrown: unknown, fields: LogFields): AppError {
+export function internalError(logger: Logger, thrown: unknown, fields: LogFields): AppError {
   logger.error({ ...fields, err: thrown }, "unexpected error");
   return new AppError(
     "internal",

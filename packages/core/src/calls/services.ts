@@ -18,6 +18,8 @@ export interface Services {
   readonly callsPerMinute: number;
   /** How long results of cached tools are kept, unless a tool says otherwise. */
   readonly cacheTtlSeconds: number;
+  /** How long tasks are kept, unless a tool says otherwise. */
+  readonly taskTtlSeconds: number;
 }
 
 /** Who makes a request, and over what. */
@@ -38,4 +40,8 @@ export interface CallSource {
 export interface ClientChannel extends Reporting, Pick<Asking, "answers" | "capabilities"> {
   /** As it came from the client: the name of a kept state, or anything. */
   readonly requestState: string | undefined;
+  /** Whether the client takes a task for an answer (extension io.modelcontextprotocol/tasks). */
+  readonly tasks: boolean;
+  /** Whether it could say so: clients of the 2025 era cannot. */
+  readonly declaresTasks: boolean;
 }

@@ -59,6 +59,7 @@ const optionsFrom = (config: Config): AppOptions => ({
     defaultSession: config.defaultSession,
   },
   cache: { ttlSeconds: config.cacheTtlSeconds },
+  tasks: { ttlSeconds: config.taskTtlSeconds },
   confirm: config.confirm,
   limits: {
     noteMaxBytes: config.noteMaxBytes,
@@ -67,6 +68,8 @@ const optionsFrom = (config: Config): AppOptions => ({
     sessionsPerPrincipal: config.sessionsPerPrincipal,
     notesPerSession: config.notesPerSession,
     valuesPerSession: config.valuesPerSession,
+    tasksPerPrincipal: config.tasksPerPrincipal,
+    tasksPerProcess: config.tasksPerProcess,
     callsPerMinute: config.callsPerMinute,
     bodyMaxBytes: config.bodyMaxBytes,
     callTimeoutMs: config.callTimeoutMs,

@@ -33,6 +33,7 @@ describe("readConfig", () => {
       sessionTtlSeconds: 0,
       sessionMaxSeconds: 7_776_000,
       cacheTtlSeconds: 900,
+      taskTtlSeconds: 86_400,
       allowedHosts: [],
       allowedOrigins: [],
       confirm: [],

@@ -6,6 +6,7 @@ import {
   DEFAULT_LIMITS,
   DEFAULT_SESSION_MAX_SECONDS,
   DEFAULT_SESSION_TTL_SECONDS,
+  DEFAULT_TASK_TTL_SECONDS,
   type Limits,
 } from "../limits.ts";
 import { cutText } from "../text.ts";
@@ -199,6 +200,13 @@ export const SETTINGS = {
       description: "How long a cached tool result is served",
     }),
   ),
+  taskTtlSeconds: withDefault(
+    String(DEFAULT_TASK_TTL_SECONDS),
+    integer("STATEFUL_MCP_TASK_TTL_SECONDS", 60, 604_800, {
+      unit: "seconds",
+      description: "How long a task and its result are kept after its creation",
+    }),
+  ),
   defaultSession: text("STATEFUL_MCP_DEFAULT_SESSION", {
     allowed: "a session name",
     defaultText: "`default` on stdio and local use",
@@ -243,6 +251,12 @@ export const SETTINGS = {
   }),
   valuesPerSession: limit("VALUES_PER_SESSION", "valuesPerSession", 1, 10_000_000, {
     description: "Values in one session; counted now and then, so some thousands more may get in",
+  }),
+  tasksPerPrincipal: limit("TASKS_PER_PRINCIPAL", "tasksPerPrincipal", 1, 10_000, {
+    description: "Tasks of one caller that have not ended",
+  }),
+  tasksPerProcess: limit("TASKS_PER_PROCESS", "tasksPerProcess", 1, 1_000, {
+    description: "Tasks that one process runs at a time; further ones wait",
   }),
   callsPerMinute: limit("CALLS_PER_MINUTE", "callsPerMinute", 0, 1_000_000, {
     defaultText: "0 (no limit)",

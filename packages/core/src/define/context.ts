@@ -3,6 +3,7 @@ import type { ClientCapabilities, InputResponses, LoggingLevel } from "@modelcon
 import type { Logger } from "../logger.ts";
 import type { Principal } from "../principal.ts";
 import type { CallerState } from "../state/caller-state.ts";
+import type { SessionHandle } from "../state/session-handle.ts";
 import type { TraceContext } from "../trace.ts";
 
 /** What tools, resources and prompts are given alike. */
@@ -38,4 +39,23 @@ export interface Reporting {
   progress(done: number, total?: number, message?: string): void;
   /** A line for the client's own log, which the protocol deprecates: prefer `log`. Sent only to clients that ask for it. */
   logToClient(level: LoggingLevel, data: unknown): void;
+}
+
+/** For functions whose call may run as a task, and be run again in another process after a crash. */
+export interface Running {
+  /**
+   * Does a part of the work once, whichever process runs the task: a later run is given what the first came to. The name is unique
+   * in a run, the result is what JSON can hold. A crash in between may let it happen twice; it is remembered once. In a call that is
+   * no task it just runs.
+   * @throws AppError `too_large` for a result over the limit of a value; TypeError for a name that is used twice.
+   */
+  step<T>(name: string, run: () => T | Promise<T>): Promise<T>;
+  /** Of a call that runs as a task: its id, the same in every run, and the number of the run since the last progress. */
+  readonly task: { readonly id: string; readonly attempt: number } | undefined;
+}
+
+/** What a tool's function is given besides its input. */
+export interface ToolContext extends CallContext, Asking, Reporting, Running {
+  /** The session the call means. Reading `session` of a tool defined with `session: "none"` is a bug and throws. */
+  readonly session: SessionHandle;
 }

@@ -1,15 +1,10 @@
 // What a tool is. Data first, one function; the same definition serves every transport. Names go on the wire as written.
 import type { ContentBlock, InputRequiredResult } from "@modelcontextprotocol/server";
 import * as z from "zod";
-import type { SessionHandle } from "../state/session-handle.ts";
+import { READ_SCOPE, WRITE_SCOPE } from "../principal.ts";
 import { CONFIRM_ARGUMENT } from "./confirm.ts";
-import type { Asking, CallContext, Reporting } from "./context.ts";
-
-/** What a tool's function is given besides its input. */
-export interface ToolContext extends CallContext, Asking, Reporting {
-  /** The session the call means. Reading `session` of a tool defined with `session: "none"` is a bug and throws. */
-  readonly session: SessionHandle;
-}
+import type { ToolContext } from "./context.ts";
+import { faultOfTask, type TaskDefinition, type TaskSupport, taskSupport } from "./task.ts";
 
 /** What a tool without `output` resolves to: blocks a model reads, such as text, images, audio or embedded resources. */
 export interface ToolContent {
@@ -86,6 +81,13 @@ export interface ToolDefinition<
    */
   idempotent?: boolean;
   /**
+   * Whether the call may go on by itself, as a task, when its client can fetch the answer later. `allowed`: clients that cannot are
+   * answered when it is done, or told how to ask for it. `required`: only clients that can get it; others are told the task's id at
+   * once. A task's run is made again, in any process, when the one that ran it has gone: what it does outside of this server's state
+   * may then happen twice, unless it stands in a `step`. Default: an ordinary call.
+   */
+  task?: "allowed" | "required" | TaskDefinition<I>;
+  /**
    * Resolves to the output, or to `inputRequired({…})` when the tool must ask first: it is then run again from the start, with
    * what the client answered in `context.answers`.
    */
@@ -105,6 +107,7 @@ export interface Tool {
   readonly session: "optional" | "required" | "none";
   readonly cache: ToolCache | undefined;
   readonly idempotent: boolean;
+  readonly task: TaskSupport | undefined;
   /** Accepts what a client sends, `session_id` included; unknown arguments are refused. */
   readonly input: z.ZodObject;
   /** Undefined for a tool that answers with content blocks. */
@@ -172,13 +175,14 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefi
       idempotentHint: annotations.idempotentHint ?? readOnlyHint,
       openWorldHint: annotations.openWorldHint ?? false,
     },
-    scope: definition.scope ?? (readOnlyHint ? "read" : "write"),
+    scope: definition.scope ?? (readOnlyHint ? READ_SCOPE : WRITE_SCOPE),
     confirm: false,
     affects: async (args, context) => (await definition.affects?.(args as z.output<I>, context)) ?? {},
     callsPerMinute: definition.callsPerMinute,
     session,
     cache: definition.cache,
     idempotent: definition.idempotent ?? false,
+    task: definition.task && taskSupport(definition.task as TaskDefinition | "allowed" | "required"),
     input,
     output,
     inputSchema,
@@ -205,6 +209,8 @@ function faultOf(definition: ToolDefinition): string | undefined {
     if (output && reserved in output.shape) return `its output must not define ${reserved}, which the server adds.`;
   if (callsPerMinute !== undefined && !(Number.isInteger(callsPerMinute) && callsPerMinute >= 1))
     return `its callsPerMinute must be a whole number from 1, and is ${callsPerMinute}.`;
+  const taskFault = definition.task && faultOfTask(definition.task, cache !== undefined);
+  if (taskFault) return taskFault;
   if (!cache) return undefined;
   if (session !== "none") return 'it is cached, so it must be defined with session: "none".';
   if (!output) return "it is cached, so it needs an output.";

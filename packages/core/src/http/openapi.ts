@@ -41,6 +41,18 @@ const ERROR_SCHEMA: Schema = {
   required: ["success", "error", "code"],
 };
 
+/** A call that goes on as a task. */
+const TASK_SCHEMA: Schema = {
+  type: "object",
+  properties: {
+    success: { const: true },
+    task_id: { type: "string", description: "For get_task." },
+    status: { enum: ["working", "input_required"] },
+    message: { type: "string" },
+  },
+  required: ["success", "task_id", "status", "message"],
+};
+
 export function openApi(
   tools: Iterable<Tool>,
   options: { readonly service: string; readonly version: string; readonly asksForToken: boolean },
@@ -83,6 +95,7 @@ function operation(tool: Tool): Operation {
     requestBody: { required: true, content: json(withoutConfirm(tool)) },
     responses: {
       "200": { description: "Done.", content: json(successSchema(tool)) },
+      ...(tool.task && { "202": { description: "It goes on; ask get_task.", content: json(TASK_SCHEMA) } }),
       default: { $ref: "#/components/responses/Error" },
     },
   };

@@ -1,4 +1,5 @@
 // What goes wrong, as HTTP says it: an error that a caller may see, its headers, and problem+json (RFC 9457).
+import { ProtocolError, ProtocolErrorCode } from "@modelcontextprotocol/server";
 import { type Access, challengeFor } from "../auth/access.ts";
 import { AppError, ERROR_CODES } from "../errors.ts";
 import type { Logger } from "../logger.ts";
@@ -7,6 +8,9 @@ import type { RequestContext } from "./carried.ts";
 /** What is thrown, as an error that a caller may see; what is not meant for callers goes to the log. */
 export function asAppError(thrown: unknown, logger: Logger): AppError {
   if (thrown instanceof AppError) return thrown;
+  // What a tool's author has chosen to say: its code means nothing outside of MCP.
+  if (thrown instanceof ProtocolError)
+    return new AppError(thrown.code === ProtocolErrorCode.InvalidParams ? "invalid_input" : "internal", thrown.message);
   logger.error({ err: thrown }, "unexpected error");
   return new AppError("internal", "Something failed inside the server.");
 }

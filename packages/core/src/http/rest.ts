@@ -1,6 +1,7 @@
 // Tools as plain JSON over HTTP, for programs: two shapes that older servers of this kind had, and a description of them that is
 // made from the tools themselves.
 import type { Hono } from "hono";
+import { TaskGoesOn } from "../calls/call-task.ts";
 import { callTool } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
 import { AppError } from "../errors.ts";
@@ -48,6 +49,7 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
       const { structured, headers } = await call(c, principal, name, given);
       return c.json({ result: structured }, 200, headers);
     } catch (thrown) {
+      if (thrown instanceof TaskGoesOn) return c.json({ result: { ...thrown.details, message: thrown.message } }, 202);
       const error = asAppError(thrown, services.logger);
       const headers = headersFor(error, c, door.access);
       return c.json({ error: error.message, code: error.code, ...error.details }, error.status as 400, headers);
@@ -61,6 +63,8 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
       const { structured, headers } = await call(c, principal, c.req.param("name"), given);
       return c.json({ success: true, ...structured }, 200, headers);
     } catch (thrown) {
+      if (thrown instanceof TaskGoesOn)
+        return c.json({ success: true, ...thrown.details, message: thrown.message }, 202);
       const error = asAppError(thrown, services.logger);
       const headers = headersFor(error, c, door.access);
       const body = { success: false, error: error.message, code: error.code, ...error.details };

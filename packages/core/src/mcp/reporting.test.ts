@@ -3,7 +3,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { modern, modernFetch, modernMessages } from "../../test-support/modern-requests.ts";
 import { type App, type AppOptions, createApp } from "../app.ts";
-import { defineTool, type Tool, type ToolContext } from "../define/tool.ts";
+import type { ToolContext } from "../define/context.ts";
+import { defineTool, type Tool } from "../define/tool.ts";
 import type { LogFields, Logger } from "../logger.ts";
 
 const opened: App[] = [];

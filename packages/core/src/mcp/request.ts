@@ -63,6 +63,8 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
     answers: mcpReq.inputResponses as ClientChannel["answers"],
     requestState: mcpReq.requestState<string>(),
     capabilities: (capabilities ?? {}) as ClientCapabilities,
+    tasks: envelope !== undefined && declaresTasks(capabilities),
+    declaresTasks: envelope !== undefined,
     progress: (progress, total, message) => {
       if (progressToken === undefined) return;
       const params = {
@@ -84,6 +86,15 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
     trace: traceOf(mcpReq._meta),
     channel,
   };
+}
+
+/** The extension for tasks (SEP-2663), as capabilities name it. */
+export const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
+
+/** Whether a modern client says, with this request, that it can be answered with a task. */
+function declaresTasks(capabilities: unknown): boolean {
+  const { extensions } = (capabilities ?? {}) as { extensions?: Record<string, unknown> };
+  return typeof extensions?.[TASKS_EXTENSION] === "object" && extensions[TASKS_EXTENSION] !== null;
 }
 
 /** For methods whose errors are the protocol's: everything but a tool's own. */

@@ -17,7 +17,9 @@ import { cutText } from "../text.ts";
 import type { LegacyState } from "./legacy/state.ts";
 import { serveSubscriptions } from "./legacy/subscribe.ts";
 import { serveCompletion, servePrompts, serveResources, type Tracked } from "./reading.ts";
-import { protocolError, withSource } from "./request.ts";
+import { protocolError, TASKS_EXTENSION, withSource } from "./request.ts";
+import { createdTask, hasTasks, serveTasks } from "./tasks.ts";
+import { errorResult, toolAnswer } from "./tool-answer.ts";
 
 export interface McpOptions {
   name: string;
@@ -29,10 +31,9 @@ export interface McpOptions {
   legacy: LegacyState;
 }
 
-/** Our own keys in `_meta`: an idempotency key a client sends beside the arguments, and what a result says about itself. */
+/** Our own keys in `_meta`: an idempotency key a client sends beside the arguments, and whether a result had been recorded. */
 export const IDEMPOTENCY_META_KEY = "io.github.stateful-mcp/idempotency-key";
 const REPLAYED_META_KEY = "io.github.stateful-mcp/replayed";
-const ERROR_META_KEY = "io.github.stateful-mcp/error";
 
 /** What tools/list answers: the same for everybody, in a fixed order. */
 export function wireTools(tools: Iterable<Tool>): Record<string, unknown>[] {
@@ -44,22 +45,6 @@ export function wireTools(tools: Iterable<Tool>): Record<string, unknown>[] {
     ...(outputSchema && { outputSchema }),
     annotations: { title, ...annotations },
   }));
-}
-
-/** A tool error as the model reads it: what happened and what to do, with the code for programs. */
-function errorResult(error: AppError) {
-  const { code, message, retryable, retryAfterSeconds, details } = error;
-  const facts = {
-    code,
-    retryable,
-    ...(retryAfterSeconds !== undefined && { retry_after_seconds: retryAfterSeconds }),
-    ...details,
-  };
-  return {
-    content: [{ type: "text" as const, text: message }],
-    isError: true,
-    _meta: { [ERROR_META_KEY]: facts },
-  };
 }
 
 /** What one server is built for. */
@@ -92,6 +77,7 @@ function capabilitiesOf(services: Services, { subscriptions, era }: ServerKind):
     }),
     ...(services.prompts.size > 0 && { prompts: {} }),
     ...(completes && { completions: {} }),
+    ...(era === "modern" && hasTasks(services) && { extensions: { [TASKS_EXTENSION]: {} } }),
   };
 }
 
@@ -126,6 +112,7 @@ function buildServer(services: Services, options: McpOptions, kind: ServerKind, 
   if (kind.era === "legacy" && capabilities.resources?.subscribe) serveSubscriptions(server, services, options.legacy);
   if (capabilities.prompts) servePrompts(server, services, tracked);
   if (capabilities.completions) serveCompletion(server, services, tracked);
+  if (capabilities.extensions) serveTasks(server, services, tracked);
   return server;
 }
 
@@ -142,11 +129,10 @@ async function toolCall(
   try {
     return await withSource(server, context, async (source) => {
       const idempotencyKey = metaText(context, IDEMPOTENCY_META_KEY);
-      const { structured, replayed } = await callTool(services, { ...source, name, arguments: given, idempotencyKey });
-      const answer = tool.output
-        ? { content: [{ type: "text" as const, text: JSON.stringify(structured) }], structuredContent: structured }
-        : (structured as { content: [] });
-      return { ...answer, ...(replayed && { _meta: { [REPLAYED_META_KEY]: true } }) };
+      const call = { ...source, name, arguments: given, idempotencyKey };
+      const { structured, replayed, task } = await callTool(services, call);
+      const answer = task ? createdTask(task) : toolAnswer(structured, !tool.output);
+      return { ...answer, ...(replayed && { _meta: { [REPLAYED_META_KEY]: true } }) } as ReturnType<typeof toolAnswer>;
     });
   } catch (error) {
     if (error instanceof InvalidRequestState) throw protocolError(error);

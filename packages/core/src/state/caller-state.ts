@@ -3,11 +3,13 @@ import { AppError } from "../errors.ts";
 import { PAGE_MAX_BYTES } from "../limits.ts";
 import { sentBytes } from "../text.ts";
 import { beginWrite, type Caller, ownerOf, sessionOfTransport } from "./caller.ts";
+import { CallerTasks } from "./caller-tasks.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import type { SearchPage } from "./search.ts";
 import { acceptedSessionId, isHandle, mintHandle, type Session } from "./session.ts";
 import { SessionHandle } from "./session-handle.ts";
 import type { SessionParts } from "./session-parts.ts";
+import type { Tasks } from "./tasks.ts";
 import { type ExportLine, exportLines, type ImportCounts, type ImportOptions, importLines } from "./transfer.ts";
 
 const cannotList = (): AppError =>
@@ -23,10 +25,13 @@ const SENT_BESIDE_NAME_BYTES = 200;
 export class CallerState {
   readonly #parts: SessionParts;
   readonly #caller: Caller;
+  /** Tool calls of the caller that the server finishes by itself. */
+  readonly tasks: CallerTasks;
 
-  constructor(parts: SessionParts, caller: Caller) {
+  constructor(parts: SessionParts, tasks: Tasks, caller: Caller) {
     this.#parts = parts;
     this.#caller = caller;
+    this.tasks = new CallerTasks(tasks, caller);
   }
 
   /** The session a call means. @throws AppError `invalid_input` when none of the rules of `sessionIdFor` gives one. */

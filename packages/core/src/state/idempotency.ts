@@ -6,7 +6,7 @@
 // entries recognise. Knows claims and operations, not what a call does.
 import { createHash, randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../clock.ts";
-import { AppError, ERROR_CODES, type ErrorCode } from "../errors.ts";
+import { AppError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
 import { byteLength, canonicalJson, cutText } from "../text.ts";
@@ -14,6 +14,7 @@ import { backoff, pause } from "../waiting.ts";
 import { claimKey, principalOfPartition } from "./keys.ts";
 import { type Held, heldForMs, LEASE_MS, Leases, leaseAttributes } from "./lease.ts";
 import { keyedSlot, OperationForgotten } from "./operations.ts";
+import { type Answer, answerOf, encodeAnswer, unwrap } from "./recorded-answer.ts";
 
 export const IDEMPOTENCY_KEY_MAX_BYTES = 255;
 /** How long a second call waits for the first one's answer before it is told to come back. */
@@ -25,9 +26,6 @@ const ROUNDS_MAX = 10;
 
 const RENEWED = "stamp.";
 const PINNED = "pin.";
-
-/** How a completed call was answered. */
-export type Answer = { readonly result: Record<string, unknown> } | { readonly error: AppError };
 
 export interface KeyedRequest {
   principal: string;
@@ -90,6 +88,25 @@ export class Idempotency {
       } catch (error) {
         if (!(error instanceof ClaimLost)) throw error;
       }
+    }
+    throw inProgress(LEASE_MS);
+  }
+
+  /**
+   * One attempt at the run of a task, as a keyed call: what it writes, an earlier attempt's entries recognise. Whose turn it is, the
+   * task's own lease says, so a claim is taken over whatever its holder says of itself. The first attempt has none to look for.
+   */
+  async attempt(task: { principal: string; id: string; first: boolean; expiresAt: number }): Promise<KeyedCall> {
+    const hash = shortHash(canonicalJson(["task", task.id]));
+    const key = claimKey(task.principal, hash);
+    const { expiresAt } = task;
+    if (task.first) return new KeyedCall(this, key, hash, "", { expiresAt });
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const entry = await this.store.get(key);
+      if (!entry) return new KeyedCall(this, key, hash, "", { expiresAt });
+      if (entry.attributes.status === "done") throw new ClaimLost();
+      const held = await this.leases.take(key, entry, { fenceAbove: 0, expiresAt });
+      if (held) return new KeyedCall(this, key, hash, "", { takenOver: { entry, held }, expiresAt });
     }
     throw inProgress(LEASE_MS);
   }
@@ -157,6 +174,8 @@ export class KeyedCall {
   readonly #pins = new Map<string, Promise<Pin>>();
   /** The pins seen before the claim is put, as attributes of it. */
   readonly #pinnedFirst: Record<string, string> = {};
+  /** When its claim ends; undefined: as every claim does. */
+  readonly #expiresAt: number | undefined;
   #writes = 0;
 
   constructor(
@@ -164,13 +183,18 @@ export class KeyedCall {
     key: Key,
     hash: string,
     argumentsHash: string,
-    known: { takenOver?: { entry: Entry; held: Held }; first?: { key: Key; entry: Entry | undefined } },
+    known: {
+      takenOver?: { entry: Entry; held: Held };
+      first?: { key: Key; entry: Entry | undefined };
+      expiresAt?: number;
+    },
   ) {
     this.#idempotency = idempotency;
     this.#key = key;
     this.#hash = hash;
     this.#argumentsHash = argumentsHash;
     this.#first = known.first;
+    this.#expiresAt = known.expiresAt;
     const { takenOver } = known;
     if (!takenOver) return;
     const { attributes } = takenOver.entry;
@@ -233,7 +257,7 @@ export class KeyedCall {
       stamp: this.#stamp,
       ...this.#pinnedFirst,
     };
-    const expiresAt = this.#idempotency.claimsEndAt;
+    const expiresAt = this.#expiresAt ?? this.#idempotency.claimsEndAt;
     const put = await store.create(this.#key, attributes, { id: lease.owner, expiresAt });
     if (!put.written) throw new ClaimLost();
     this.#held = { key: this.#key, owner: lease.owner, fence: lease.fence };
@@ -300,6 +324,11 @@ export class KeyedCall {
     return answer;
   }
 
+  /** For a call whose answer is kept elsewhere: what it wrote may be forgotten, because no attempt of it follows. */
+  async close(): Promise<void> {
+    if (this.#held) await this.#record({ status: "done" });
+  }
+
   async #record(attributes: Record<string, string | number>): Promise<void> {
     const held = this.#held;
     if (!held) throw new ClaimLost();
@@ -338,34 +367,4 @@ async function outcomeOf(work: () => Promise<Record<string, unknown>>): Promise<
     if (error instanceof AppError) return { error };
     throw error;
   }
-}
-
-function unwrap(answer: Answer): Record<string, unknown> {
-  if ("error" in answer) throw answer.error;
-  return answer.result;
-}
-
-function encodeAnswer(answer: Answer, limits: Limits): Record<string, string> {
-  const kept =
-    "error" in answer
-      ? { error: { code: answer.error.code, message: answer.error.message, details: answer.error.details } }
-      : { result: answer.result };
-  const text = JSON.stringify(kept);
-  if (byteLength(text) <= limits.valueMaxBytes) return { answer: text };
-  const note = {
-    code: "too_large",
-    message: "This call has been made; its answer was too large to be kept for a re-send.",
-  };
-  return { answer: JSON.stringify({ error: note }) };
-}
-
-function answerOf(entry: Entry): Answer {
-  const kept = JSON.parse(String(entry.attributes.answer)) as {
-    result?: Record<string, unknown>;
-    error?: { code: string; message: string; details?: Record<string, unknown> };
-  };
-  if (kept.result) return { result: kept.result };
-  const { code = "internal", message = "", details } = kept.error ?? {};
-  const known = code in ERROR_CODES ? (code as ErrorCode) : "internal";
-  return { error: new AppError(known, message, details && { details }) };
 }

@@ -81,3 +81,46 @@ export const requestStateUsedKey = (principal: string, name: string): Key => ({
   pk: `P#${principal}#O#${name}`,
   sk: "U",
 });
+
+/** The head of a task: what decides about it. */
+export const TASK_PREFIX = "K#";
+export const taskKey = (owner: string, id: string): Key => ({ pk: principalPartition(owner), sk: TASK_PREFIX + id });
+/** What belongs to a task beside its head: its call, its questions, their answers, its steps, a large outcome. */
+export const taskPartition = (owner: string, id: string): string => `P#${owner}#K#${id}`;
+export const taskCallKey = (owner: string, id: string): Key => ({ pk: taskPartition(owner, id), sk: "A" });
+/** The fence keeps two runs apart that ask in the same round. */
+export const taskQuestionsKey = (owner: string, id: string, round: number, fence: number): Key => ({
+  pk: taskPartition(owner, id),
+  sk: `Q#${round}#${fence}`,
+});
+export const taskAnswerKey = (owner: string, id: string, question: string): Key => ({
+  pk: taskPartition(owner, id),
+  sk: `I#${encode(question)}`,
+});
+export const taskStepKey = (owner: string, id: string, name: string): Key => ({
+  pk: taskPartition(owner, id),
+  sk: `S#${encode(name)}`,
+});
+export const taskOutcomeKey = (owner: string, id: string, fence: number): Key => ({
+  pk: taskPartition(owner, id),
+  sk: `R#${fence}`,
+});
+
+/** Open tasks of everybody are listed in so many partitions; those of one owner lie together in one. */
+export const OPEN_TASK_SHARDS = 4;
+export const openTasksPartition = (shard: number): string => `T#${shard}`;
+export const openTaskPrefix = (owner: string): { pk: string; prefix: string } => ({
+  pk: openTasksPartition((createHash("sha256").update(owner).digest()[0] ?? 0) % OPEN_TASK_SHARDS),
+  prefix: `${owner}#`,
+});
+export const openTaskKey = (owner: string, id: string): Key => {
+  const { pk, prefix } = openTaskPrefix(owner);
+  return { pk, sk: prefix + id };
+};
+/** The inverse of `openTaskKey`. */
+export const openTaskOf = ({ sk }: Key): { owner: string; id: string } => {
+  const [owner = "", id = ""] = sk.split("#", 2);
+  return { owner, id };
+};
+/** Held by the one process that looks through the open tasks. */
+export const TASK_LOOK_KEY: Key = { pk: "T#look", sk: "L" };

@@ -1,6 +1,6 @@
 // Sessions: who owns them, how long they live, and the generation that decides which entries are visible. Knows nothing of
 // what a session holds.
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
@@ -8,6 +8,7 @@ import { SESSION_NAME_MAX_BYTES } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
 import { byteLength, cutText, hasInvisible } from "../text.ts";
 import type { KeyedCall } from "./idempotency.ts";
+import { isMinted, mintId } from "./ids.ts";
 import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
 import { type EntryWriter, OperationForgotten, TOMBSTONE_SECONDS } from "./operations.ts";
 
@@ -35,8 +36,6 @@ export interface Session {
 }
 
 const HANDLE_PREFIX = "ses_";
-const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
-const HANDLE = /^ses_[0-9a-hjkmnp-tv-z]{26}$/;
 /** A session that a connection has by itself, and that its caller did not ask for, ends after a day without use at the latest. */
 const IMPLIED_TTL_SECONDS = 86_400;
 /** So many sessions are named to a caller who has to delete one. */
@@ -51,12 +50,8 @@ const ROOM_MS = 60_000;
 const ROOMS_MAX = 10_000;
 const GENERATIONS_MAX = 10_000;
 
-/** `ses_` and 26 characters of Crockford base 32: 130 bits, random or derived from a secret seed. */
-export function mintHandle(seed?: string): string {
-  const bytes = seed === undefined ? randomBytes(26) : createHash("sha256").update(seed).digest();
-  const characters = Array.from(bytes.subarray(0, 26), (byte) => ALPHABET[byte & 31]);
-  return HANDLE_PREFIX + characters.join("");
-}
+/** Random, or derived from a secret seed. */
+export const mintHandle = (seed?: string): string => mintId(HANDLE_PREFIX, seed);
 
 export const mintGeneration = (): string => randomBytes(12).toString("base64url");
 
@@ -69,7 +64,7 @@ export const isHandle = (id: string): boolean => id.startsWith(HANDLE_PREFIX);
 export function acceptedSessionId(given: string): string {
   if (isHandle(given)) {
     // The same answer as for a handle that never existed: its form says nothing.
-    if (!HANDLE.test(given)) throw sessionNotFound(given);
+    if (!isMinted(HANDLE_PREFIX, given)) throw sessionNotFound(given);
     return given;
   }
   const id = given.normalize("NFC");

@@ -13,6 +13,7 @@ import { Idempotency } from "./idempotency.ts";
 import { RateLimits } from "./rate-limit.ts";
 import { RequestStates } from "./request-state.ts";
 import { SessionParts, type SessionPartsOptions } from "./session-parts.ts";
+import { Tasks } from "./tasks.ts";
 
 export interface StateOptions {
   store: StateStore;
@@ -32,6 +33,7 @@ export class State {
   readonly idempotency: Idempotency;
   readonly rateLimits: RateLimits;
   readonly requestStates: RequestStates;
+  readonly tasks: Tasks;
   readonly #parts: SessionParts;
 
   constructor(options: StateOptions) {
@@ -45,6 +47,7 @@ export class State {
     this.requestStates = new RequestStates({ store, clock, limits });
     const inBackground = background.run.bind(background);
     const blobs = new Blobs({ store, blobStore, limits, inBackground });
+    this.tasks = new Tasks({ store, blobs, clock, limits });
     this.cache = new ResultCache({ store, blobs, clock, inBackground });
     const completedSlots = this.idempotency.completedSlots.bind(this.idempotency);
     const settings = options.sessions;
@@ -57,6 +60,6 @@ export class State {
   }
 
   forCaller(caller: Caller): CallerState {
-    return new CallerState(this.#parts, caller);
+    return new CallerState(this.#parts, this.tasks, caller);
   }
 }

@@ -1,0 +1,281 @@
+// One run of a task: the tool's function under the task's lease, and what becomes of it. A run may be made again, in any process, and
+// only the one that still holds the lease is believed. Knows not when tasks are run.
+import {
+  type ClientCapabilities,
+  type InputRequiredResult,
+  type InputResponses,
+  isInputRequiredResult,
+  ProtocolError,
+  ProtocolErrorCode,
+} from "@modelcontextprotocol/server";
+import type { Running } from "../define/context.ts";
+import type { Tool } from "../define/tool.ts";
+import { AppError } from "../errors.ts";
+import type { LogFields } from "../logger.ts";
+import { ownerOf } from "../state/caller.ts";
+import { ClaimLost, type KeyedCall } from "../state/idempotency.ts";
+import type { TaskCall, TaskHead, TaskOutcome } from "../state/task-head.ts";
+import { pause } from "../waiting.ts";
+import { callerOf, internalError } from "./call.ts";
+import type { CallSource, Services } from "./services.ts";
+import { missingCapability, questionsOf } from "./task-questions.ts";
+import { checkStepName, finishedResult, loggedHandle, parseInput, toolContext } from "./tool-io.ts";
+
+/** How often a run shows itself alive. */
+export const BEAT_MS = 5_000;
+/** Runs without progress after which a task is given up. */
+const ATTEMPTS_MAX = 3;
+/** Before the next run when one was refused for a passing reason. */
+const AGAIN_AFTER_MS = [1_000, 5_000, 25_000] as const;
+/** How long an end that the store does not take is tried again: as long as the lease lasts without a beat. */
+const END_TRIES = 15;
+const END_PAUSE_MS = 1_000;
+const CLAIMS_MAX = 5;
+
+/** How a run ended, for the log. */
+export type TaskEnding =
+  | "completed"
+  | "failed"
+  | "given_up"
+  | "parked"
+  | "released"
+  | "cancelled"
+  | "expired"
+  | "overtaken";
+
+export interface EndedRun {
+  readonly ending: TaskEnding;
+  /** The task is to be run again after so many milliseconds. */
+  readonly againMs?: number;
+}
+
+/** The run must end, and its task go to another process, without counting as an attempt. */
+export class HandedOver extends Error {}
+class Overtaken extends Error {}
+
+export interface RunOptions {
+  /** Aborted with HandedOver when the process is about to end. */
+  readonly leaving: AbortSignal;
+  readonly beatMs: number;
+  /** What the task was called with, where that is known without asking the store. */
+  readonly call?: TaskCall | undefined;
+}
+
+export async function runTask(
+  services: Services,
+  tool: Tool | undefined,
+  head: TaskHead,
+  options: RunOptions,
+): Promise<EndedRun> {
+  const run = new TaskRun(services, head, options);
+  if (!tool) return run.end("failed", protocolFault(ProtocolErrorCode.InvalidParams, `There is no tool ${head.tool}.`));
+  if (head.attempts > ATTEMPTS_MAX) {
+    const message = `The task was given up after ${ATTEMPTS_MAX} attempts: the process that ran it ended each time.`;
+    return run.end("given_up", protocolFault(ProtocolErrorCode.InternalError, message));
+  }
+  return run.run(tool);
+}
+
+const protocolFault = (code: number, message: string, data?: unknown): TaskOutcome => ({
+  protocolError: { code, message, ...(data !== undefined && { data }) },
+});
+
+class TaskRun {
+  readonly #services: Services;
+  readonly #head: TaskHead;
+  readonly #options: RunOptions;
+  readonly #ended = new AbortController();
+  #message: string | undefined;
+  #progressed = false;
+
+  constructor(services: Services, head: TaskHead, options: RunOptions) {
+    this.#services = services;
+    this.#head = head;
+    this.#options = options;
+  }
+
+  async run(tool: Tool): Promise<EndedRun> {
+    const { leaving, beatMs } = this.#options;
+    const leave = () => this.#ended.abort(leaving.reason);
+    leaving.addEventListener("abort", leave, { once: true });
+    if (leaving.aborted) leave();
+    const beats = setInterval(() => void this.#beat(), beatMs);
+    beats.unref();
+    const limitMs = (tool.task?.timeoutSeconds ?? 1) * 1000;
+    const timer = setTimeout(() => this.#ended.abort(tookTooLong(limitMs)), limitMs);
+    timer.unref();
+    try {
+      return await this.#attempts(tool);
+    } finally {
+      clearInterval(beats);
+      clearTimeout(timer);
+      leaving.removeEventListener("abort", leave);
+    }
+  }
+
+  /** Again from the start where a run that was taken for dead has put the claim that this one was about to put. */
+  async #attempts(tool: Tool): Promise<EndedRun> {
+    const { state } = this.#services;
+    const head = this.#head;
+    const call = this.#options.call ?? (await state.tasks.callOf(head));
+    const principal = ownerOf(call.principal, call.session || head.id);
+    for (let claims = 0; claims < CLAIMS_MAX; claims++) {
+      let keyed: KeyedCall | undefined;
+      try {
+        const first = head.fence <= 1 && claims === 0;
+        keyed = await state.idempotency.attempt({ principal, id: head.id, first, expiresAt: head.expiresAt });
+        const ended = await this.#attempt(tool, call, keyed);
+        if (ended.ending !== "released" && ended.ending !== "parked" && ended.ending !== "overtaken")
+          state.background.run(keyed.close());
+        return ended;
+      } catch (error) {
+        if (!(error instanceof ClaimLost)) throw error;
+        // The fence decides whose task it is, and a claim follows.
+        if (!(await state.tasks.beat(head))) return this.#lost();
+      }
+    }
+    return this.#release({ afterMs: AGAIN_AFTER_MS[0] });
+  }
+
+  async #attempt(tool: Tool, call: TaskCall, keyed: KeyedCall): Promise<EndedRun> {
+    try {
+      const result = await this.#untilEnded(this.#call(tool, call, keyed));
+      if (!isInputRequiredResult(result)) return await this.end("completed", { result, blocks: !tool.output });
+      return await this.#park(result, call);
+    } catch (thrown) {
+      if (thrown instanceof ClaimLost) throw thrown;
+      return await this.#failed(thrown);
+    }
+  }
+
+  async #call(tool: Tool, call: TaskCall, keyed: KeyedCall) {
+    const { principal, client, session: sessionName, trace } = call;
+    const head = this.#head;
+    const source: CallSource = { principal, client, trace, signal: this.#ended.signal };
+    const { session_id: _, idempotency_key: __, confirm, ...rest } = parseInput(tool, call.arguments);
+    const input = tool.confirm || confirm === undefined ? rest : { ...rest, confirm };
+    const { answers, state } = await this.#services.state.tasks.answeredRound(head);
+    const inProgress = { signal: this.#ended.signal, fields: this.#fields() };
+    const run = { source, caller: { ...callerOf(source), keyed }, sessionName, inProgress };
+    const context = toolContext(this.#services, tool, run, {
+      answers: (answers ?? call.answers) as InputResponses | undefined,
+      requestState: state,
+      capabilities: call.capabilities as ClientCapabilities,
+      progress: (done, total, message) => {
+        this.#message = message ?? (total === undefined ? String(done) : `${done} of ${total}`);
+      },
+      logToClient: () => {},
+      ...this.#steps(),
+    });
+    const result = await tool.run(input, context);
+    return isInputRequiredResult(result) ? result : finishedResult(tool, context, result);
+  }
+
+  /** A function that does not heed its signal is left behind; what it writes is written once or not at all. */
+  #untilEnded<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this.#ended;
+    return new Promise<T>((resolve, reject) => {
+      const end = () => reject(signal.reason);
+      signal.addEventListener("abort", end, { once: true });
+      if (signal.aborted) end();
+      work.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));
+    });
+  }
+
+  #steps(): Running {
+    const head = this.#head;
+    const { tasks } = this.#services.state;
+    const names = new Set<string>();
+    const step = async <T>(name: string, run: () => T | Promise<T>): Promise<T> => {
+      checkStepName(names, name);
+      this.#ended.signal.throwIfAborted();
+      // The very first run has no steps to find.
+      const known = head.fence <= 1 ? undefined : await tasks.stepOf(head, name);
+      if (known !== undefined) return JSON.parse(known) as T;
+      const text = JSON.stringify((await run()) ?? null);
+      if (text === undefined)
+        throw new TypeError(`The step ${JSON.stringify(name)} resolves to what JSON cannot hold.`);
+      const standing = await tasks.keepStep(head, name, text);
+      this.#progressed = true;
+      return JSON.parse(standing) as T;
+    };
+    return { step, task: { id: head.id, attempt: head.attempts } };
+  }
+
+  async #beat(): Promise<void> {
+    const message = this.#message;
+    const progressed = this.#progressed;
+    try {
+      const ours = await this.#services.state.tasks.beat(this.#head, { message, progressed });
+      if (!ours) return this.#ended.abort(new Overtaken());
+      if (this.#message === message) this.#message = undefined;
+      if (progressed) this.#progressed = false;
+    } catch {
+      // A table that does not answer tells nothing: the lease ends by itself, and the fence decides.
+    }
+  }
+
+  async #park(question: InputRequiredResult, call: TaskCall): Promise<EndedRun> {
+    const missing = missingCapability(question, call.capabilities as ClientCapabilities);
+    if (missing) return this.end("failed", protocolFault(missing.code, missing.message, missing.data));
+    const parked = await this.#ending(() => this.#services.state.tasks.park(this.#head, questionsOf(question)));
+    return parked ? { ending: "parked" } : this.#lost();
+  }
+
+  async #failed(thrown: unknown): Promise<EndedRun> {
+    if (thrown instanceof Overtaken) return this.#lost();
+    if (thrown instanceof HandedOver) return this.#release({ uncounted: true });
+    // A tool that stops because its signal ended stops for the signal's reason.
+    const { signal } = this.#ended;
+    if (signal.aborted && thrown !== signal.reason) return this.#failed(signal.reason);
+    if (thrown instanceof ProtocolError)
+      return this.end("failed", protocolFault(thrown.code, thrown.message, thrown.data));
+    const error = thrown instanceof AppError ? thrown : internalError(this.#services.logger, thrown, this.#fields());
+    const afterMs = AGAIN_AFTER_MS[this.#head.attempts - 1];
+    if (error.retryable && this.#head.attempts < ATTEMPTS_MAX) return this.#release({ afterMs });
+    const { code, message, retryable, retryAfterSeconds, details } = error;
+    const facts = { code, message, retryable, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) };
+    return this.end("completed", { error: { ...facts, ...(details && { details }) } });
+  }
+
+  /** Ends the task, if it is still this run's. */
+  async end(ending: TaskEnding, outcome: TaskOutcome): Promise<EndedRun> {
+    const ended = await this.#ending(() => this.#services.state.tasks.finish(this.#head, outcome));
+    return ended ? { ending } : this.#lost();
+  }
+
+  async #release(options: { afterMs?: number | undefined; uncounted?: boolean }): Promise<EndedRun> {
+    const { afterMs = 0, uncounted = false } = options;
+    // What cannot be told to the store is told by the end of the lease.
+    const released = await this.#services.state.tasks.release(this.#head, { afterMs, uncounted }).catch(() => true);
+    if (!released) return this.#lost();
+    return { ending: "released", ...(!uncounted && { againMs: afterMs }) };
+  }
+
+  /** A change that ends the run, tried again while the store is away and the lease may still be this run's. */
+  async #ending(change: () => Promise<boolean>): Promise<boolean> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await change();
+      } catch (error) {
+        if (!(error instanceof AppError && error.code === "unavailable") || tries === END_TRIES) throw error;
+        await pause(END_PAUSE_MS);
+      }
+    }
+  }
+
+  /** Why the task is no longer this run's. */
+  async #lost(): Promise<EndedRun> {
+    const head = await this.#services.state.tasks.find(this.#head).catch(() => this.#head);
+    return { ending: !head ? "expired" : head.status === "cancelled" ? "cancelled" : "overtaken" };
+  }
+
+  #fields(): LogFields {
+    const { call } = this.#options;
+    const id = call ? loggedHandle(call.principal, this.#head.id) : this.#head.id;
+    return { task_id: id, tool: this.#head.tool, attempt: this.#head.attempts };
+  }
+}
+
+const tookTooLong = (limitMs: number): AppError =>
+  new AppError("unavailable", `The task ran longer than ${limitMs / 1000} s and was given up.`, { retryable: false });

@@ -1,0 +1,209 @@
+// The tasks that this process runs: so many at a time, those it has made first, then those that no other process runs. Finds orphans by
+// being told of them (a client asks for one) or by a slow look at the list of open tasks. Knows not how a task is run.
+import type { Tool } from "../define/tool.ts";
+import { OPEN_TASK_SHARDS } from "../state/keys.ts";
+import { isEnded, isFree, type TaskCall, type TaskHead, type TaskRef } from "../state/task-head.ts";
+import type { NewLease, TaskRuns } from "../state/task-runs.ts";
+import { newRunner, TASK_LEASE_MS } from "../state/tasks.ts";
+import { BEAT_MS, type EndedRun, HandedOver, runTask } from "./run-task.ts";
+import type { Services } from "./services.ts";
+import { loggedHandle } from "./tool-io.ts";
+
+/** Between two looks at the list of open tasks; one process looks for all. */
+const LOOK_MS = 60_000;
+/** So that processes started together do not look together. */
+const LOOK_JITTER = 0.1;
+const LOOK_PAGE = 100;
+/** An entry without a task is one that is being made, or whose making was cut short. */
+const MAKING_MS = 60_000;
+/** After so many empty looks a process without tasks stops looking: an idle server makes no requests. */
+const EMPTY_LOOKS_MAX = 2;
+/** A tool that this process does not know may be one of a newer version that is being deployed. */
+const UNKNOWN_TOOL_MS = 600_000;
+const WAITING_MAX = 1_000;
+
+export interface TaskRunnerOptions {
+  readonly slots: number;
+  readonly lookMs?: number;
+  readonly beatMs?: number;
+}
+
+export class TaskRunner implements TaskRuns {
+  readonly #services: Services;
+  readonly #options: Required<TaskRunnerOptions>;
+  readonly #running = new Map<string, Promise<void>>();
+  /** Met while every slot was taken. */
+  readonly #waiting = new Map<string, TaskRef>();
+  readonly #leaving = new AbortController();
+  readonly #again = new Set<NodeJS.Timeout>();
+  #draining = false;
+  #look: NodeJS.Timeout | undefined;
+  #emptyLooks = 0;
+
+  constructor(services: Services, options: TaskRunnerOptions) {
+    this.#services = services;
+    this.#options = { lookMs: LOOK_MS, beatMs: BEAT_MS, ...options };
+    services.state.tasks.runs = this;
+  }
+
+  get #full(): boolean {
+    return this.#running.size >= this.#options.slots;
+  }
+
+  leaseForNew(): NewLease | undefined {
+    if (this.#draining || this.#full) return undefined;
+    return { runner: newRunner(), fence: 1, untilMs: this.#services.state.clock.now() + TASK_LEASE_MS };
+  }
+
+  async created(head: TaskHead, call: TaskCall): Promise<void> {
+    if (this.#draining) return;
+    this.lookNowAndThen();
+    if (head.runner === "") this.free(head);
+    else if (this.#full) await this.#putBack(head);
+    else if (!this.#running.has(head.id)) this.#start(head.id, async () => head, call);
+  }
+
+  free(head: TaskHead): void {
+    const { tools, state } = this.#services;
+    if (this.#draining || this.#running.has(head.id)) return;
+    if (!tools.has(head.tool) && state.clock.now() - Math.max(head.untilMs, head.updatedMs) < UNKNOWN_TOOL_MS) return;
+    if (this.#full) {
+      if (this.#waiting.size < WAITING_MAX) this.#waiting.set(head.id, head);
+      return;
+    }
+    this.#start(head.id, () => state.tasks.take(head));
+  }
+
+  /** From now on this process looks for tasks that none runs, until there are none. */
+  lookNowAndThen(): void {
+    this.#emptyLooks = 0;
+    if (this.#look || this.#draining) return;
+    this.#lookAfter(0);
+  }
+
+  /** Takes no further task. */
+  drain(): void {
+    this.#draining = true;
+    clearTimeout(this.#look);
+    for (const timer of this.#again) clearTimeout(timer);
+    this.#waiting.clear();
+  }
+
+  /** Hands over what still runs, so that another process goes on with it at once. */
+  async close(): Promise<void> {
+    this.drain();
+    this.#leaving.abort(new HandedOver());
+    await Promise.all(this.#running.values());
+  }
+
+  /** Its slot is taken before anything is awaited, so that one process never runs a task twice. */
+  #start(id: string, take: () => Promise<TaskHead | undefined>, call?: TaskCall): void {
+    const run = async () => {
+      const services = this.#services;
+      try {
+        const head = await take();
+        if (head) await this.#run(head, call ?? (await services.state.tasks.callOf(head)));
+      } catch (error) {
+        services.logger.warn(
+          { task_id: id, err: error },
+          "A task could not be run; it is taken up again when its lease is over",
+        );
+      }
+    };
+    const done = run().finally(() => {
+      this.#running.delete(id);
+      this.#next();
+    });
+    this.#running.set(id, done);
+  }
+
+  async #run(head: TaskHead, call: TaskCall): Promise<void> {
+    const { logger, tools, state } = this.#services;
+    const begunMs = state.clock.now();
+    const started = performance.now();
+    const { beatMs } = this.#options;
+    const tool: Tool | undefined = tools.get(head.tool);
+    const ended: EndedRun = await runTask(this.#services, tool, head, { leaving: this.#leaving.signal, beatMs, call });
+    const fields = {
+      task_id: loggedHandle(call.principal, head.id),
+      tool: head.tool,
+      attempt: head.attempts,
+      principal: head.owner,
+      outcome: ended.ending,
+      waited_ms: Math.max(0, begunMs - head.updatedMs),
+      duration_ms: Math.round(performance.now() - started),
+    };
+    logger.info(fields, "task");
+    if (ended.againMs !== undefined) this.#startAgain(head, ended.againMs);
+  }
+
+  /** Others were made at the same time and have taken the slots. */
+  async #putBack(head: TaskHead): Promise<void> {
+    await this.#services.state.tasks.release(head, { uncounted: true });
+    await this.#meet(head);
+  }
+
+  #startAgain(ref: TaskRef, afterMs: number): void {
+    if (this.#draining) return;
+    const timer = setTimeout(() => {
+      this.#again.delete(timer);
+      void this.#meet(ref);
+    }, afterMs);
+    timer.unref();
+    this.#again.add(timer);
+  }
+
+  #next(): void {
+    const [first] = this.#waiting.values();
+    if (!first || this.#full || this.#draining) return;
+    this.#waiting.delete(first.id);
+    void this.#meet(first);
+  }
+
+  /** Runs a task if it is free. Resolves to its head; a table that does not answer is asked again by the next look. */
+  async #meet(ref: TaskRef): Promise<TaskHead | undefined> {
+    const { tasks, clock } = this.#services.state;
+    const head = await tasks.find(ref).catch(() => undefined);
+    if (head && isFree(head, clock.now())) this.free(head);
+    return head;
+  }
+
+  #lookAfter(ms: number): void {
+    const look = async () => {
+      const open = await this.#lookOnce().catch(() => undefined);
+      if (this.#draining) return;
+      if (open === 0 && this.#running.size === 0) this.#emptyLooks += 1;
+      else this.#emptyLooks = 0;
+      if (this.#emptyLooks < EMPTY_LOOKS_MAX) return this.#lookAfter(jittered(this.#options.lookMs));
+      this.#look = undefined;
+    };
+    this.#look = setTimeout(() => void look(), ms);
+    this.#look.unref();
+  }
+
+  /** How many tasks are open, as this look or that of another process found. */
+  async #lookOnce(): Promise<number> {
+    const { tasks, clock } = this.#services.state;
+    const last = await tasks.openList.beginLook(this.#options.lookMs * (1 - 2 * LOOK_JITTER));
+    if (last !== undefined) return last;
+    let open = 0;
+    for (let shard = 0; shard < OPEN_TASK_SHARDS; shard++) {
+      let after: string | undefined;
+      do {
+        const page = await tasks.openList.list(shard, { after, limit: LOOK_PAGE });
+        for (const one of page.open) {
+          open += 1;
+          const head = await tasks.find(one);
+          const over = head ? isEnded(head) : clock.now() - one.createdMs > MAKING_MS;
+          if (over) await tasks.openList.remove(one);
+          else if (head && isFree(head, clock.now())) this.free(head);
+        }
+        after = page.next;
+      } while (after && !this.#draining);
+    }
+    await tasks.openList.endLook(open);
+    return open;
+  }
+}
+
+const jittered = (ms: number): number => ms * (1 + LOOK_JITTER * (2 * Math.random() - 1));

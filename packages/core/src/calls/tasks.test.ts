@@ -1,0 +1,535 @@
+import { acceptedContent, inputRequired } from "@modelcontextprotocol/server";
+import { describe, expect, it } from "vitest";
+import * as z from "zod";
+import type { ToolContext } from "../define/context.ts";
+import { defineTool, type ToolDefinition } from "../define/tool.ts";
+import { AppError } from "../errors.ts";
+import { makePrincipal } from "../principal.ts";
+import { type TestApp, testApp } from "../testing/test-app.ts";
+
+/** A gate that a test opens while a run stands at it. */
+function gate() {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  let reached = () => {};
+  const arrived = new Promise<void>((resolve) => {
+    reached = resolve;
+  });
+  return {
+    open: () => open(),
+    arrived,
+    pass: async () => {
+      reached();
+      await opened;
+    },
+  };
+}
+
+const LEASE_SECONDS = 21;
+
+/** A tool of one name that does what a test says. */
+const job = (
+  run: (context: ToolContext, input: { note?: string | undefined }) => unknown,
+  task: ToolDefinition["task"] = "allowed",
+  more: Partial<ToolDefinition> = {},
+) =>
+  defineTool({
+    name: "job",
+    description: "Works.",
+    input: z.object({ note: z.string().optional() }),
+    output: z.object({ done: z.unknown() }),
+    task,
+    ...more,
+    run: (input: { note?: string | undefined }, context: ToolContext) => run(context, input) as { done: unknown },
+  } as never);
+
+const elicit = (message: string) => inputRequired.elicit({ message, requestedSchema: z.object({ yes: z.boolean() }) });
+const accepted = { action: "accept", content: { yes: true } };
+
+async function notesOf({ call }: Pick<TestApp, "call">): Promise<unknown[]> {
+  const { notes } = await call("get_notes");
+  return notes as unknown[];
+}
+
+/** Beside the job under test, the notes that show its effects. */
+async function withNotes(tool: ReturnType<typeof job>) {
+  const { builtinTools } = await import("../builtin/tools/index.ts");
+  return [tool, ...builtinTools({ backend: "memory", anonymous: false, ttlSeconds: 0 })];
+}
+
+describe("a call that becomes a task", () => {
+  it("is answered with its id at once, and with its result when it is done", async () => {
+    const door = gate();
+    const { callAsTask } = testApp({
+      tools: [
+        job(async () => {
+          await door.pass();
+          return { done: "yes" };
+        }),
+      ],
+    });
+    const task = await callAsTask("job");
+    expect(task.id).toMatch(/^tsk_[0-9a-z]{26}$/);
+    expect(await task.get()).toMatchObject({ status: "working", tool: "job", ttlMs: 86_400_000 });
+    door.open();
+    expect(await task.settled()).toMatchObject({
+      status: "completed",
+      outcome: { result: { session_id: "default", done: "yes" }, blocks: false },
+    });
+  });
+
+  it("writes once although the process that ran it was killed after its first write", async () => {
+    const door = gate();
+    let runs = 0;
+    const tools = await withNotes(
+      job(async ({ session }) => {
+        runs += 1;
+        await session.notes.add("once");
+        if (runs === 1) await door.pass();
+        await session.notes.add("and again once");
+        return { done: runs };
+      }),
+    );
+    const one = testApp({ tools });
+    const { id } = await one.callAsTask("job");
+    await door.arrived;
+    const other = one.crash();
+    other.clock.advance(LEASE_SECONDS);
+    expect(await other.task(id).settled()).toMatchObject({ status: "completed", outcome: { result: { done: 2 } } });
+    expect(await notesOf(other)).toEqual(["once", "and again once"]);
+    // The killed one goes on in a test: nothing of it may reach the store any more.
+    door.open();
+    expect(await notesOf(other)).toEqual(["once", "and again once"]);
+  });
+
+  it("keeps what a step came to, and does it again only where it had not ended", async () => {
+    const door = gate();
+    const ran: string[] = [];
+    const tools = [
+      job(async ({ step }) => {
+        const rows = await step("fetch", () => {
+          ran.push("fetch");
+          return [1, 2];
+        });
+        const sum = await step("sum", async () => {
+          ran.push("sum");
+          if (ran.length === 2) await door.pass();
+          return rows.reduce((a, b) => a + b);
+        });
+        return { done: sum };
+      }),
+    ];
+    const one = testApp({ tools });
+    const { id } = await one.callAsTask("job");
+    await door.arrived;
+    const other = one.crash();
+    other.clock.advance(LEASE_SECONDS);
+    expect(await other.task(id).settled()).toMatchObject({ outcome: { result: { done: 3 } } });
+    expect(ran).toEqual(["fetch", "sum", "sum"]);
+  });
+
+  it("ends what a paused run says after another has taken its task: nothing", async () => {
+    const door = gate();
+    let runs = 0;
+    const tools = [
+      job(async () => {
+        runs += 1;
+        if (runs > 1) return { done: "second" };
+        await door.pass();
+        return { done: "first" };
+      }),
+    ];
+    const one = testApp({ tools });
+    const two = testApp({ tools, store: one.store, clock: one.clock });
+    const task = await one.callAsTask("job");
+    await door.arrived;
+    one.clock.advance(LEASE_SECONDS);
+    expect(await two.task(task.id).settled()).toMatchObject({ outcome: { result: { done: "second" } } });
+    door.open();
+    await one.app.close();
+    expect(await task.get()).toMatchObject({ outcome: { result: { done: "second" } } });
+  });
+
+  it("is given up, with a sentence, after three runs of which the process ended", async () => {
+    const tools = [job(() => new Promise(() => {}))];
+    let app = testApp({ tools });
+    const { id } = await app.callAsTask("job");
+    for (let attempt = 2; attempt <= 3; attempt++) {
+      app = app.crash();
+      app.clock.advance(LEASE_SECONDS);
+      await app.task(id).get();
+      await expect
+        .poll(() =>
+          app
+            .task(id)
+            .get()
+            .then(({ status }) => status),
+        )
+        .toBe("working");
+    }
+    app = app.crash();
+    app.clock.advance(LEASE_SECONDS);
+    const last = app.task(id);
+    await last.get();
+    expect(await last.settled()).toMatchObject({
+      status: "failed",
+      outcome: { protocolError: { code: -32_603, message: expect.stringContaining("given up after 3 attempts") } },
+    });
+  });
+
+  it("goes to another process at once, and without counting, when its own is about to end", async () => {
+    const attempts: (number | undefined)[] = [];
+    let ends = false;
+    const tools = [
+      job(async ({ task, signal }) => {
+        attempts.push(task?.attempt);
+        if (ends) return { done: true };
+        return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      }),
+    ];
+    const one = testApp({ tools });
+    const { id } = await one.callAsTask("job");
+    await expect.poll(() => attempts.length).toBe(1);
+    one.app.drain();
+    await one.app.close();
+    ends = true;
+    const two = testApp({ tools, store: one.store, clock: one.clock });
+    expect(await two.task(id).settled()).toMatchObject({ status: "completed" });
+    expect(attempts).toEqual([1, 1]);
+  });
+
+  it("fails as its tool fails: refused, not found, or with an error of the protocol", async () => {
+    const { ProtocolError } = await import("@modelcontextprotocol/server");
+    const fails = [
+      [
+        new AppError("conflict", "No."),
+        { status: "completed", outcome: { error: { code: "conflict", message: "No." } } },
+      ],
+      [new ProtocolError(-32_050, "Not so."), { status: "failed", outcome: { protocolError: { code: -32_050 } } }],
+      [new Error("secret"), { status: "completed", outcome: { error: { code: "internal" } } }],
+    ] as const;
+    for (const [error, outcome] of fails) {
+      const { callAsTask } = testApp({
+        tools: [
+          job(() => {
+            throw error;
+          }),
+        ],
+      });
+      const view = await (await callAsTask("job")).settled();
+      expect(view).toMatchObject(outcome);
+      expect(JSON.stringify(view)).not.toContain("secret");
+    }
+  });
+
+  it("is run again when it was refused for a passing reason, and keeps the last refusal", async () => {
+    let runs = 0;
+    const one = testApp({
+      tools: [
+        job(() => {
+          runs += 1;
+          throw new AppError("unavailable", "Not now.");
+        }),
+      ],
+    });
+    const task = await one.callAsTask("job");
+    for (const [run, pauseSeconds] of [1, 5].entries()) {
+      await expect.poll(() => runs).toBe(run + 1);
+      await expect.poll(() => task.get().then(({ status }) => status)).toBe("working");
+      one.clock.advance(pauseSeconds);
+      await task.get();
+      await expect.poll(async () => (await task.get()) && runs).toBe(run + 2);
+    }
+    expect(await task.settled()).toMatchObject({ status: "completed", outcome: { error: { code: "unavailable" } } });
+    expect(runs).toBe(3);
+  });
+
+  it("says what it reports, and when its time is over it is no more", async () => {
+    const { callAsTask, clock, call } = testApp({ tools: [job(() => ({ done: 1 }), { ttlSeconds: 3_600 })] });
+    const task = await callAsTask("job");
+    await task.settled();
+    clock.advance(3_599);
+    expect(await task.get()).toMatchObject({ status: "completed" });
+    clock.advance(2);
+    await expect(task.get()).rejects.toThrow("There is no task");
+    await expect(call("get_task", { task_id: task.id })).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("of a result that is too large says so, and that the call was made", async () => {
+    const large = "x".repeat(100_000);
+    const { callAsTask } = testApp({ tools: [job(() => ({ done: large }))] });
+    expect(await (await callAsTask("job")).settled()).toMatchObject({
+      status: "completed",
+      outcome: { error: { code: "too_large", message: expect.stringContaining("limit is 60000") } },
+    });
+    const beside = testApp({ tools: [job(() => ({ done: "x".repeat(10_000) }))] });
+    expect(await (await beside.callAsTask("job")).settled()).toMatchObject({
+      outcome: { result: { done: "x".repeat(10_000) } },
+    });
+  });
+});
+
+describe("a task that asks", () => {
+  const asking = (count = 1) =>
+    job(({ answers }) => {
+      if (answers)
+        return {
+          done: Object.fromEntries(
+            Object.keys(answers).map((name) => [
+              name,
+              acceptedContent(answers, name, z.object({ yes: z.boolean() }))?.yes,
+            ]),
+          ),
+        };
+      const names = Array.from({ length: count }, (_, i) => `q${i + 1}`);
+      return inputRequired({ inputRequests: Object.fromEntries(names.map((name) => [name, elicit(name)])) });
+    });
+
+  it("waits without a run, and goes on in the process that was answered", async () => {
+    const tools = [asking()];
+    const one = testApp({ tools });
+    const task = await one.callAsTask("job");
+    expect(await task.settled()).toMatchObject({
+      status: "input_required",
+      questions: { "1.q1": { method: "elicitation/create" } },
+    });
+    const two = one.crash();
+    await two.task(task.id).answer({ "1.q1": accepted, "1.nonsense": 1, "9.q1": 2, __proto__: {} });
+    expect(await two.task(task.id).settled()).toMatchObject({ outcome: { result: { done: { q1: true } } } });
+  });
+
+  it("of two answers to one question keeps the first, and goes on once when both are answered at the same time", async () => {
+    const tools = [asking(2)];
+    const one = testApp({ tools });
+    const two = testApp({ tools, store: one.store, clock: one.clock });
+    const task = await one.callAsTask("job");
+    await task.settled();
+    const no = { action: "accept", content: { yes: false } };
+    await Promise.all([task.answer({ "1.q1": accepted }), two.task(task.id).answer({ "1.q2": no })]);
+    await task.answer({ "1.q1": no });
+    expect(await task.settled()).toMatchObject({ outcome: { result: { done: { q1: true, q2: false } } } });
+  });
+
+  it("asks again under another key, so that an answer to the first round is none to the second", async () => {
+    let round = 0;
+    const tools = [
+      job(({ answers }) => {
+        if (answers) round += 1;
+        if (round === 2) return { done: "after two" };
+        return inputRequired({ inputRequests: { again: elicit("Again?") } });
+      }),
+    ];
+    const { callAsTask } = testApp({ tools });
+    const task = await callAsTask("job");
+    await task.settled();
+    await task.answer({ "1.again": accepted });
+    expect(Object.keys((await task.settled()).questions ?? {})).toEqual(["2.again"]);
+    await task.answer({ "1.again": accepted });
+    expect((await task.get()).status).toBe("input_required");
+    await task.answer({ "2.again": accepted });
+    expect(await task.settled()).toMatchObject({ outcome: { result: { done: "after two" } } });
+  });
+
+  it("what its client cannot be asked fails, and what is too much is the tool's fault", async () => {
+    const { app } = testApp({ tools: [asking()] });
+    const { LOCAL_PRINCIPAL } = await import("../principal.ts");
+    await expect(app.call({ name: "job", arguments: {}, principal: LOCAL_PRINCIPAL })).rejects.toMatchObject({
+      code: -32_021,
+    });
+    const many = testApp({ tools: [asking(17)] });
+    expect(await (await many.callAsTask("job")).settled()).toMatchObject({ outcome: { error: { code: "internal" } } });
+  });
+});
+
+describe("a cancelled task", () => {
+  it("is so at once and for good, whatever its run comes to", async () => {
+    const door = gate();
+    const tools = [
+      job(async () => {
+        await door.pass();
+        return { done: 1 };
+      }),
+    ];
+    const one = testApp({ tools });
+    const two = testApp({ tools, store: one.store, clock: one.clock });
+    const task = await one.callAsTask("job");
+    await door.arrived;
+    await two.task(task.id).cancel();
+    expect(await task.get()).toMatchObject({ status: "cancelled" });
+    door.open();
+    await one.app.close();
+    expect(await task.get()).toMatchObject({ status: "cancelled" });
+    await task.cancel();
+    expect((await task.get()).outcome).toBeUndefined();
+  });
+
+  it("or an ended one: of many races exactly one side wins, and both sides read the same", async () => {
+    const tools = [job(() => ({ done: 1 }))];
+    const one = testApp({ tools });
+    const seen = new Set<string>();
+    for (let race = 0; race < 50; race++) {
+      const task = await one.callAsTask("job");
+      await Promise.all([task.cancel(), task.settled()]);
+      const first = await task.get();
+      seen.add(first.status);
+      expect(["completed", "cancelled"]).toContain(first.status);
+      expect(first.outcome === undefined).toBe(first.status === "cancelled");
+      expect(await task.get()).toEqual(first);
+      // At most 100 are open, and neither outcome leaves one open.
+    }
+    expect(seen.size).toBeGreaterThan(0);
+  });
+});
+
+describe("clients that take no tasks", () => {
+  it("are answered with the result when it comes soon, as if it were an ordinary call", async () => {
+    const { call } = testApp({ tools: [job(() => ({ done: "soon" }))] });
+    expect(await call("job")).toEqual({ session_id: "default", done: "soon" });
+  });
+
+  it("are told the id when it does not, and get the result with get_task", async () => {
+    const door = gate();
+    const { call, task } = testApp({
+      tools: [
+        job(async () => {
+          await door.pass();
+          return { done: "late" };
+        }),
+      ],
+      limits: { callTimeoutMs: 200 },
+    });
+    const error = await call("job").then(
+      () => undefined,
+      (thrown: AppError) => thrown,
+    );
+    expect(error).toMatchObject({
+      code: "in_progress",
+      retryable: false,
+      message: expect.stringContaining("get_task"),
+    });
+    const { task_id } = (error as AppError).details as { task_id: string };
+    expect(await call("get_task", { task_id })).toMatchObject({ status: "working", tool: "job" });
+    expect(await call("list_tasks")).toMatchObject({ tasks: [{ task_id, status: "working" }] });
+    door.open();
+    await task(task_id).settled();
+    expect(await call("get_task", { task_id })).toMatchObject({ status: "completed", result: { done: "late" } });
+  });
+
+  it("are told the id at once where a tool insists on tasks", async () => {
+    const { call } = testApp({ tools: [job(() => new Promise(() => {}), "required")] });
+    await expect(call("job")).rejects.toMatchObject({ code: "in_progress" });
+  });
+
+  it("with an idempotency key find the task that their first call made", async () => {
+    let runs = 0;
+    const { call } = testApp({
+      tools: [
+        job(() => {
+          runs += 1;
+          return { done: runs };
+        }),
+      ],
+    });
+    expect(await call("job", { idempotency_key: "k" })).toMatchObject({ done: 1 });
+    expect(await call("job", { idempotency_key: "k" })).toMatchObject({ done: 1 });
+    expect(runs).toBe(1);
+    await expect(call("job", { idempotency_key: "k", note: "other" })).rejects.toMatchObject({ code: "key_reused" });
+  });
+});
+
+describe("a task of another caller", () => {
+  it("does not exist, for each way of asking", async () => {
+    const { callAsTask, call, task } = testApp({ tools: [job(() => ({ done: 1 }), "allowed", { session: "none" })] });
+    const { id } = await callAsTask("job", {}, "ana");
+    await task(id, "ana").settled();
+    const unknown = `tsk_${"0".repeat(26)}`;
+    for (const name of ["get_task", "cancel_task"]) {
+      const refusal = (task_id: string) =>
+        call(name, { task_id }, "bob").catch((error: AppError) => error.message.replace(task_id, "…"));
+      expect(await refusal(id)).toBe(await refusal(unknown));
+    }
+    expect(await call("list_tasks", {}, "bob")).toEqual({ tasks: [] });
+    await expect(task(id, "bob").get()).rejects.toThrow("There is no task");
+  });
+
+  it("cannot be touched by a token that does not reach its tool", async () => {
+    const { app, callAsTask } = testApp({ tools: [job(() => new Promise(() => {}), "allowed", { session: "none" })] });
+    const { id } = await callAsTask("job", {}, "ana");
+    const reader = makePrincipal("token", "token", "ana", ["read"]);
+    const call = (name: string, args: Record<string, unknown>) =>
+      app.call({ name, arguments: args, principal: reader });
+    await expect(call("cancel_task", { task_id: id })).rejects.toMatchObject({ code: "forbidden" });
+    await expect(call("get_task", { task_id: id })).rejects.toMatchObject({ code: "forbidden" });
+  });
+});
+
+describe("bounds", () => {
+  it("keep a caller from opening more tasks than the limit, until one has ended", async () => {
+    const { callAsTask } = testApp({
+      tools: [job(() => new Promise(() => {}))],
+      limits: { tasksPerPrincipal: 3 },
+    });
+    const [first] = [await callAsTask("job"), await callAsTask("job"), await callAsTask("job")];
+    await expect(callAsTask("job")).rejects.toMatchObject({
+      code: "conflict",
+      message: expect.stringContaining("3 tasks"),
+    });
+    await first?.cancel();
+    await callAsTask("job");
+  });
+
+  it("let a process run so many at a time; the others wait and are run", async () => {
+    const door = gate();
+    let running = 0;
+    let most = 0;
+    const { callAsTask } = testApp({
+      tools: [
+        job(async () => {
+          running += 1;
+          most = Math.max(most, running);
+          await door.pass();
+          running -= 1;
+          return { done: 1 };
+        }),
+      ],
+      limits: { tasksPerProcess: 2 },
+    });
+    const tasks = await Promise.all(Array.from({ length: 5 }, () => callAsTask("job")));
+    await door.arrived;
+    door.open();
+    for (const task of tasks) expect(await task.settled()).toMatchObject({ status: "completed" });
+    expect(most).toBe(2);
+  });
+
+  it.each([
+    ["a cache", { session: "none", cache: {} }, "allowed", "it is cached"],
+    ["an unknown support", {}, "maybe", "allowed"],
+    ["a time to live that is too long", {}, { ttlSeconds: 604_801 }, "604800"],
+    ["a time limit of 0", {}, { timeoutSeconds: 0 }, "timeoutSeconds"],
+  ])("refuse a definition with %s", (_, more, task, words) => {
+    expect(() => job(() => ({ done: 1 }), task as never, more as never)).toThrow(words);
+  });
+});
+
+describe("orphans", () => {
+  it("are found by the list of open tasks when their process has gone and no client asks", async () => {
+    let runs = 0;
+    const tools = [
+      job(() => {
+        runs += 1;
+        return runs === 1 ? new Promise(() => {}) : { done: runs };
+      }),
+    ];
+    const one = testApp({ tools });
+    const { id } = await one.callAsTask("job");
+    await expect.poll(() => runs).toBe(1);
+    // The killed process had looked when it made the task.
+    const two = one.crash();
+    two.clock.advance(60);
+    two.app.resumeTasks();
+    await expect.poll(() => runs).toBe(2);
+    expect(await two.task(id).settled()).toMatchObject({ status: "completed" });
+  });
+});
