@@ -90,6 +90,11 @@ export interface AppOptions {
   allowedHosts?: readonly string[];
   /** Origins of web pages that may call, besides the server's own: scheme, host and port, such as `https://app.example`. */
   allowedOrigins?: readonly string[];
+  /**
+   * Addresses or networks (`10.0.0.0/8`) of proxies in front of this server: what they say in `X-Forwarded-For` of where a request comes
+   * from is believed. Default: none.
+   */
+  trustedProxies?: readonly string[];
   /** Bounds that differ from `DEFAULT_LIMITS`. */
   limits?: Partial<Limits>;
   /** Where the operator's log goes. Default: nowhere. */
@@ -215,7 +220,6 @@ export function createApp(options: AppOptions = {}): App {
     prompts: named("prompts", prompts),
     state,
     logger,
-    callsPerMinute: limits.callsPerMinute,
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
     taskTtlSeconds: options.tasks?.ttlSeconds ?? DEFAULT_TASK_TTL_SECONDS,
   };
@@ -244,6 +248,7 @@ export function createApp(options: AppOptions = {}): App {
     subscriptions,
     allowedHosts: options.allowedHosts ?? [],
     allowedOrigins: options.allowedOrigins ?? [],
+    trustedProxies: options.trustedProxies ?? [],
     ready: () => store.ping(),
     draining: () => draining,
   });

@@ -16,6 +16,10 @@ export interface Limits {
   valuesPerSession: number;
   /** Calls of one principal per minute, over the whole fleet; 0: no limit. */
   callsPerMinute: number;
+  /** On a server that is open to everybody: calls of one network address per minute and process, ten times as many of all; 0: no limit. */
+  anonymousCallsPerMinute: number;
+  /** The same for sessions that are begun, per hour. */
+  anonymousSessionsPerHour: number;
   /** Bytes of one request body. */
   bodyMaxBytes: number;
   /** Milliseconds a call may take before it is answered with an error. */
@@ -42,6 +46,9 @@ export const DEFAULT_LIMITS: Limits = {
   valuesPerSession: 100_000,
   // Counting costs a write unit per call or less, so it is the operator's choice.
   callsPerMinute: 0,
+  // An office of people behind one address stays below.
+  anonymousCallsPerMinute: 600,
+  anonymousSessionsPerHour: 100,
   bodyMaxBytes: 1_048_576,
   // Hosts give up on a tool call after about 60 s: answer before they do.
   callTimeoutMs: 50_000,

@@ -12,6 +12,8 @@ export interface Principal {
   readonly kind: "local" | "token" | "oauth" | "anonymous";
   /** Scopes granted to this caller; undefined: all. */
   readonly scopes?: readonly string[];
+  /** By what an anonymous caller is counted: the network it calls from, as a hash. It is no identity and no part of any key of state. */
+  readonly network?: string | undefined;
 }
 
 export function makePrincipal(
@@ -28,6 +30,10 @@ export function makePrincipal(
 /** Everybody on this machine, where nothing is asked for: stdio, and HTTP on loopback without tokens. */
 export const LOCAL_PRINCIPAL: Principal = makePrincipal("local", "stateful-mcp", "local");
 export const ANONYMOUS_PRINCIPAL: Principal = makePrincipal("anonymous", "stateful-mcp", "anonymous");
+
+/** What a caller's calls and streams are counted by; undefined for one who cannot be told from others at all. */
+export const countedAs = ({ kind, id, network }: Principal): string | undefined =>
+  kind === "anonymous" ? network : id;
 
 /** What a caller's token must allow for everything that only reads. */
 export const READ_SCOPE = "read";

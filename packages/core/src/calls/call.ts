@@ -7,7 +7,6 @@ import { AppError } from "../errors.ts";
 import type { LogFields, Logger } from "../logger.ts";
 import { authorize, type Principal } from "../principal.ts";
 import type { Caller } from "../state/caller.ts";
-import { ALL_TOOLS } from "../state/rate-limit.ts";
 import { cutText } from "../text.ts";
 import { within } from "../waiting.ts";
 import { InputNeeded } from "./asking.ts";
@@ -101,12 +100,10 @@ export async function runCall<T>(
 }
 
 /** Lets a request in, by what its caller's token allows and by how many it has made. */
-async function admit({ state, callsPerMinute }: Services, principal: Principal, admission: Admission) {
+async function admit({ state }: Services, principal: Principal, admission: Admission) {
   if (admission.scope !== undefined) authorize(principal, admission.scope);
-  if (callsPerMinute > 0 && admission.counts !== false)
-    await state.rateLimits.admit(principal.id, ALL_TOOLS, callsPerMinute);
-  for (const [bucket, perMinute] of admission.limits ?? [])
-    await state.rateLimits.admit(principal.id, bucket, perMinute);
+  if (admission.counts !== false) await state.admit(principal);
+  for (const [bucket, perMinute] of admission.limits ?? []) await state.admitTo(principal, bucket, perMinute);
 }
 
 const tookTooLong = (limitMs: number): AppError =>

@@ -14,8 +14,6 @@ export interface Services {
   readonly prompts: ReadonlyMap<string, Prompt>;
   readonly state: State;
   readonly logger: Logger;
-  /** Calls a principal may make per minute over the whole fleet; 0: as many as it likes. */
-  readonly callsPerMinute: number;
   /** How long results of cached tools are kept, unless a tool says otherwise. */
   readonly cacheTtlSeconds: number;
   /** How long tasks are kept, unless a tool says otherwise. */

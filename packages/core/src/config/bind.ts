@@ -71,10 +71,13 @@ const optionsFrom = (config: Config): AppOptions => ({
     tasksPerPrincipal: config.tasksPerPrincipal,
     tasksPerProcess: config.tasksPerProcess,
     callsPerMinute: config.callsPerMinute,
+    anonymousCallsPerMinute: config.anonymousCallsPerMinute,
+    anonymousSessionsPerHour: config.anonymousSessionsPerHour,
     bodyMaxBytes: config.bodyMaxBytes,
     callTimeoutMs: config.callTimeoutMs,
   },
   allowedHosts: config.allowedHosts,
   allowedOrigins: config.allowedOrigins,
+  trustedProxies: config.trustedProxies,
   ...(config.subscriptions !== undefined && { subscriptions: config.subscriptions }),
 });

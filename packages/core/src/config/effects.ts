@@ -47,7 +47,17 @@ const RULES: readonly Rule[] = [
     met: ({ oauthIssuer }) => oauthIssuer !== undefined,
   },
   {
-    settings: ["authToken", "authTokenFile", "oauthIssuer", "allowedHosts", "allowedOrigins", "bodyMaxBytes"],
+    settings: [
+      "authToken",
+      "authTokenFile",
+      "oauthIssuer",
+      "allowedHosts",
+      "allowedOrigins",
+      "trustedProxies",
+      "anonymousCallsPerMinute",
+      "anonymousSessionsPerHour",
+      "bodyMaxBytes",
+    ],
     needs: "calls over HTTP, as `serve` takes them",
     met: (_, carrier) => carrier !== "stdio",
   },

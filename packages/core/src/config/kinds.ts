@@ -1,4 +1,5 @@
 // The kinds of settings: what each accepts, how it is read, and how it is described. Knows no setting by name.
+import { isIP } from "node:net";
 import type { ItemMode } from "../items/item-store.ts";
 
 export type Unit = "seconds" | "milliseconds" | "bytes";
@@ -130,6 +131,23 @@ export const hostNames = (name: string, described: SettingText): Setting<readonl
   parse: (value) => {
     const parts = value === "" ? [] : value.split(",").map((part) => part.trim().toLowerCase());
     return parts.every((part) => HOST_NAME.test(part)) ? parts : undefined;
+  },
+  ...described,
+});
+
+/** `address` or `address/bits`. */
+function isNetwork(part: string): boolean {
+  const [address = "", bits, ...more] = part.split("/");
+  const most = isIP(address) === 4 ? 32 : 128;
+  return more.length === 0 && isIP(address) !== 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && +bits <= most));
+}
+
+export const networks = (name: string, described: SettingText): Setting<readonly string[]> => ({
+  name,
+  allowed: "comma-separated IP addresses or networks, such as 10.0.0.0/8",
+  parse: (value) => {
+    const parts = value === "" ? [] : value.split(",").map((part) => part.trim());
+    return parts.every(isNetwork) ? parts : undefined;
   },
   ...described,
 });

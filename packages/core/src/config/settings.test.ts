@@ -36,6 +36,7 @@ describe("readConfig", () => {
       taskTtlSeconds: 86_400,
       allowedHosts: [],
       allowedOrigins: [],
+      trustedProxies: [],
       confirm: [],
       itemTables: [],
       itemModes: new Map(),
@@ -67,6 +68,13 @@ describe("readConfig", () => {
     expect(refusal({ MCP_SESSION_TABLE: "one", MCP_STATE_TABLE: "two" })).toContain(
       "MCP_STATE_TABLE and MCP_SESSION_TABLE",
     );
+  });
+
+  it("takes networks of proxies, and nothing that is none", () => {
+    const { trustedProxies } = readConfig({ STATEFUL_MCP_TRUSTED_PROXIES: "10.0.0.0/8, 192.0.2.1 ,2001:db8::/32" });
+    expect(trustedProxies).toEqual(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]);
+    for (const wrong of ["10.0.0.0/33", "10.0.0", "2001:db8::/129", "proxy.example", "10.0.0.0/8/8", "10.0.0.1/", "all"])
+      expect(refusal({ STATEFUL_MCP_TRUSTED_PROXIES: wrong })).toContain("such as 10.0.0.0/8");
   });
 
   it("splits lists and drops the blanks around their parts", () => {

@@ -17,6 +17,7 @@ import {
   integer,
   itemModes,
   names,
+  networks,
   origins,
   type Read,
   type Setting,
@@ -226,6 +227,13 @@ export const SETTINGS = {
       description: "Web pages that may call from a browser, such as the MCP Inspector's at `http://localhost:6274`",
     }),
   ),
+  trustedProxies: withDefault(
+    "",
+    networks("STATEFUL_MCP_TRUSTED_PROXIES", {
+      defaultText: "none",
+      description: "Proxies whose `X-Forwarded-For` says where a request comes from; from others it counts for nothing",
+    }),
+  ),
   noteMaxBytes: limit("NOTE_MAX_BYTES", "noteMaxBytes", 1, DEFAULT_LIMITS.noteMaxBytes, {
     unit: "bytes",
     description: "Largest note",
@@ -261,6 +269,12 @@ export const SETTINGS = {
   callsPerMinute: limit("CALLS_PER_MINUTE", "callsPerMinute", 0, 1_000_000, {
     defaultText: "0 (no limit)",
     description: "Calls of one caller per minute, over all processes together",
+  }),
+  anonymousCallsPerMinute: limit("ANONYMOUS_CALLS_PER_MINUTE", "anonymousCallsPerMinute", 0, 1_000_000, {
+    description: "With `--allow-anonymous`: calls of one network address per minute and process, ten times that of all",
+  }),
+  anonymousSessionsPerHour: limit("ANONYMOUS_SESSIONS_PER_HOUR", "anonymousSessionsPerHour", 0, 1_000_000, {
+    description: "The same for new sessions per hour; 0 in either: no limit",
   }),
   bodyMaxBytes: limit("BODY_MAX_BYTES", "bodyMaxBytes", 1024, 64 * 1_048_576, {
     unit: "bytes",

@@ -4,6 +4,7 @@ import { type Access, authenticate } from "../auth/access.ts";
 import { AppError } from "../errors.ts";
 import type { Principal } from "../principal.ts";
 import { cutText } from "../text.ts";
+import { networkOf } from "./network.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** What the carrier of a request knows about it: never part of the request, so no client can send it. */
@@ -33,7 +34,8 @@ export interface Door {
 export async function principalOf(c: RequestContext, { access, knownScopes, refusals }: Door): Promise<Principal> {
   const authorization = c.req.header("authorization");
   try {
-    return await authenticate(access, authorization, { carried: c.env.principal, knownScopes });
+    const principal = await authenticate(access, authorization, { carried: c.env.principal, knownScopes });
+    return principal.kind === "anonymous" ? { ...principal, network: networkOf(c.env.address) } : principal;
   } catch (error) {
     // Asking for the way in without a token is how every client begins.
     if (error instanceof AppError && error.code === "unauthenticated" && authorization !== undefined)

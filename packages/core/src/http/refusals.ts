@@ -8,6 +8,7 @@ export type RefusalReason = "token" | "scope" | "host" | "origin";
 
 const LINES_PER_MINUTE = 60;
 
+/** Writes one line for each refusal, at most 60 a minute, and then how many had none. */
 export class Refusals {
   readonly #logger: Pick<Logger, "warn">;
   readonly #clock: Clock;

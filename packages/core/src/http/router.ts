@@ -13,12 +13,12 @@ import { withoutNulls } from "../mcp/nulls.ts";
 import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "../mcp/request.ts";
 import { answerInTime } from "../mcp/sse.ts";
 import { authorize, isGranted } from "../principal.ts";
-import { ALL_TOOLS } from "../state/rate-limit.ts";
 import { cutText } from "../text.ts";
 import { readJson } from "./body.ts";
 import { type Bindings, type Carried, type Door, principalOf, type RequestContext, seenOf } from "./carried.ts";
 import { serveMetadata } from "./discovery.ts";
 import { guard } from "./guard.ts";
+import { addressBehind } from "./network.ts";
 import { asAppError, problem } from "./problem.ts";
 import { Refusals } from "./refusals.ts";
 import { serveRest } from "./rest.ts";
@@ -38,6 +38,8 @@ export interface RouterOptions {
   allowedHosts: readonly string[];
   /** Origins of web pages that may call, besides the server's own. */
   allowedOrigins: readonly string[];
+  /** Addresses and networks of proxies whose word on where a request comes from is taken. */
+  trustedProxies: readonly string[];
   /** Resolves when the state table answers. */
   ready: () => Promise<void>;
   /** True once the process has been told to end. */
@@ -68,6 +70,7 @@ export function createRouter(options: RouterOptions): Router {
   const refusals = new Refusals(services.logger, services.state.clock);
   const door: Door = { access, knownScopes, refusals };
   const ready = onceASecond(options.ready);
+  const findAddress = addressBehind(options.trustedProxies);
   // `/mcp/` is `/mcp`: people copy addresses with a slash at their end.
   const app = new Hono<Bindings>({ strict: false });
 
@@ -111,8 +114,7 @@ export function createRouter(options: RouterOptions): Router {
     }
     if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
     if (options.subscriptions && isListen(parsedBody)) {
-      const { callsPerMinute, state } = services;
-      if (callsPerMinute > 0) await state.rateLimits.admit(principal.id, ALL_TOOLS, callsPerMinute);
+      await services.state.admit(principal);
       return listens.fetch(request, parsedBody, principal, authInfo);
     }
     return answerInTime(handler.fetch(request, { authInfo, parsedBody }));
@@ -133,7 +135,8 @@ export function createRouter(options: RouterOptions): Router {
     await listens.close();
   };
   return {
-    fetch: async (request, carried = {}) => app.fetch(request, carried),
+    fetch: async (request, carried = {}) =>
+      app.fetch(request, { ...carried, address: findAddress(request, carried.address) }),
     endStreams,
     close: async () => {
       await Promise.all([handler.close(), endStreams()]);

@@ -9,7 +9,7 @@ import {
 } from "@modelcontextprotocol/server";
 import { versionOf } from "../calls/call-resource.ts";
 import type { CallSource, Services } from "../calls/services.ts";
-import { authorize, type Principal, READ_SCOPE } from "../principal.ts";
+import { authorize, countedAs, type Principal, READ_SCOPE } from "../principal.ts";
 
 const POLL_FIRST_MS = 250;
 const POLL_MAX_MS = 2_000;
@@ -59,15 +59,16 @@ export function createListens({ services, mcp }: ListensOptions): Listens {
   const { listensPerProcess, listensPerPrincipal } = services.state.limits;
   let closed = false;
 
-  /** Why one more cannot be held; undefined when it can. Anonymous callers have no identity to count by. */
+  /** Why one more cannot be held; undefined when it can. */
   function refusal(principal: Principal, watched: number): string | undefined {
     if (closed) return "This server is about to end. Listen again: another one will answer.";
     if (watched > WATCHED_MAX)
       return `A stream can watch ${WATCHED_MAX} resources; this one names ${watched}. Use several.`;
     if (open.size >= listensPerProcess)
       return `This server holds its limit of ${listensPerProcess} streams. Try again later.`;
-    if (principal.kind === "anonymous") return undefined;
-    const own = [...open].filter((one) => one.principal.id === principal.id).length;
+    const counted = countedAs(principal);
+    if (counted === undefined) return undefined;
+    const own = [...open].filter((one) => countedAs(one.principal) === counted).length;
     if (own < listensPerPrincipal) return undefined;
     return `You have ${own} streams open, which is the limit. Close one first.`;
   }

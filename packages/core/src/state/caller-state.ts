@@ -60,6 +60,7 @@ export class CallerState {
     const { ttlSeconds } = options;
     if (ttlSeconds !== undefined && ttlSeconds > max)
       throw new AppError("invalid_input", `ttl_seconds must be at most ${max}; ${ttlSeconds} was given.`);
+    this.#parts.crowd.admitSession(principal);
     const { keyed } = this.#caller;
     const write = beginWrite(keyed);
     // A re-sent call must mint the handle that its first attempt minted.

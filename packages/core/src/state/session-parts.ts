@@ -4,6 +4,7 @@ import type { Limits } from "../limits.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import type { Background } from "./background.ts";
 import type { Blobs } from "./blobs.ts";
+import type { Crowd } from "./crowd.ts";
 import { DenseLog } from "./log.ts";
 import { Notes } from "./notes.ts";
 import { EntryWriter, type EntryWriterOptions } from "./operations.ts";
@@ -25,12 +26,14 @@ export interface SessionPartsOptions {
   /** Slots of calls that are complete, which an entry may forget. */
   completedSlots: NonNullable<EntryWriterOptions["completedSlots"]>;
   background: Background;
+  crowd: Crowd;
 }
 
 export class SessionParts {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly settings: SessionPartsOptions["settings"];
+  readonly crowd: Crowd;
   readonly writer: EntryWriter;
   readonly log: DenseLog;
   readonly sessions: Sessions;
@@ -44,6 +47,7 @@ export class SessionParts {
     this.clock = clock;
     this.limits = limits;
     this.settings = settings;
+    this.crowd = options.crowd;
     this.writer = new EntryWriter({ store, clock, completedSlots });
     this.log = new DenseLog(store);
     const maxPerPrincipal = limits.sessionsPerPrincipal;

@@ -2,6 +2,7 @@
 // its principal alone.
 import type { Clock } from "../clock.ts";
 import type { Limits } from "../limits.ts";
+import { countedAs, type Principal } from "../principal.ts";
 import type { BlobStore } from "../stores/blob-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { Background } from "./background.ts";
@@ -9,8 +10,9 @@ import { Blobs } from "./blobs.ts";
 import { ResultCache } from "./cache.ts";
 import type { Caller } from "./caller.ts";
 import { CallerState, sessionIdFor } from "./caller-state.ts";
+import { Crowd } from "./crowd.ts";
 import { Idempotency } from "./idempotency.ts";
-import { RateLimits } from "./rate-limit.ts";
+import { ALL_TOOLS, RateLimits } from "./rate-limit.ts";
 import { RequestStates } from "./request-state.ts";
 import { SessionParts, type SessionPartsOptions } from "./session-parts.ts";
 import { Tasks } from "./tasks.ts";
@@ -31,6 +33,7 @@ export class State {
   readonly background = new Background();
   readonly cache: ResultCache;
   readonly idempotency: Idempotency;
+  readonly crowd: Crowd;
   readonly rateLimits: RateLimits;
   readonly requestStates: RequestStates;
   readonly tasks: Tasks;
@@ -43,6 +46,7 @@ export class State {
     this.limits = limits;
     const ttlSeconds = options.idempotencyTtlSeconds;
     this.idempotency = new Idempotency({ store, clock, limits, ttlSeconds });
+    this.crowd = new Crowd(limits, clock);
     this.rateLimits = new RateLimits(store, clock);
     this.requestStates = new RequestStates({ store, clock, limits });
     const inBackground = background.run.bind(background);
@@ -51,7 +55,27 @@ export class State {
     this.cache = new ResultCache({ store, blobs, clock, inBackground });
     const completedSlots = this.idempotency.completedSlots.bind(this.idempotency);
     const settings = options.sessions;
-    this.#parts = new SessionParts({ store, blobs, clock, limits, settings, completedSlots, background });
+    this.#parts = new SessionParts({
+      store,
+      blobs,
+      clock,
+      limits,
+      settings,
+      completedSlots,
+      background,
+      crowd: this.crowd,
+    });
+  }
+
+  /** Counts a request that reads or writes the table. @throws AppError `rate_limited` */
+  async admit(principal: Principal): Promise<void> {
+    this.crowd.admitCall(principal);
+    await this.admitTo(principal, ALL_TOOLS, this.limits.callsPerMinute);
+  }
+
+  /** Counts a call of one kind, over the whole fleet; 0: no limit. @throws AppError `rate_limited` */
+  async admitTo(principal: Principal, bucket: string, perMinute: number): Promise<void> {
+    if (perMinute > 0) await this.rateLimits.admit(countedAs(principal) ?? principal.id, bucket, perMinute);
   }
 
   /** The session that a call means, by what it names and by who calls. @throws AppError `invalid_input`. */

@@ -15,8 +15,7 @@ import {
 } from "@modelcontextprotocol/server";
 import type { Services } from "../../calls/services.ts";
 import { AppError } from "../../errors.ts";
-import type { Principal } from "../../principal.ts";
-import { ALL_TOOLS } from "../../state/rate-limit.ts";
+import { countedAs, type Principal } from "../../principal.ts";
 import { cutText } from "../../text.ts";
 import { openSse } from "../sse.ts";
 import type { LegacySession } from "./sessions.ts";
@@ -132,6 +131,7 @@ export class LegacyHttp {
     const answer = (await response.json()) as { result?: { protocolVersion?: string } };
     // Refused: nothing was created, so nothing is left.
     if (!answer.result?.protocolVersion) return Response.json(answer);
+    this.#options.services.state.crowd.admitSession(caller.principal);
     const session = await this.#options.legacy.sessions.create(
       caller.principal.id,
       message.params,
@@ -215,9 +215,7 @@ export class LegacyHttp {
 
   /** Lets in so many requests that no call of the pipeline counts. Each reads or writes the table. @throws AppError `rate_limited` */
   async #admit({ principal }: LegacyCaller, requests: number): Promise<void> {
-    const { state, callsPerMinute } = this.#options.services;
-    for (let i = 0; i < requests && callsPerMinute > 0; i++)
-      await state.rateLimits.admit(principal.id, ALL_TOOLS, callsPerMinute);
+    for (let i = 0; i < requests; i++) await this.#options.services.state.admit(principal);
   }
 
   async #delete(request: Request, caller: LegacyCaller): Promise<Response> {
@@ -286,8 +284,9 @@ export class LegacyHttp {
     const { listensPerProcess, listensPerPrincipal } = this.#options.services.state.limits;
     if (this.#streams.size >= listensPerProcess)
       return `This server holds its limit of ${listensPerProcess} streams. Try again later.`;
-    if (principal.kind === "anonymous") return undefined;
-    const own = [...this.#streams.values()].filter(({ id }) => id === principal.id).length;
+    const counted = countedAs(principal);
+    if (counted === undefined) return undefined;
+    const own = [...this.#streams.values()].filter((one) => countedAs(one) === counted).length;
     return own < listensPerPrincipal ? undefined : `You have ${own} streams open, which is the limit. Close one first.`;
   }
 

@@ -1,0 +1,79 @@
+// Bounds for callers whom nothing tells apart but the network that they call from. Counted in this process alone: a flood of strangers
+// must not cost a write to the table each. Knows no address: a principal says under what it is counted.
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { Limits } from "../limits.ts";
+import type { Principal } from "../principal.ts";
+
+/** What all networks together may do in one process, as a multiple of what one of them may. */
+const NETWORKS_AT_THEIR_LIMIT = 10;
+
+interface Bound {
+  /** In words that complete "This network has made 5 …". */
+  readonly what: string;
+  readonly limit: number;
+  readonly windowSeconds: number;
+}
+
+/** What was let in during the present window. The whole is at most ten times the limit, which also bounds what is remembered. */
+class Window {
+  readonly #bound: Bound;
+  readonly #clock: Clock;
+  #number = 0;
+  #all = 0;
+  readonly #byNetwork = new Map<string, number>();
+
+  constructor(bound: Bound, clock: Clock) {
+    this.#bound = bound;
+    this.#clock = clock;
+  }
+
+  /** @throws AppError `rate_limited` with the seconds until the next window. */
+  admit(network: string | undefined): void {
+    const { limit, windowSeconds, what } = this.#bound;
+    if (limit === 0) return;
+    const seconds = this.#clock.now() / 1000;
+    const number = Math.floor(seconds / windowSeconds);
+    if (number !== this.#number) {
+      this.#number = number;
+      this.#all = 0;
+      this.#byNetwork.clear();
+    }
+    const own = network === undefined ? 0 : (this.#byNetwork.get(network) ?? 0);
+    const full =
+      own >= limit
+        ? `Your network has made ${own} ${what}, which is the limit for each.`
+        : this.#all >= limit * NETWORKS_AT_THEIR_LIMIT
+          ? `All callers together have made ${this.#all} ${what}, which is the limit of this server.`
+          : undefined;
+    if (full !== undefined) {
+      const retryAfterSeconds = Math.max(1, Math.ceil((number + 1) * windowSeconds - seconds));
+      throw new AppError("rate_limited", `${full} Try again in ${retryAfterSeconds} s.`, { retryAfterSeconds });
+    }
+    this.#all += 1;
+    if (network !== undefined) this.#byNetwork.set(network, own + 1);
+  }
+}
+
+export class Crowd {
+  readonly #calls: Window;
+  readonly #sessions: Window;
+
+  constructor({ anonymousCallsPerMinute, anonymousSessionsPerHour }: Limits, clock: Clock) {
+    this.#calls = new Window({ what: "calls this minute", limit: anonymousCallsPerMinute, windowSeconds: 60 }, clock);
+    this.#sessions = new Window(
+      { what: "new sessions this hour", limit: anonymousSessionsPerHour, windowSeconds: 3_600 },
+      clock,
+    );
+  }
+
+  /** Counts a call of an anonymous caller; others have bounds of their own. @throws AppError `rate_limited` */
+  admitCall({ kind, network }: Principal): void {
+    if (kind === "anonymous") this.#calls.admit(network);
+  }
+
+  /** Counts a session that one begins. @throws AppError `rate_limited` */
+  admitSession({ kind, network }: Principal): void {
+    if (kind === "anonymous") this.#sessions.admit(network);
+  }
+}
