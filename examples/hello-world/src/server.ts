@@ -1,5 +1,9 @@
-// Serves the app: over stdio without arguments, over HTTP with `serve`.
-import { run } from "@stateful-mcp/adapters";
-import { app } from "./app.ts";
+// The smallest server: one tool that answers, over stdio without arguments, over HTTP with `serve`.
+import { createApp, defineTool, run } from "@stateful-mcp/adapters";
 
-await run(app);
+const hello = defineTool({
+  name: "hello",
+  description: "Greets the caller.",
+  run: () => "Hello!",
+});
+await run(createApp({ name: "hello-world", tools: [hello] }));

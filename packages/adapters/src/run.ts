@@ -3,6 +3,22 @@ import { parseArgs } from "node:util";
 import { type App, AppError } from "@stateful-mcp/core";
 import { endWith } from "./process/exit.ts";
 
+// What an app is written with, so that a server of one file needs one package.
+export {
+  type App,
+  AppError,
+  type AppOptions,
+  acceptedContent,
+  builtinTools,
+  createApp,
+  definePrompt,
+  defineResource,
+  defineTool,
+  inputRequired,
+  type ToolContext,
+  userMessages,
+} from "@stateful-mcp/core";
+
 const USAGE =
   "without arguments the server speaks MCP over stdin and stdout; `serve` listens for HTTP and takes --host, --port, --env-file, --create-table and --allow-anonymous";
 

@@ -31,6 +31,7 @@ import { legacyState } from "./mcp/legacy/state.ts";
 import { pooledFactory } from "./mcp/server.ts";
 import type { Principal } from "./principal.ts";
 import type { CallerState } from "./state/caller-state.ts";
+import { couldBeSessionName } from "./state/session.ts";
 import { State } from "./state/state.ts";
 import type { BlobStore } from "./stores/blob-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
@@ -39,7 +40,10 @@ import { VERSION } from "./version.ts";
 
 /** Everything has a default: `createApp()` is the ready server in memory. */
 export interface AppOptions {
-  /** Server name on the wire. Default `stateful-mcp`. */
+  /**
+   * Server name on the wire. Default `stateful-mcp`. An app with a name of its own has a data directory and a session of this name on
+   * this machine, so that two programs of one user leave each other's state alone.
+   */
   name?: string;
   /** Server version on the wire. Default: that of this package. */
   version?: string;
@@ -77,7 +81,7 @@ export interface AppOptions {
     ttlSeconds?: number;
     /** Seconds after creation at which it ends in any case. Default 7,776,000 (90 days). */
     maxSeconds?: number;
-    /** The session that calls without `session_id` use. */
+    /** The session that calls without `session_id` use. Default for the local user: the app's name, `default` without one. */
     defaultSession?: string | undefined;
   };
   /** `ttlSeconds`: how long cached results are kept. Default 900. */
@@ -137,6 +141,9 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** What an app without a name of its own is called. */
+export const READY_SERVER = "stateful-mcp";
+
 /** The revisions of MCP that an app speaks, newest first. */
 export const PROTOCOL_REVISIONS = ["2026-07-28", "2025-11-25"] as const;
 
@@ -151,7 +158,7 @@ function instructionsFor(tools: readonly Tool[]): string | undefined {
         ]
       : []),
     ...(has("search_memory") ? ["search_memory finds what was noted or stored in any session."] : []),
-    ...(tools.some(({ session }) => session !== "none")
+    ...(tools.some(({ session, output }) => session !== "none" && output)
       ? ["Every result names its session_id; pass it on to stay in the same session."]
       : []),
   ];
@@ -172,6 +179,11 @@ function withTaskTools(own: readonly Tool[], anonymous: boolean): readonly Tool[
   return [...own, ...taskTools({ anonymous, scopeOf }).filter(({ name }) => !byName.has(name))];
 }
 
+/** An app's name that could be no session's leaves its user in `default`. */
+function localSessionOf(name = READY_SERVER): string {
+  return name === READY_SERVER || !couldBeSessionName(name) ? "default" : name;
+}
+
 const SESSION_TOOLS = new Set(["create_session", "list_sessions", "session_info", "delete_session"]);
 
 /**
@@ -180,7 +192,7 @@ const SESSION_TOOLS = new Set(["create_session", "list_sessions", "session_info"
  */
 export function createApp(options: AppOptions = {}): App {
   const {
-    name = "stateful-mcp",
+    name = READY_SERVER,
     version = VERSION,
     clock = systemClock,
     logger = silentLogger,
@@ -211,7 +223,12 @@ export function createApp(options: AppOptions = {}): App {
     blobStore: options.blobs,
     clock,
     limits,
-    sessions: { ttlSeconds, maxSeconds, defaultSession: options.sessions?.defaultSession },
+    sessions: {
+      ttlSeconds,
+      maxSeconds,
+      defaultSession: options.sessions?.defaultSession,
+      localSession: localSessionOf(options.name),
+    },
     idempotencyTtlSeconds: options.idempotency?.ttlSeconds ?? DEFAULT_IDEMPOTENCY_TTL_SECONDS,
   });
   const services: Services = {

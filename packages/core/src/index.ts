@@ -11,6 +11,7 @@ export {
   type AppOptions,
   createApp,
   PROTOCOL_REVISIONS,
+  READY_SERVER,
 } from "./app.ts";
 export { type Access, authenticate, frontDoorChallenge } from "./auth/access.ts";
 export { createOAuth, type OAuth, type OAuthOptions } from "./auth/oauth.ts";

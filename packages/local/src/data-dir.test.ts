@@ -14,24 +14,41 @@ afterEach(() => rm(scratch, { recursive: true, force: true }));
 
 describe("defaultDataDir", () => {
   test("follows XDG_DATA_HOME on Linux, and ignores a relative one", () => {
-    expect(defaultDataDir({ HOME: "/home/a", XDG_DATA_HOME: "/data" }, "linux")).toBe("/data/stateful-mcp");
-    expect(defaultDataDir({ HOME: "/home/a", XDG_DATA_HOME: "data" }, "linux")).toBe(
+    expect(defaultDataDir({ HOME: "/home/a", XDG_DATA_HOME: "/data" }, undefined, "linux")).toBe("/data/stateful-mcp");
+    expect(defaultDataDir({ HOME: "/home/a", XDG_DATA_HOME: "data" }, undefined, "linux")).toBe(
       "/home/a/.local/share/stateful-mcp",
     );
-    expect(defaultDataDir({ HOME: "/home/a" }, "linux")).toBe("/home/a/.local/share/stateful-mcp");
+    expect(defaultDataDir({ HOME: "/home/a" }, undefined, "linux")).toBe("/home/a/.local/share/stateful-mcp");
   });
 
   test("follows the conventions of macOS and Windows", () => {
-    expect(defaultDataDir({ HOME: "/Users/a" }, "darwin")).toBe("/Users/a/Library/Application Support/stateful-mcp");
-    expect(defaultDataDir({ LOCALAPPDATA: "C:\\Users\\a\\AppData\\Local" }, "win32")).toBe(
+    expect(defaultDataDir({ HOME: "/Users/a" }, undefined, "darwin")).toBe(
+      "/Users/a/Library/Application Support/stateful-mcp",
+    );
+    expect(defaultDataDir({ LOCALAPPDATA: "C:\\Users\\a\\AppData\\Local" }, undefined, "win32")).toBe(
       "C:\\Users\\a\\AppData\\Local\\stateful-mcp",
     );
-    expect(defaultDataDir({ USERPROFILE: "C:\\Users\\a" }, "win32")).toBe("C:\\Users\\a\\AppData\\Local\\stateful-mcp");
+    expect(defaultDataDir({ USERPROFILE: "C:\\Users\\a" }, undefined, "win32")).toBe(
+      "C:\\Users\\a\\AppData\\Local\\stateful-mcp",
+    );
+  });
+
+  test("gives each app a directory of its own", () => {
+    const of = (app: string, platform: NodeJS.Platform = "linux") =>
+      defaultDataDir({ HOME: "/home/a", LOCALAPPDATA: "C:\\L" }, app, platform);
+    expect(of("my-server")).toBe("/home/a/.local/share/stateful-mcp/apps/my-server");
+    expect(of("my-server", "win32")).toBe("C:\\L\\stateful-mcp\\apps\\my-server");
+    // A file system may fold case, refuse a colon, or take dots as a way out.
+    const hard = ["Counter", "counter", "a:b", "a/b", "..", ".", "x.", "", "名", "a".repeat(300)].map((name) =>
+      of(name),
+    );
+    expect(new Set(hard).size).toBe(hard.length);
+    for (const path of hard) expect(path).toMatch(/\/apps\/[a-z0-9][a-z0-9._-]{0,63}(?<!\.)$/);
   });
 
   test("says which variable is missing when there is no home", () => {
-    expect(() => defaultDataDir({}, "linux")).toThrow(/HOME is not set/);
-    expect(() => defaultDataDir({}, "win32")).toThrow(/LOCALAPPDATA is not set/);
+    expect(() => defaultDataDir({}, undefined, "linux")).toThrow(/HOME is not set/);
+    expect(() => defaultDataDir({}, undefined, "win32")).toThrow(/LOCALAPPDATA is not set/);
   });
 });
 

@@ -1,18 +1,38 @@
 // Where the data lies: the platform's convention, and the files inside a data directory. It starts nothing and connects to nothing.
+import { createHash } from "node:crypto";
 import { chmod, lstat, mkdir, readFile, realpath } from "node:fs/promises";
 import { posix, resolve, win32 } from "node:path";
 import { explainFailure, LocalEngineError } from "./errors.ts";
 
 /**
  * The directory for data when the user names none: `$XDG_DATA_HOME/stateful-mcp` or `~/.local/share/stateful-mcp`,
- * `~/Library/Application Support/stateful-mcp` on macOS, `%LOCALAPPDATA%\stateful-mcp` on Windows.
+ * `~/Library/Application Support/stateful-mcp` on macOS, `%LOCALAPPDATA%\stateful-mcp` on Windows. An app with a name of its own has
+ * the folder `apps/<name>` in it.
  *
  * @throws LocalEngineError when the environment names no home directory.
  */
 export function defaultDataDir(
   env: Record<string, string | undefined>,
+  app?: string,
   platform: NodeJS.Platform = process.platform,
 ): string {
+  const shared = sharedDataDir(env, platform);
+  const { join } = platform === "win32" ? win32 : posix;
+  return app === undefined ? shared : join(shared, "apps", folderFor(app));
+}
+
+/** The name itself where every file system takes it and tells it from others; else what is left of it, and a hash. */
+function folderFor(app: string): string {
+  if (/^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/.test(app)) return app;
+  const readable = app
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "")
+    .slice(0, 40);
+  return `${readable || "app"}-${createHash("sha256").update(app).digest("hex").slice(0, 12)}`;
+}
+
+function sharedDataDir(env: Record<string, string | undefined>, platform: NodeJS.Platform): string {
   if (platform === "win32") {
     const base = env.LOCALAPPDATA || (env.USERPROFILE && win32.join(env.USERPROFILE, "AppData", "Local"));
     return win32.join(base || noHome("LOCALAPPDATA"), "stateful-mcp");

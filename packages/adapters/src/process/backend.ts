@@ -5,6 +5,7 @@ import {
   type Config,
   itemTablesFrom,
   MemoryStore,
+  READY_SERVER,
   type StateStore,
 } from "@stateful-mcp/core";
 import type { SdkClient } from "@stateful-mcp/core/dynamodb";
@@ -24,9 +25,12 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** Connects to where state is kept. Creates no table; a file on this machine is made when it is missing. */
-export async function openBackend(config: Config): Promise<Backend> {
-  if (config.backend === "local") return openLocal(config);
+/**
+ * Connects to where state is kept. Creates no table; a file on this machine is made when it is missing, in the directory of the app
+ * whose name is given, else of the ready server.
+ */
+export async function openBackend(config: Config, app?: string): Promise<Backend> {
+  if (config.backend === "local") return openLocal(config, app);
   if (config.backend === "memory") {
     const store = new MemoryStore();
     return {
@@ -53,11 +57,11 @@ export async function openBackend(config: Config): Promise<Backend> {
 }
 
 /** A file for state; users' tables to try out are in an engine of their own, which starts when one is asked for. */
-async function openLocal(config: Config): Promise<Backend> {
+async function openLocal(config: Config, app: string | undefined): Promise<Backend> {
   const { connectLocalEngine, defaultDataDir, openLocalState } = await importLocal();
   try {
     const { dataDir, store, imported } = await openLocalState(
-      config.dataDir ?? defaultDataDir(process.env),
+      config.dataDir ?? defaultDataDir(process.env, app === READY_SERVER ? undefined : app),
       config.table,
     );
     let engine: ReturnType<typeof connectLocalEngine> | undefined;

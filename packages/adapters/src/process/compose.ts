@@ -27,7 +27,7 @@ export interface ComposeOptions {
 export async function compose(app: App, config: Config, options: ComposeOptions): Promise<Composition> {
   const { access, logger, createTable } = options;
   const own = app.options.store;
-  const backend = own ? ownBackend(config, own) : await openBackend(config);
+  const backend = own ? ownBackend(config, own) : await openBackend(config, app.options.name);
   if (createTable && config.backend === "dynamodb" && !own) {
     const { setupTable } = await import("@stateful-mcp/core/dynamodb");
     const client = await backend.openSdkClient();

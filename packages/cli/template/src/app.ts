@@ -1,5 +1,5 @@
 // What this server can do. `app` runs unchanged over stdio, over HTTP, on AWS Lambda and on Fargate.
-import { createApp, defineTool } from "@stateful-mcp/core";
+import { createApp, defineTool } from "@stateful-mcp/adapters";
 import * as z from "zod";
 
 export const incrementCounter = defineTool({

@@ -177,7 +177,7 @@ export const SETTINGS = {
     }),
   ),
   dataDir: text("STATEFUL_MCP_DATA_DIR", {
-    defaultText: "the platform's data directory",
+    defaultText: "the platform's data directory, in it `apps/<name>` for an app of your own",
     allowed: "a directory",
     description: "Where the `local` backend keeps its data",
   }),
@@ -210,7 +210,7 @@ export const SETTINGS = {
   ),
   defaultSession: text("STATEFUL_MCP_DEFAULT_SESSION", {
     allowed: "a session name",
-    defaultText: "`default` on stdio and local use",
+    defaultText: "on stdio and local use `default`, or the name of your own app",
     description: "Session of calls that name none",
   }),
   allowedHosts: withDefault(

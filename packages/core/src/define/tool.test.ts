@@ -27,6 +27,20 @@ describe("a tool", () => {
     expect(await call("increment_counter")).toEqual({ session_id: "default", counter: 2 });
   });
 
+  it("may say a sentence and take nothing", async () => {
+    const hello = defineTool({ name: "hello", description: "Greets.", run: () => "Hello!" });
+    const { call } = testApp({ tools: [hello] });
+    expect(await call("hello")).toEqual({ content: [{ type: "text", text: "Hello!" }] });
+    expect(await call("hello", { idempotency_key: "k" })).toEqual(await call("hello", { idempotency_key: "k" }));
+    await expect(call("hello", { name: "Ana" })).rejects.toThrow("name");
+    expect(hello.outputSchema).toBeUndefined();
+  });
+
+  it("that promises an output may not answer with a text in its place", async () => {
+    const wrong = defineTool({ ...working, run: (() => "one") as never });
+    await expect(testApp({ tools: [wrong] }).call("count")).rejects.toMatchObject({ code: "internal" });
+  });
+
   it.each<[string, Partial<ToolDefinition>, string]>([
     ["an empty name", { name: "" }, "name"],
     ["a name with a space", { name: "my tool" }, "name"],

@@ -6,14 +6,15 @@ import { CONFIRM_ARGUMENT } from "./confirm.ts";
 import type { ToolContext } from "./context.ts";
 import { faultOfTask, type TaskDefinition, type TaskSupport, taskSupport } from "./task.ts";
 
-/** What a tool without `output` resolves to: blocks a model reads, such as text, images, audio or embedded resources. */
+/** What a tool without `output` may resolve to in place of a text: blocks a model reads, such as text, images, audio or embedded resources. */
 export interface ToolContent {
   content: ContentBlock[];
   /** The blocks say what went wrong. */
   isError?: boolean;
 }
 
-type ToolOutput<O extends z.ZodObject | undefined> = O extends z.ZodObject ? z.input<O> : ToolContent;
+type NoInput = z.ZodObject<Record<never, never>>;
+type ToolOutput<O extends z.ZodObject | undefined> = O extends z.ZodObject ? z.input<O> : string | ToolContent;
 type Awaitable<T> = T | Promise<T>;
 
 /** The four hints of the protocol, all of them always sent. */
@@ -51,9 +52,9 @@ export interface ToolDefinition<
   title?: string;
   /** What the model reads to decide whether to call it. */
   description: string;
-  /** A flat object schema. `session_id` is added by the server for tools that use a session. */
-  input: I;
-  /** What `run` resolves to. `session_id` is added by the server. A tool without it resolves to `{ content: […] }`. */
+  /** A flat object schema. `session_id` is added by the server for tools that use a session. Default: no arguments. */
+  input?: I;
+  /** What `run` resolves to. `session_id` is added by the server. A tool without it resolves to a text, or to `{ content: […] }`. */
   output?: O;
   /** Hints for hosts; what is left out claims nothing. */
   annotations?: ToolAnnotations;
@@ -135,7 +136,7 @@ const SESSION_RESULT = z.string().describe("The session that was used. Pass it t
  * Checks a definition and prepares its schemas.
  * @throws TypeError with one sentence when the definition cannot work, so that it fails at start and not at the first call.
  */
-export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefined = undefined>(
+export function defineTool<I extends z.ZodObject = NoInput, O extends z.ZodObject | undefined = undefined>(
   definition: ToolDefinition<I, O>,
 ): Tool {
   const { name, description, annotations = {}, session = "optional" } = definition;
@@ -146,7 +147,7 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefi
     session === "none" ? {} : { session_id: session === "required" ? SESSION_ARGUMENT : SESSION_ARGUMENT.optional() };
   const readOnlyHint = annotations.readOnlyHint ?? false;
   const keyShape = readOnlyHint ? {} : { idempotency_key: IDEMPOTENCY_ARGUMENT };
-  const input = z.strictObject({ ...definition.input.shape, ...sessionShape, ...keyShape });
+  const input = z.strictObject({ ...definition.input?.shape, ...sessionShape, ...keyShape });
   const output =
     definition.output &&
     z.object({
@@ -188,7 +189,11 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject | undefi
     inputSchema,
     outputSchema: output && schemaOf(output, "output"),
     // The pipeline parses with `input` before and `output` after, so the types hold where the casts stand.
-    run: async (args, context) => (await definition.run(args as z.output<I>, context)) as Record<string, unknown>,
+    run: async (args, context) => {
+      const result: unknown = await definition.run(args as z.output<I>, context);
+      const said = typeof result === "string" && !output;
+      return (said ? { content: [{ type: "text", text: result }] } : result) as Record<string, unknown>;
+    },
   };
   return definition.confirm ? withConfirmation(tool) : tool;
 }
@@ -200,10 +205,10 @@ function faultOf(definition: ToolDefinition): string | undefined {
   if (description.trim() === "") return "it needs a description, which is what a model decides by.";
   if (scope !== undefined && !SCOPE.test(scope))
     return "its scope must be 1 to 64 letters, digits, '_', '-', '.' or ':'.";
-  if (!(input instanceof z.ZodObject)) return "its input must be a z.object({…}).";
+  if (input !== undefined && !(input instanceof z.ZodObject)) return "its input must be a z.object({…}) or absent.";
   if (output !== undefined && !(output instanceof z.ZodObject)) return "its output must be a z.object({…}) or absent.";
   for (const reserved of RESERVED_ARGUMENTS)
-    if (reserved in input.shape) return `its input must not define ${reserved}, which the server adds.`;
+    if (input && reserved in input.shape) return `its input must not define ${reserved}, which the server adds.`;
   const added = [...(session === "none" ? [] : ["session_id"]), ...(cache ? ["cached"] : [])];
   for (const reserved of added)
     if (output && reserved in output.shape) return `its output must not define ${reserved}, which the server adds.`;

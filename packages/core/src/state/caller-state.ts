@@ -147,12 +147,12 @@ export class CallerState {
 }
 
 /**
- * The session a call means: the one it names, else the operator's default, else `default` for local use, else the one that
+ * The session a call means: the one it names, else the operator's default, else for local use the app's own, else the one that
  * belongs to its 2025-era transport session (a name like any other: its first write creates it).
  * @throws AppError `invalid_input` when none of these gives one.
  */
 export function sessionIdFor(
-  { defaultSession }: { defaultSession?: string | undefined },
+  { defaultSession, localSession = "default" }: { defaultSession?: string | undefined; localSession?: string },
   { principal, transportSession }: Caller,
   given?: string,
 ): string {
@@ -162,7 +162,7 @@ export function sessionIdFor(
       "This server is open to everybody, so only handles from create_session work here: pass one as session_id.",
     );
   }
-  const implied = principal.kind === "local" ? "default" : sessionOfTransport(transportSession);
+  const implied = principal.kind === "local" ? localSession : sessionOfTransport(transportSession);
   const id = given ?? defaultSession ?? implied;
   if (id === undefined) {
     throw new AppError(

@@ -22,7 +22,7 @@ export interface SessionPartsOptions {
   blobs: Blobs;
   clock: Clock;
   limits: Limits;
-  settings: SessionSettings & { defaultSession?: string | undefined };
+  settings: SessionSettings & { defaultSession?: string | undefined; localSession?: string };
   /** Slots of calls that are complete, which an entry may forget. */
   completedSlots: NonNullable<EntryWriterOptions["completedSlots"]>;
   background: Background;

@@ -57,6 +57,15 @@ export const mintGeneration = (): string => randomBytes(12).toString("base64url"
 
 export const isHandle = (id: string): boolean => id.startsWith(HANDLE_PREFIX);
 
+/** Whether a session may have this name, in the form NFC. */
+export const couldBeSessionName = (name: string): boolean =>
+  name !== "" &&
+  !isHandle(name) &&
+  name.isWellFormed() &&
+  name.trim() === name &&
+  !hasInvisible(name) &&
+  byteLength(name) <= SESSION_NAME_MAX_BYTES;
+
 /**
  * A session's id as keys hold it: two spellings that look alike (NFC and NFD) are one name.
  * @throws AppError `session_not_found` for what looks like a handle and cannot be one, `invalid_input` for a name that cannot be.
@@ -68,13 +77,7 @@ export function acceptedSessionId(given: string): string {
     return given;
   }
   const id = given.normalize("NFC");
-  if (
-    id === "" ||
-    !id.isWellFormed() ||
-    id.trim() !== id ||
-    hasInvisible(id) ||
-    byteLength(id) > SESSION_NAME_MAX_BYTES
-  )
+  if (!couldBeSessionName(id))
     throw new AppError(
       "invalid_input",
       `session_id must be a handle from create_session or a name of 1 to ${SESSION_NAME_MAX_BYTES} bytes without invisible characters or spaces around it.`,
