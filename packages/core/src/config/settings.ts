@@ -28,6 +28,7 @@ import {
   url,
   withDefault,
 } from "./kinds.ts";
+import { nearestName } from "./nearest.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -367,25 +368,9 @@ function readVariable(
 }
 
 function unknownVariable(name: string): AppError {
-  const nearest = settingNames
-    .map((known) => ({ known, distance: editDistance(name, known) }))
-    .sort((a, b) => a.distance - b.distance)[0];
-  const hint = nearest !== undefined && nearest.distance <= 6 ? `; did you mean ${nearest.known}?` : "";
+  const nearest = nearestName(name, settingNames);
+  const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
   return new AppError("invalid_input", `${name} is not a setting of this version${hint}`);
-}
-
-/** How many single-character changes turn one text into the other. */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (let i = 1; i <= from.length; i++) {
-    const above = row;
-    row = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const change = above[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
-      row[j] = Math.min(change, above[j]! + 1, row[j - 1]! + 1);
-    }
-  }
-  return row[to.length]!;
 }
 
 /** One setting as documentation shows it, in Markdown. */
