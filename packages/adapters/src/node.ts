@@ -2,8 +2,8 @@
 // Knows nothing of routes. Signals belong to the process that calls this.
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
-import { getRequestListener, RequestError } from "@hono/node-server";
-import { type App, AppError, type Logger } from "@stateful-mcp/core";
+import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
+import { type App, AppError, type Carried, type Logger } from "@stateful-mcp/core";
 import { DOT_SEGMENTS_REFUSED, hasDotSegments } from "./dot-segments.ts";
 
 /** Where an HTTP server listens, and how it ends. */
@@ -37,8 +37,7 @@ const DRAIN_STEP_MS = 50;
 export async function serveNode(app: Pick<App, "fetch" | "drain">, options: NodeServerOptions): Promise<NodeServer> {
   const { host, logger } = options;
   const running = new Map<ServerResponse, Socket>();
-  const addressOf = (env: unknown) => (env as { incoming?: { socket?: Socket } }).incoming?.socket?.remoteAddress;
-  const listener = getRequestListener((request, env) => app.fetch(request, { address: addressOf(env) }), {
+  const listener = getRequestListener((request, env) => app.fetch(request, carriedOf(env as HttpBindings)), {
     // For HTTP/1.0 probes, which may send no Host. The header stays missing, so what checks it still refuses them.
     hostname: NO_HOST,
     errorHandler: (error) => {
@@ -145,6 +144,14 @@ function urlOf({ address, port }: AddressInfo, host: string): string {
   if (address === "::") return `http://[::1]:${port}`;
   return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
+
+const carriedOf = ({ incoming, outgoing }: HttpBindings): Carried => ({
+  address: incoming.socket.remoteAddress,
+  onSent: (done) => {
+    if (outgoing.closed) done();
+    else outgoing.once("close", done);
+  },
+});
 
 /** A name that leads nowhere (RFC 2606). */
 const NO_HOST = "no-host.invalid";

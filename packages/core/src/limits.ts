@@ -28,6 +28,10 @@ export interface Limits {
   tasksPerPrincipal: number;
   /** Tasks that one process runs at a time; further ones wait. */
   tasksPerProcess: number;
+  /** Bytes of answers that wait until one caller reads them. */
+  unsentBytesPerCaller: number;
+  /** The same for everybody on one process; a caller for whom nothing waits is answered all the same. */
+  unsentBytesPerProcess: number;
   /** Streams that one principal may hold open to be told of changes. */
   listensPerPrincipal: number;
   /** The same for everybody on one process: each polls the table. */
@@ -54,6 +58,9 @@ export const DEFAULT_LIMITS: Limits = {
   callTimeoutMs: 50_000,
   tasksPerPrincipal: 100,
   tasksPerProcess: 16,
+  // Two batches of a hundred full pages, or three of the largest values. A process holds up to three times that, encoded and on its way.
+  unsentBytesPerCaller: 32 * 1_048_576,
+  unsentBytesPerProcess: 128 * 1_048_576,
   listensPerPrincipal: 32,
   listensPerProcess: 1_000,
 };

@@ -16,21 +16,27 @@ export function getPrompt(
   name: string,
   given: Readonly<Record<string, string>>,
 ): Promise<{ description: string; messages: PromptMessage[] }> {
-  return runCall(services, source, { prompt: cutText(name, 64) }, { scope: READ_SCOPE }, async (inProgress) => {
-    const prompt = services.prompts.get(name);
-    if (!prompt) throw noPrompt(services, name);
-    const missing = Object.entries(prompt.arguments).find(([one, { required }]) => required && !given[one]);
-    if (missing) throw new AppError("invalid_input", `${name}: ${missing[0]} is missing. ${missing[1].description}`);
-    const asked = { target: `prompts/get ${name}`, arguments: given };
-    const answer = await prompt.run(given, {
-      ...contextOf(services, source, inProgress),
-      ...(await askingOf(services, source, asked)),
-    });
-    if (typeof answer === "string")
-      return { description: prompt.description, messages: userMessages({ type: "text", text: answer }) };
-    const messages = await unlessAsking<readonly PromptMessage[]>(services, source.principal, asked, answer);
-    return { description: prompt.description, messages: [...messages] };
-  });
+  return runCall(
+    services,
+    source,
+    { prompt: cutText(name, 64) },
+    { scope: READ_SCOPE, readOnly: true },
+    async (inProgress) => {
+      const prompt = services.prompts.get(name);
+      if (!prompt) throw noPrompt(services, name);
+      const missing = Object.entries(prompt.arguments).find(([one, { required }]) => required && !given[one]);
+      if (missing) throw new AppError("invalid_input", `${name}: ${missing[0]} is missing. ${missing[1].description}`);
+      const asked = { target: `prompts/get ${name}`, arguments: given };
+      const answer = await prompt.run(given, {
+        ...contextOf(services, source, inProgress),
+        ...(await askingOf(services, source, asked)),
+      });
+      if (typeof answer === "string")
+        return { description: prompt.description, messages: userMessages({ type: "text", text: answer }) };
+      const messages = await unlessAsking<readonly PromptMessage[]>(services, source.principal, asked, answer);
+      return { description: prompt.description, messages: [...messages] };
+    },
+  );
 }
 
 /** What a completion is asked for: an argument of a prompt, or a variable of a resource template. */
@@ -50,7 +56,7 @@ export function completeArgument(
     services,
     source,
     { completion: cutText(argument.name, 64) },
-    { scope: READ_SCOPE },
+    { scope: READ_SCOPE, readOnly: true },
     async (inProgress) => {
       const context = contextOf(services, source, inProgress);
       const complete = completerOf(services, target, argument.name);

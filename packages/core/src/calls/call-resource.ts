@@ -23,21 +23,27 @@ export type ResourceText = { uri: string; mimeType?: string } & ({ text: string 
 
 /** @throws AppError `not_found`; InputNeeded. */
 export function readResource(services: Services, source: CallSource, uri: string): Promise<ResourceText> {
-  return runCall(services, source, { resource: cutText(uri, 200) }, { scope: READ_SCOPE }, async (inProgress) => {
-    const found = services.resources.find(uri);
-    if (!found) throw noResource(uri);
-    const { resource, variables } = found;
-    const asked = { target: "resources/read", arguments: uri };
-    const answer = await resource.read(variables, {
-      ...contextOf(services, source, inProgress),
-      ...(await askingOf(services, source, asked)),
-    });
-    if (answer === undefined) throw noResource(uri);
-    const content = { uri, ...(resource.mimeType !== undefined && { mimeType: resource.mimeType }) };
-    if (typeof answer === "string") return { ...content, text: answer };
-    const bytes = await unlessAsking<Uint8Array>(services, source.principal, asked, answer);
-    return { ...content, blob: Buffer.from(bytes).toString("base64") };
-  });
+  return runCall(
+    services,
+    source,
+    { resource: cutText(uri, 200) },
+    { scope: READ_SCOPE, readOnly: true },
+    async (inProgress) => {
+      const found = services.resources.find(uri);
+      if (!found) throw noResource(uri);
+      const { resource, variables } = found;
+      const asked = { target: "resources/read", arguments: uri };
+      const answer = await resource.read(variables, {
+        ...contextOf(services, source, inProgress),
+        ...(await askingOf(services, source, asked)),
+      });
+      if (answer === undefined) throw noResource(uri);
+      const content = { uri, ...(resource.mimeType !== undefined && { mimeType: resource.mimeType }) };
+      if (typeof answer === "string") return { ...content, text: answer };
+      const bytes = await unlessAsking<Uint8Array>(services, source.principal, asked, answer);
+      return { ...content, blob: Buffer.from(bytes).toString("base64") };
+    },
+  );
 }
 
 const noResource = (uri: string): AppError =>
@@ -52,7 +58,7 @@ export function listResources(
   source: CallSource,
   cursor: string | undefined,
 ): Promise<{ resources: WireResource[]; nextCursor?: string }> {
-  return runCall(services, source, { resource: "list" }, { scope: READ_SCOPE }, async (inProgress) => {
+  return runCall(services, source, { resource: "list" }, { scope: READ_SCOPE, readOnly: true }, async (inProgress) => {
     const all = await listAll(services, contextOf(services, source, inProgress));
     // By name rather than by number, so that what is added or removed meanwhile moves nothing across a page's edge.
     const after = cursor === undefined ? undefined : decodeCursor(cursor, ["number", "string"]);

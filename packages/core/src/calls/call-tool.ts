@@ -53,7 +53,7 @@ export function callTool(services: Services, call: ToolCall): Promise<ToolResult
 
 /** A call of a tool that does not exist needs no scope, but counts. */
 const admissionTo = (tool: Tool | undefined): Admission => ({
-  ...(tool && { scope: tool.scope }),
+  ...(tool && { scope: tool.scope, readOnly: tool.annotations.readOnlyHint }),
   ...(tool?.callsPerMinute && { limits: [[tool.name, tool.callsPerMinute]] }),
 });
 

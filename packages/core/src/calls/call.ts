@@ -11,6 +11,7 @@ import { cutText } from "../text.ts";
 import { within } from "../waiting.ts";
 import { InputNeeded } from "./asking.ts";
 import type { CallSource, ClientChannel, Services } from "./services.ts";
+import { answerBytes, type UnsentAnswer } from "./unsent.ts";
 
 /** A call under way, as what answers it needs it. */
 export interface CallInProgress {
@@ -26,6 +27,8 @@ export interface Admission {
   readonly scope?: string;
   /** Whether it counts towards the limit for everything. Default true. */
   readonly counts?: boolean;
+  /** It changes nothing, so that it may be refused when its result is there and has no room. Default false. */
+  readonly readOnly?: boolean;
   /** Names of what is counted, and calls of it per minute, besides the limit for everything. */
   readonly limits?: readonly (readonly [bucket: string, callsPerMinute: number])[];
 }
@@ -64,7 +67,7 @@ export async function runCall<T>(
   outcomeOf: (result: T) => string = () => "ok",
 ): Promise<T> {
   const started = performance.now();
-  const { principal, trace } = source;
+  const { principal, trace, unsent } = source;
   const { state, logger } = services;
   const fields: LogFields = {
     request_id: randomUUID(),
@@ -77,7 +80,10 @@ export async function runCall<T>(
   const limitMs = Math.min(state.limits.callTimeoutMs, source.timeLimitMs ?? Number.POSITIVE_INFINITY);
   const run = async (signal: AbortSignal) => {
     await admit(services, principal, admission);
-    return task({ signal, fields });
+    unsent?.requireRoom(0);
+    const result = await task({ signal, fields });
+    if (unsent) addTo(unsent, result, admission);
+    return result;
   };
   try {
     const result = await within(limitMs, run, () => tookTooLong(limitMs), source.signal);
@@ -104,6 +110,13 @@ async function admit({ state }: Services, principal: Principal, admission: Admis
   if (admission.scope !== undefined) authorize(principal, admission.scope);
   if (admission.counts !== false) await state.admit(principal);
   for (const [bucket, perMinute] of admission.limits ?? []) await state.admitTo(principal, bucket, perMinute);
+}
+
+/** Counts a result before the answer that carries it is written. @throws AppError `rate_limited` */
+function addTo(unsent: UnsentAnswer, result: unknown, { readOnly = false }: Admission): void {
+  const bytes = answerBytes(result);
+  if (readOnly) unsent.requireRoom(bytes);
+  unsent.add(bytes);
 }
 
 const tookTooLong = (limitMs: number): AppError =>

@@ -7,6 +7,7 @@ import type { Logger } from "../logger.ts";
 import type { Principal } from "../principal.ts";
 import type { State } from "../state/state.ts";
 import type { TraceContext } from "../trace.ts";
+import type { UnsentAnswer } from "./unsent.ts";
 
 export interface Services {
   readonly tools: ReadonlyMap<string, Tool>;
@@ -31,6 +32,8 @@ export interface CallSource {
   /** Milliseconds it may take, where that is less than the server's own limit. */
   readonly timeLimitMs?: number | undefined;
   readonly trace?: TraceContext | undefined;
+  /** Where answers may have to wait until their caller reads them: this request's. */
+  readonly unsent?: UnsentAnswer | undefined;
   /** What the transport offers beside the answer. Without it nothing can be asked or reported. */
   readonly channel?: ClientChannel;
 }

@@ -19,8 +19,14 @@ function refusal(environment: Record<string, string>): string {
 
 describe("readConfig", () => {
   it("needs nothing set", () => {
-    // The bounds on open streams are not for operators to set.
-    const { listensPerPrincipal: _, listensPerProcess: __, ...limits } = DEFAULT_LIMITS;
+    // The bounds on open streams and unread answers are not for operators to set.
+    const {
+      listensPerPrincipal: _,
+      listensPerProcess: __,
+      unsentBytesPerCaller: ___,
+      unsentBytesPerProcess: ____,
+      ...limits
+    } = DEFAULT_LIMITS;
     expect(readConfig({})).toEqual({
       backend: "local",
       table: "mcp_state",
@@ -73,7 +79,15 @@ describe("readConfig", () => {
   it("takes networks of proxies, and nothing that is none", () => {
     const { trustedProxies } = readConfig({ STATEFUL_MCP_TRUSTED_PROXIES: "10.0.0.0/8, 192.0.2.1 ,2001:db8::/32" });
     expect(trustedProxies).toEqual(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]);
-    for (const wrong of ["10.0.0.0/33", "10.0.0", "2001:db8::/129", "proxy.example", "10.0.0.0/8/8", "10.0.0.1/", "all"])
+    for (const wrong of [
+      "10.0.0.0/33",
+      "10.0.0",
+      "2001:db8::/129",
+      "proxy.example",
+      "10.0.0.0/8/8",
+      "10.0.0.1/",
+      "all",
+    ])
       expect(refusal({ STATEFUL_MCP_TRUSTED_PROXIES: wrong })).toContain("such as 10.0.0.0/8");
   });
 

@@ -13,6 +13,8 @@ export interface Carried {
   readonly principal?: Principal;
   /** The network address that the request came from, as far as the carrier can tell. */
   readonly address?: string | undefined;
+  /** Calls back once the answer has been taken by its client, or its connection is gone. Without it no answer is taken to wait. */
+  readonly onSent?: (done: () => void) => void;
   /** Milliseconds after which a call must have its answer, where that is less than the app's own limit. */
   readonly timeLimitMs?: number;
 }

@@ -4,6 +4,7 @@ import type { Hono } from "hono";
 import { TaskGoesOn } from "../calls/call-task.ts";
 import { callTool } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
+import type { Unsent } from "../calls/unsent.ts";
 import { AppError } from "../errors.ts";
 import { wireTools } from "../mcp/server.ts";
 import type { Principal } from "../principal.ts";
@@ -16,6 +17,7 @@ import { asAppError, headersFor } from "./problem.ts";
 export interface RestOptions {
   readonly services: Services;
   readonly door: Door;
+  readonly unsent: Unsent;
   readonly service: string;
   readonly version: string;
   readonly bodyMaxBytes: number;
@@ -27,9 +29,18 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
   const description = () => openApi(services.tools.values(), { ...options, asksForToken });
 
   const call = async (c: RequestContext, principal: Principal, name: string, given: unknown) => {
-    const { timeLimitMs } = c.env;
+    const { timeLimitMs, onSent } = c.env;
+    const unsent = onSent && options.unsent.answerTo(principal, onSent);
     const idempotencyKey = c.req.header("idempotency-key");
-    const request = { name, arguments: given, principal, signal: c.req.raw.signal, idempotencyKey, timeLimitMs };
+    const request = {
+      name,
+      arguments: given,
+      principal,
+      signal: c.req.raw.signal,
+      idempotencyKey,
+      timeLimitMs,
+      unsent,
+    };
     const { structured, replayed } = await callTool(services, request);
     const headers: Record<string, string> = replayed ? { "Idempotency-Replayed": "true" } : {};
     return { structured, headers };

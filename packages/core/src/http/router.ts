@@ -3,6 +3,7 @@ import { type AuthInfo, createMcpHandler, isLegacyRequest, type McpServerFactory
 import { Hono } from "hono";
 import type { Access } from "../auth/access.ts";
 import type { Services } from "../calls/services.ts";
+import { Unsent } from "../calls/unsent.ts";
 import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { faultOfMessage } from "../mcp/envelope.ts";
@@ -10,7 +11,7 @@ import { LegacyHttp } from "../mcp/legacy/http.ts";
 import type { LegacyState } from "../mcp/legacy/state.ts";
 import { createListens, isListen } from "../mcp/listen.ts";
 import { withoutNulls } from "../mcp/nulls.ts";
-import { PRINCIPAL_KEY, TIME_LIMIT_KEY } from "../mcp/request.ts";
+import { PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/request.ts";
 import { answerInTime } from "../mcp/sse.ts";
 import { authorize, isGranted } from "../principal.ts";
 import { cutText } from "../text.ts";
@@ -83,15 +84,21 @@ export function createRouter(options: RouterOptions): Router {
   app.get("/mcp/health", (c) => health(c, { ...options, ready }, { status: "ok" }));
 
   const { service, version, bodyMaxBytes } = options;
-  serveRest(app, { services, door, service, version, bodyMaxBytes });
+  const unsent = new Unsent(services.state.limits);
+  serveRest(app, { services, door, unsent, service, version, bodyMaxBytes });
 
   app.all("/mcp", async (c) => {
     const principal = await principalOf(c, door);
+    const { timeLimitMs, onSent } = c.env;
     const authInfo: AuthInfo = {
       token: "",
       clientId: principal.subject,
       scopes: [...(principal.scopes ?? [])],
-      extra: { [PRINCIPAL_KEY]: principal, [TIME_LIMIT_KEY]: c.env.timeLimitMs },
+      extra: {
+        [PRINCIPAL_KEY]: principal,
+        [TIME_LIMIT_KEY]: timeLimitMs,
+        [UNSENT_KEY]: onSent && unsent.answerTo(principal, onSent),
+      },
     };
     const request = c.req.raw;
     if (request.method !== "POST") return legacy.fetch(request, { principal, authInfo }, undefined);

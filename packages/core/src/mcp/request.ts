@@ -12,6 +12,7 @@ import {
 } from "@modelcontextprotocol/server";
 import { InputNeeded } from "../calls/asking.ts";
 import type { CallSource, ClientChannel } from "../calls/services.ts";
+import { answerBytes, type UnsentAnswer } from "../calls/unsent.ts";
 import { AppError } from "../errors.ts";
 import { LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
@@ -26,6 +27,11 @@ const principalOf = (context: ServerContext): Principal =>
 export const TIME_LIMIT_KEY = "timeLimitMs";
 const timeLimitOf = (context: ServerContext): number | undefined =>
   context.http?.authInfo?.extra?.[TIME_LIMIT_KEY] as number | undefined;
+
+/** The request's answer, where it may have to wait until its caller reads it. */
+export const UNSENT_KEY = "unsent";
+const unsentOf = (context: ServerContext): UnsentAnswer | undefined =>
+  context.http?.authInfo?.extra?.[UNSENT_KEY] as UnsentAnswer | undefined;
 
 /**
  * Runs a handler's work with the request's source. Nothing that the work reports is sent after its answer: work that its
@@ -59,6 +65,10 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
   const capabilities = envelope ? envelope[CLIENT_CAPABILITIES_META_KEY] : server.getClientCapabilities();
   const { name, version } = (info ?? {}) as { name?: unknown; version?: unknown };
   const progressToken = mcpReq._meta?.progressToken;
+  const unsent = unsentOf(context);
+  const tell = (told: unknown, message: () => Promise<void>) => {
+    if (!unsent || unsent.tell(answerBytes(told))) send(message);
+  };
   const channel: ClientChannel = {
     answers: mcpReq.inputResponses as ClientChannel["answers"],
     requestState: mcpReq.requestState<string>(),
@@ -73,9 +83,9 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
         ...(total !== undefined && { total }),
         ...(message !== undefined && { message }),
       };
-      send(() => mcpReq.notify({ method: "notifications/progress", params }));
+      tell(params, () => mcpReq.notify({ method: "notifications/progress", params }));
     },
-    logToClient: (level, data) => send(() => mcpReq.log(level, data)),
+    logToClient: (level, data) => tell(data, () => mcpReq.log(level, data)),
   };
   return {
     principal: principalOf(context),
@@ -84,6 +94,7 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
     signal: mcpReq.signal,
     timeLimitMs: timeLimitOf(context),
     trace: traceOf(mcpReq._meta),
+    unsent,
     channel,
   };
 }

@@ -39,3 +39,26 @@ it("a late answer that is itself a stream is passed on event by event", async ()
   const said = "event: message\ndata: 1\n\nevent: message\ndata: 2\n\n";
   expect(await (await given).text()).toBe(`: keep-alive\n\n${said}`);
 });
+
+it("a stream of which nothing is read has room up to a bound, and again once it has been read or is closed", async () => {
+  const sse = openSse();
+  let room = 0;
+  const writeAll = async () => {
+    for (let i = 0; i < 100; i++) {
+      await sse.room();
+      if (sse.closed) return;
+      room += 1;
+      sse.send({ data: "x".repeat(100_000) });
+    }
+  };
+  const writing = writeAll();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(room).toBe(11);
+  const reader = sse.response.body?.getReader();
+  for (let i = 0; i < 5; i++) await reader?.read();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(room).toBe(16);
+  sse.close();
+  await writing;
+  expect(room).toBe(16);
+});

@@ -4,12 +4,17 @@ const encoder = new TextEncoder();
 /** Load balancers cut connections that are silent for 30 to 60 s. */
 export const KEEP_ALIVE_MS = 15_000;
 
+/** What waits for the client at most where its writer waits for room; one event may lie above. */
+const ROOM_BYTES = 1_048_576;
+
 export interface SseStream {
   readonly response: Response;
   /** True once the client has gone away or the stream was closed. */
   readonly closed: boolean;
   /** Writes an event; does nothing on a closed stream. */
   send(event: { id?: string | undefined; retryMs?: number | undefined; data: string }): void;
+  /** Resolves once the client has taken so much of what was written that there is room for more, or the stream is closed. */
+  room(): Promise<void>;
   /** Says nothing, so that the connection is not silent. */
   comment(): void;
   /** Passes on what another stream of events says, to its end. */
@@ -19,6 +24,12 @@ export interface SseStream {
 
 export function openSse(options: { headers?: Record<string, string>; onClose?: () => void } = {}): SseStream {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  let waiting: PromiseWithResolvers<void> | undefined;
+  const room = async () => {
+    if (!controller || (controller.desiredSize ?? 0) > 0) return;
+    waiting ??= Promise.withResolvers();
+    await waiting.promise;
+  };
   const write = (text: string) => controller?.enqueue(encoder.encode(text));
   const comment = () => write(": keep-alive\n\n");
   const timer = setInterval(comment, KEEP_ALIVE_MS);
@@ -27,17 +38,25 @@ export function openSse(options: { headers?: Record<string, string>; onClose?: (
     if (!controller) return false;
     controller = undefined;
     clearInterval(timer);
+    waiting?.resolve();
     options.onClose?.();
     return true;
   };
-  const body = new ReadableStream<Uint8Array>({
-    start: (given) => {
-      controller = given;
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start: (given) => {
+        controller = given;
+      },
+      pull: () => {
+        waiting?.resolve();
+        waiting = undefined;
+      },
+      cancel: () => {
+        end();
+      },
     },
-    cancel: () => {
-      end();
-    },
-  });
+    new ByteLengthQueuingStrategy({ highWaterMark: ROOM_BYTES }),
+  );
   const headers = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-cache, no-transform",
@@ -60,8 +79,10 @@ export function openSse(options: { headers?: Record<string, string>; onClose?: (
       write(`${lines.join("\n")}\n\n`);
     },
     comment,
+    room,
     pipe: async (events) => {
       for await (const chunk of events) {
+        await room();
         if (!controller) return;
         controller.enqueue(chunk);
       }

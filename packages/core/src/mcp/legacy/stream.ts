@@ -88,6 +88,7 @@ export async function deliver(
   let pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS, 1.5);
   while (!sse.closed) {
     for (const event of events) {
+      await sse.room();
       sse.send({ id: eventId(stream, event.sequence), data: event.message });
       position = event.sequence;
     }
