@@ -122,6 +122,19 @@ describe("answers that wait to be read", () => {
     expect(text.length).toBeLessThan(120 * KIB);
   });
 
+  it("are taken to be pages where a batch asks for lists, which no call makes", async () => {
+    const { send, readAll } = server({ unsentBytesPerCaller: 1_024 * KIB, unsentBytesPerProcess: 1_024 * KIB });
+    const params = { protocolVersion: "2025-03-26", capabilities: {}, clientInfo: { name: "raw", version: "1" } };
+    const opening = await send("/mcp", { jsonrpc: "2.0", id: 1, method: "initialize", params }, "alice");
+    const session = { "mcp-session-id": String(opening.headers.get("mcp-session-id")) };
+    const batch = Array.from({ length: 100 }, (_, id) => ({ jsonrpc: "2.0", id, method: "tools/list" }));
+    expect((await send("/mcp", batch, "alice", session)).status).toBe(200);
+    const refused = await send("/mcp", batch, "alice", session);
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
+    readAll();
+    expect((await send("/mcp", batch, "alice", session)).status).toBe(200);
+  });
+
   it("are not taken to wait where the carrier does not say when they are sent", async () => {
     const { app } = server();
     const headers = { host: "localhost", authorization: `Bearer ${TOKENS.alice}`, "content-type": "application/json" };

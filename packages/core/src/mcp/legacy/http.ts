@@ -14,9 +14,12 @@ import {
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/server";
 import type { Services } from "../../calls/services.ts";
+import type { UnsentAnswer } from "../../calls/unsent.ts";
 import { AppError } from "../../errors.ts";
+import { PAGE_MAX_BYTES } from "../../limits.ts";
 import { countedAs, type Principal } from "../../principal.ts";
 import { cutText } from "../../text.ts";
+import { UNSENT_KEY } from "../request.ts";
 import { openSse } from "../sse.ts";
 import type { LegacySession } from "./sessions.ts";
 import type { LegacyState } from "./state.ts";
@@ -97,6 +100,7 @@ export class LegacyHttp {
       caller,
       messages.filter((message) => !isCountedByItsCall(message, this.#options.services)).length,
     );
+    if (batch) this.#requireRoom(caller, messages);
     if (messages.some(isInitialize)) return this.#initialize(request, caller, messages);
     const requests = messages.filter(isJSONRPCRequest);
     const twice = requests.find(({ id }, at) => requests.findIndex((other) => other.id === id) !== at);
@@ -216,6 +220,15 @@ export class LegacyHttp {
   /** Lets in so many requests that no call of the pipeline counts. Each reads or writes the table. @throws AppError `rate_limited` */
   async #admit({ principal }: LegacyCaller, requests: number): Promise<void> {
     for (let i = 0; i < requests; i++) await this.#options.services.state.admit(principal);
+  }
+
+  /** A batch of lists multiplies what no call counts: each is taken to have a page. @throws AppError `rate_limited` */
+  #requireRoom({ authInfo }: LegacyCaller, messages: readonly JSONRPCMessage[]): void {
+    const unsent = authInfo.extra?.[UNSENT_KEY] as UnsentAnswer | undefined;
+    const { services } = this.#options;
+    const lists = messages.filter((one) => isJSONRPCRequest(one) && !isCountedByItsCall(one, services));
+    unsent?.requireRoom(lists.length * PAGE_MAX_BYTES);
+    unsent?.add(lists.length * PAGE_MAX_BYTES);
   }
 
   async #delete(request: Request, caller: LegacyCaller): Promise<Response> {
