@@ -7,9 +7,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MUTATIONS as LIST, type Mutation } from "./mutation-list.ts";
+import { BOUND_MUTATIONS } from "./mutation-list-bounds.ts";
 import { MEMORY_MUTATIONS } from "./mutation-list-memory.ts";
 
-const MUTATIONS: readonly Mutation[] = [...LIST, ...MEMORY_MUTATIONS];
+const MUTATIONS: readonly Mutation[] = [...LIST, ...MEMORY_MUTATIONS, ...BOUND_MUTATIONS];
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const CORE = join("packages", "core");

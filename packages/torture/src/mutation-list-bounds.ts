@@ -1,0 +1,66 @@
+// The conditions that keep one caller from taking what is there for all, and a person from confirming what they are not shown.
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts are source code.
+import type { Mutation } from "./mutation-list.ts";
+
+const CROWD = { file: "state/crowd.ts", tests: ["http/open-server.test.ts"] };
+const NETWORK = { file: "http/network.ts", tests: ["http/open-server.test.ts"] };
+const UNSENT = { file: "calls/unsent.ts", tests: ["calls/unsent.test.ts"] };
+
+export const BOUND_MUTATIONS: readonly Mutation[] = [
+  {
+    ...CROWD,
+    name: "one network makes so many calls and no more",
+    from: "own >= limit\n",
+    to: "own >= limit * NETWORKS_AT_THEIR_LIMIT\n",
+  },
+  {
+    ...CROWD,
+    name: "all networks together have a bound",
+    from: "this.#all >= limit * NETWORKS_AT_THEIR_LIMIT",
+    to: "false",
+  },
+  {
+    ...NETWORK,
+    name: "an address is believed of a named proxy alone",
+    from: "found !== undefined && isTrusted(found) ? plainAddress(one)",
+    to: "found !== undefined ? plainAddress(one)",
+  },
+  {
+    ...NETWORK,
+    name: "the addresses of one IPv6 network are counted together",
+    from: "const NETWORK_GROUPS = 4;",
+    to: "const NETWORK_GROUPS = 8;",
+  },
+  {
+    ...UNSENT,
+    name: "what one caller leaves unread is bounded",
+    from: "own + bytes <= this.#perCaller && ",
+    to: "",
+  },
+  {
+    ...UNSENT,
+    name: "what all callers leave unread is bounded",
+    from: " && this.#all + bytes <= this.#perProcess",
+    to: "",
+  },
+  {
+    ...UNSENT,
+    name: "what has been read makes room",
+    from: "this.#count(-this.#bytes);",
+    to: "this.#count(0);",
+  },
+  {
+    ...UNSENT,
+    file: "calls/call.ts",
+    name: "a call is refused before it has an effect, where there is no room for its answer",
+    from: "unsent?.requireRoom(0);",
+    to: "",
+  },
+  {
+    file: "define/confirm.ts",
+    tests: ["define/confirm.test.ts"],
+    name: "a person is told how many are not shown",
+    from: "return [...lines, `${name}: and ${value.length - at} more, not shown`];",
+    to: "return lines;",
+  },
+];
