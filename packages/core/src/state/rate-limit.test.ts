@@ -41,6 +41,15 @@ describe("a limit of calls per minute", () => {
     expect(count).toBeGreaterThanOrEqual(80);
   });
 
+  it("admits nearly the limit over a large fleet, of which each process takes few calls, with one write in four calls", async () => {
+    const { processes, writes } = fleet(64);
+    let count = 0;
+    for (let i = 0; i < 14_400; i++) if (await admitted(processes[i % 64] as RateLimits, 12_000)) count += 1;
+    expect(count).toBeLessThanOrEqual(12_000);
+    expect(count).toBeGreaterThanOrEqual(0.9 * 12_000);
+    expect(writes()).toBeLessThanOrEqual(12_000 / 4);
+  });
+
   it("admits exactly the limit in one process", async () => {
     const { processes } = fleet(1);
     const answers = await Promise.all(Array.from({ length: 50 }, () => admitted(processes[0] as RateLimits, 20)));

@@ -1,20 +1,23 @@
 // Calls per minute for the whole fleet, counted in the table. Exact in one direction: a window never admits more than its limit,
-// whatever the number of processes. A process reserves several calls with one write while the limit is far, and one by one when it is
-// near; what it reserved and did not use is lost, so that a fleet may admit a little less.
+// whatever the number of processes. A process reserves ever more calls with one write, as it uses them up, and fewer when little is left;
+// what it reserved and did not use is lost, so that a fleet may admit a little less.
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { rateWindowKey } from "./keys.ts";
 
 const WINDOW_SECONDS = 60;
-/** A reservation is at most this share of the limit, so that many processes together strand little. */
-const RESERVE_SHARE = 0.05;
-const FAR_SHARE = 0.5;
+/** A reservation is at most this share of what is left of the limit, so that many processes together strand little. */
+const RESERVE_SHARE = 0.1;
+/** And at most this many times the one before in the window: a process of many, which takes few of the calls, strands few. */
+const GROWTH = 2;
 const COUNT = "count";
 
 interface Reserved {
   readonly window: number;
   left: number;
+  /** How many calls were reserved at once. */
+  readonly size: number;
   /** The count in the table when it was last seen. */
   seen: number;
 }
@@ -31,8 +34,8 @@ export class RateLimits {
   }
 
   /**
-   * Admits one call to a bucket of a principal. Costs one write unit per reservation: at most one per call, and one per 20 where
-   * the limit is 400 or more and less than half used.
+   * Admits one call to a bucket of a principal. Costs one write unit per reservation: at most one per call, and far fewer
+   * where a process takes many calls under a high limit.
    * @throws AppError `rate_limited` with the seconds until the next window.
    */
   async admit(principal: string, bucket: string, limit: number): Promise<void> {
@@ -57,8 +60,8 @@ export class RateLimits {
 
   async #reserve(id: string, principal: string, bucket: string, limit: number, window: number): Promise<void> {
     const before = this.#reserved.get(id);
-    const seen = before?.window === window ? before.seen : 0;
-    const wanted = seen < limit * FAR_SHARE ? Math.max(1, Math.floor(limit * RESERVE_SHARE)) : 1;
+    const { seen, size } = before?.window === window ? before : { seen: 0, size: 0 };
+    const wanted = Math.max(1, Math.min(GROWTH * size, Math.floor((limit - seen) * RESERVE_SHARE)));
     const expiresAt = (window + 2) * WINDOW_SECONDS;
     // No operation is recorded: a reply that was lost counts twice, which admits less, never more.
     const change = { increment: { attribute: COUNT, by: wanted }, expiresAt };
@@ -71,7 +74,7 @@ export class RateLimits {
     // Of this reservation, what lies within the limit.
     const left = Math.max(0, Math.min(wanted, limit - (count - wanted)));
     if (this.#reserved.size > MAX_BUCKETS) this.#reserved.clear();
-    this.#reserved.set(id, { window, left, seen: count });
+    this.#reserved.set(id, { window, left, size: wanted, seen: count });
   }
 
   #refused(bucket: string, limit: number, window: number): AppError {
