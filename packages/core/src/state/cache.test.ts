@@ -3,6 +3,8 @@ import * as z from "zod";
 import { endingAfter, holding } from "../../test-support/intercepted-store.ts";
 import { defineTool, type ToolCache } from "../define/tool.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
+import { MemoryStore } from "../stores/memory.ts";
+import { movableClock } from "../testing/contracts/store-harness.ts";
 import { testApp } from "../testing/test-app.ts";
 import { LEASE_MS } from "./lease.ts";
 
@@ -149,8 +151,34 @@ describe("a cached tool", () => {
     expect(tool.runs).toBe(1);
     tool.finish("new");
     await aWhile();
+    one.clock.advance(1);
     for (const { call } of [one, two]) expect(await call("look_up")).toEqual({ text: "new", cached: true });
     expect(tool.runs).toBe(1);
+  });
+
+  it("reads the old result a few times a second at most in each process, however many calls ask for it", async () => {
+    const tool = controlled();
+    let reads = 0;
+    class CountingStore extends MemoryStore {
+      override get(...given: Parameters<MemoryStore["get"]>) {
+        reads += 1;
+        return super.get(...given);
+      }
+    }
+    const clock = movableClock();
+    const { call } = testApp({ tools: tool.tools, clock, store: new CountingStore({ clock }) });
+    const first = call("look_up");
+    await aWhile();
+    tool.finish("old");
+    await first;
+    clock.advance(101);
+    reads = 0;
+    for (let i = 0; i < 100; i++) {
+      expect(await call("look_up")).toEqual({ text: "old", cached: true });
+      clock.advance(0.01);
+    }
+    // Once for the result every 250 ms, and for its lease and once more before it is computed.
+    expect(reads).toBeLessThanOrEqual(6);
   });
 
   it("serves nothing beyond the stale window", async () => {

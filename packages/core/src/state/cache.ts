@@ -39,6 +39,8 @@ const JITTER = 0.1;
 const LEASE_KEPT_SECONDS = 7 * 86_400;
 /** What one process remembers of results. */
 const MEMORY_MAX_BYTES = 16 * 1024 * 1024;
+/** A stale result is remembered for so long: a fleet that waits for the one who refreshes it would else read one key at every call. */
+const STALE_REMEMBERED_MS = 250;
 const POLL_FIRST_MS = 20;
 const POLL_MAX_MS = 250;
 
@@ -48,7 +50,7 @@ export class ResultCache {
   readonly #blobs: Blobs;
   readonly #leases: Leases;
   readonly #inBackground: (work: Promise<unknown>) => void;
-  /** Texts of fresh results: until they are stale no request is needed. Nothing else ends a result earlier. */
+  /** Texts of results: until they are stale, and for a moment after that, no request is needed. Nothing else ends a result earlier. */
   readonly #fresh = new LRUCache<string, { readonly text: string; readonly until: number }>({
     maxSize: MEMORY_MAX_BYTES,
     // A string's memory is up to two bytes per character.
@@ -179,7 +181,9 @@ export class ResultCache {
     const entry = await this.#store.get(key);
     const read = entry && (await this.#blobs.read(entry, RESULT, "The result").catch(() => undefined));
     if (!read) return undefined;
-    this.#fresh.set(key.pk, { text: read.text, until: Number(read.entry.attributes.freshUntil) });
+    const { attributes, expiresAt = 0 } = read.entry;
+    const stale = Math.min(this.#clock.now() + STALE_REMEMBERED_MS, expiresAt * 1000);
+    this.#fresh.set(key.pk, { text: read.text, until: Math.max(Number(attributes.freshUntil), stale) });
     return { entry: read.entry, result: JSON.parse(read.text) as Result };
   }
 
