@@ -40,7 +40,7 @@ const LEASE_KEPT_SECONDS = 7 * 86_400;
 /** What one process remembers of results. */
 const MEMORY_MAX_BYTES = 16 * 1024 * 1024;
 /** A stale result is remembered for so long: a fleet that waits for the one who refreshes it would else read one key at every call. */
-const STALE_REMEMBERED_MS = 250;
+const STALE_REMEMBERED_MS = 1_000;
 const POLL_FIRST_MS = 20;
 const POLL_MAX_MS = 250;
 
