@@ -37,80 +37,10 @@ import type { IGrantable, IPrincipal } from "aws-cdk-lib/aws-iam";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
-import { type Access, type AccessProps, accessFor } from "./access.ts";
-import { acknowledge, requireWhole } from "./checks.ts";
+import { type Access, accessFor } from "./access.ts";
+import { acknowledge } from "./checks.ts";
+import { type FargateMcpServerProps, requireSize, requireTasks } from "./fargate-server-props.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
-import type { IStateTable } from "./state-table.ts";
-
-/** What `FargateMcpServer` runs, where, and for whom. */
-export interface FargateMcpServerProps extends AccessProps {
-  readonly state: IStateTable;
-  /**
-   * An image whose process serves HTTP on PORT, answers `GET /healthz`, runs as any user, and ends within 60 s of SIGTERM.
-   * @default the ready server, built from this repository's Dockerfile
-   */
-  readonly image?: ContainerImage;
-  /**
-   * Where to run. Tasks use the private subnets with a way out where there are any, else the public ones with a public address.
-   * @default a new network of two public subnets, with an endpoint for DynamoDB
-   */
-  readonly vpc?: IVpc;
-  /**
-   * IPv4 networks that may connect, such as `203.0.113.0/24`.
-   * @default nobody
-   */
-  readonly allowedCidrs?: readonly string[];
-  /**
-   * Certificate for HTTPS on port 443.
-   * @default HTTP on port 80, with a warning: tokens then travel in the clear
-   */
-  readonly certificate?: ICertificate;
-  /**
-   * Name that the certificate covers and that clients use; its DNS record, an alias of the load balancer, is yours to make.
-   * @default the load balancer's own name
-   */
-  readonly domainName?: string;
-  /**
-   * More environment variables for the process. Not for secrets: everybody who may look at the task reads them.
-   * @default none
-   */
-  readonly environment?: Readonly<Record<string, string>>;
-  /**
-   * CPU units of a task; 1024 are one processor.
-   * @default 256
-   */
-  readonly cpu?: number;
-  /**
-   * Memory of a task in MiB; has to fit `cpu`.
-   * @default 512
-   */
-  readonly memoryMiB?: number;
-  /**
-   * Processor that the image is built for.
-   * @default x86_64
-   */
-  readonly cpuArchitecture?: CpuArchitecture;
-  /**
-   * Tasks that always run, at least 1.
-   * @default 2
-   */
-  readonly minTasks?: number;
-  /**
-   * Tasks that run under load, at least `minTasks`.
-   * @default 10
-   */
-  readonly maxTasks?: number;
-  /**
-   * Requests per minute that one task should take; with more, tasks are added.
-   * @default 3000
-   */
-  readonly requestsPerTaskPerMinute?: number;
-  /**
-   * How long logs are kept.
-   * @default one month
-   */
-  readonly logRetention?: RetentionDays;
-}
 
 const PORT = 3333;
 const HEALTH_PATH = "/healthz";
@@ -151,9 +81,7 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
       requestsPerTaskPerMinute = 3000,
     } = props;
     for (const cidr of allowedCidrs) requireIpv4Network(cidr);
-    requireWhole("minTasks", minTasks, 1, 1000);
-    requireWhole("maxTasks", maxTasks, minTasks, 1000);
-    requireWhole("requestsPerTaskPerMinute", requestsPerTaskPerMinute, 1, 1_000_000);
+    requireTasks(minTasks, maxTasks, requestsPerTaskPerMinute);
     this.access = accessFor(this, props);
     if (this.access.tokens) this.tokens = this.access.tokens;
     this.vpc = props.vpc ?? this.#network();
@@ -194,6 +122,7 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
 
   #task(props: FargateMcpServerProps): FargateTaskDefinition {
     const { cpu = 256, memoryMiB = 512, cpuArchitecture = CpuArchitecture.X86_64 } = props;
+    requireSize(cpu, memoryMiB);
     const task = new FargateTaskDefinition(this, "Task", {
       cpu,
       memoryLimitMiB: memoryMiB,

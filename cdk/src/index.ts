@@ -1,8 +1,10 @@
 // The public surface of @stateful-mcp/cdk.
 export type { Access, AccessProps } from "./access.ts";
-export { FargateMcpServer, type FargateMcpServerProps } from "./fargate-server.ts";
+export { FargateMcpServer } from "./fargate-server.ts";
+export type { FargateMcpServerProps } from "./fargate-server-props.ts";
 export { grantItemTables, type ItemTable, itemTablesEnvironment } from "./item-tables.ts";
-export { LambdaMcpServer, type LambdaMcpServerProps } from "./lambda-server.ts";
+export { LambdaMcpServer } from "./lambda-server.ts";
+export type { LambdaMcpServerProps } from "./lambda-server-props.ts";
 export { type MonitoredServer, ServerMonitoring, type ServerMonitoringProps, type Signal } from "./monitoring.ts";
 export { readSettings, type Settings } from "./settings.ts";
 export { FargateStack, type FargateStackProps } from "./stacks/fargate-stack.ts";

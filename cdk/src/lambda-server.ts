@@ -15,69 +15,16 @@ import {
   RestApi,
   SecurityPolicy,
 } from "aws-cdk-lib/aws-apigateway";
-import type { ICertificate } from "aws-cdk-lib/aws-certificatemanager";
 import { Grant, type IGrantable, type IPrincipal, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { Architecture, type Code, Function as LambdaFunction, Runtime } from "aws-cdk-lib/aws-lambda";
+import { Architecture, type Code, type IFunction, Function as LambdaFunction, Runtime } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
-import { type Access, type AccessProps, accessFor } from "./access.ts";
-import { acknowledge, requireWhole } from "./checks.ts";
+import { type Access, accessFor } from "./access.ts";
+import { acknowledge } from "./checks.ts";
 import { authorizerCode, serverCode } from "./function-code.ts";
+import { type LambdaMcpServerProps, requireBounds } from "./lambda-server-props.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
-import type { IStateTable } from "./state-table.ts";
-
-/** What `LambdaMcpServer` runs, and for whom. */
-export interface LambdaMcpServerProps extends AccessProps {
-  readonly state: IStateTable;
-  /**
-   * TypeScript or JavaScript file that exports `app`, made by `createApp` from `@stateful-mcp/core`.
-   * @default the ready server
-   */
-  readonly entry?: string;
-  /**
-   * More environment variables for the function. Not for secrets: everybody who may look at the function reads them.
-   * @default none
-   */
-  readonly environment?: Readonly<Record<string, string>>;
-  /**
-   * Memory of the function in MiB, 128 to 10,240; its share of a processor grows with it.
-   * @default 1024
-   */
-  readonly memoryMiB?: number;
-  /**
-   * Requests per second that the API accepts in the long run; more are answered with 429.
-   * @default 100
-   */
-  readonly requestsPerSecond?: number;
-  /**
-   * Requests that the API accepts at once before `requestsPerSecond` counts.
-   * @default twice `requestsPerSecond`
-   */
-  readonly requestBurst?: number;
-  /**
-   * Name under which clients reach the server, at its root; its DNS record is yours to make. Needs `certificate`.
-   * OAuth needs it, because discovery starts at the root of a name.
-   * @default API Gateway's own name and path
-   */
-  readonly domainName?: string;
-  /**
-   * Certificate for `domainName`, in the stack's region.
-   * @default none
-   */
-  readonly certificate?: ICertificate;
-  /**
-   * How long logs are kept.
-   * @default one month
-   */
-  readonly logRetention?: RetentionDays;
-  /**
-   * Makes the role with which API Gateway writes access logs. An account has one such role per region, and this one replaces it;
-   * false where another stack has set it up.
-   * @default true
-   */
-  readonly gatewayLogRole?: boolean;
-}
 
 /** The longest that a streaming integration may take, and so the function. */
 const LONGEST = Duration.minutes(15);
@@ -100,14 +47,14 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   readonly grantPrincipal: IPrincipal;
   readonly signals: readonly Signal[];
   readonly #retention: RetentionDays;
+  readonly #architecture: Architecture;
 
   constructor(scope: Construct, id: string, props: LambdaMcpServerProps) {
     super(scope, id);
-    const { state, memoryMiB = 1024, requestsPerSecond = 100, requestBurst = 2 * requestsPerSecond } = props;
-    requireWhole("memoryMiB", memoryMiB, 128, 10_240);
-    requireWhole("requestsPerSecond", requestsPerSecond, 1, 10_000);
-    requireWhole("requestBurst", requestBurst, requestsPerSecond, 20_000);
+    const { state, architecture = Architecture.ARM_64, reservedConcurrency, provisionedConcurrency } = props;
+    const { memoryMiB, requestsPerSecond, requestBurst } = requireBounds(props);
     this.#retention = props.logRetention ?? RetentionDays.ONE_MONTH;
+    this.#architecture = architecture;
     this.access = accessFor(this, props);
     if (this.access.tokens) this.tokens = this.access.tokens;
     const publicUrl = props.domainName === undefined ? undefined : `https://${props.domainName}`;
@@ -126,6 +73,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       description: "MCP server",
       memoryMiB,
       timeout: LONGEST,
+      ...(reservedConcurrency !== undefined && { reservedConcurrency }),
       environment: {
         ...state.environment,
         ...this.access.environment,
@@ -147,7 +95,11 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
             ...(publicUrl !== undefined && { publicUrl }),
           }),
     );
-    this.#routes(this.tokens ? this.#tokenAuthorizer(this.tokens) : this.#oauthAuthorizer(props.environment));
+    const called =
+      provisionedConcurrency === undefined
+        ? this.function
+        : this.function.addAlias("live", { provisionedConcurrentExecutions: provisionedConcurrency });
+    this.#routes(called, this.tokens ? this.#tokenAuthorizer(this.tokens) : this.#oauthAuthorizer(props.environment));
     const domain = this.#domain(props);
     if (domain) this.dnsTarget = domain.domainNameAliasDomainName;
     this.url = domain ? `https://${props.domainName}/mcp` : this.api.urlForPath("/mcp");
@@ -205,8 +157,8 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     });
   }
 
-  #routes(authorizer: RequestAuthorizer): void {
-    const integration = new LambdaIntegration(this.function, {
+  #routes(called: IFunction, authorizer: RequestAuthorizer): void {
+    const integration = new LambdaIntegration(called, {
       responseTransferMode: ResponseTransferMode.STREAM,
       timeout: LONGEST,
       // One permission for the API instead of one for each route.
@@ -285,6 +237,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       description: string;
       memoryMiB: number;
       timeout: Duration;
+      reservedConcurrency?: number;
       environment: Readonly<Record<string, string>>;
     },
   ): LambdaFunction {
@@ -297,9 +250,10 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       code: options.code,
       handler: "index.handler",
       runtime: Runtime.NODEJS_24_X,
-      architecture: Architecture.ARM_64,
+      architecture: this.#architecture,
       memorySize: options.memoryMiB,
       timeout: options.timeout,
+      ...(options.reservedConcurrency !== undefined && { reservedConcurrentExecutions: options.reservedConcurrency }),
       role,
       logGroup,
       environment: { ENVIRONMENT: "production", ...options.environment },

@@ -3,7 +3,8 @@ import { fileURLToPath } from "node:url";
 import { App, Stack } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { Vpc } from "aws-cdk-lib/aws-ec2";
-import { ContainerImage } from "aws-cdk-lib/aws-ecs";
+import { ContainerImage, CpuArchitecture } from "aws-cdk-lib/aws-ecs";
+import { Architecture } from "aws-cdk-lib/aws-lambda";
 import { Bucket } from "aws-cdk-lib/aws-s3";
 import { expect, it } from "vitest";
 import { FargateMcpServer, LambdaMcpServer, ServerMonitoring, StateTable } from "../src/index.ts";
@@ -64,5 +65,47 @@ it("FargateMcpServer runs an image of one's own in a network of one's own, in it
   });
   template.hasResourceProperties("AWS::ECS::Service", {
     NetworkConfiguration: { AwsvpcConfiguration: Match.objectLike({ AssignPublicIp: "DISABLED" }) },
+  });
+});
+
+it("LambdaMcpServer keeps environments for itself, some of them started, on the processor that was chosen", () => {
+  const stack = new Stack(new App(), "Own");
+  new LambdaMcpServer(stack, "Server", {
+    state: StateTable.fromNames(stack, "State", { tableName: "table" }),
+    architecture: Architecture.X86_64,
+    memoryMiB: 2_048,
+    reservedConcurrency: 50,
+    provisionedConcurrency: 5,
+  });
+  const template = Template.fromStack(stack);
+  template.hasResourceProperties("AWS::Lambda::Function", {
+    Description: "MCP server",
+    Architectures: ["x86_64"],
+    MemorySize: 2_048,
+    ReservedConcurrentExecutions: 50,
+  });
+  template.hasResourceProperties("AWS::Lambda::Alias", {
+    Name: "live",
+    ProvisionedConcurrencyConfig: { ProvisionedConcurrentExecutions: 5 },
+  });
+  // Every route runs the alias, and the API may.
+  const [alias] = Object.keys(template.findResources("AWS::Lambda::Alias"));
+  for (const { Properties } of Object.values(template.findResources("AWS::ApiGateway::Method")))
+    expect(JSON.stringify(Properties.Integration.Uri)).toContain(`"Ref":"${alias}"`);
+  template.hasResourceProperties("AWS::Lambda::Permission", { FunctionName: { Ref: alias } });
+});
+
+it("FargateMcpServer runs and builds for the processor that was chosen", () => {
+  const stack = new Stack(new App(), "Own");
+  new FargateMcpServer(stack, "Server", {
+    state: StateTable.fromNames(stack, "State", { tableName: "table" }),
+    cpuArchitecture: CpuArchitecture.ARM64,
+    cpu: 512,
+    memoryMiB: 1_024,
+  });
+  Template.fromStack(stack).hasResourceProperties("AWS::ECS::TaskDefinition", {
+    Cpu: "512",
+    Memory: "1024",
+    RuntimePlatform: { CpuArchitecture: "ARM64" },
   });
 });

@@ -82,12 +82,21 @@ describe("properties of constructs", () => {
     [{ minTasks: 3, maxTasks: 2 }, "maxTasks is 2; give a whole number from 3 to 1000"],
     [{ oauthIssuer: "https://issuer.example" }, "oauthAudience or oauthClients"],
     [{ oauthAudience: "mcp" }, "oauthIssuer"],
+    [{ cpu: 300 }, "cpu is 300; give one of 256, 512, 1024, 2048, 4096, 8192, 16384"],
+    [{ cpu: 256, memoryMiB: 1_536 }, "memoryMiB is 1536; with cpu 256 give 512, 1024 or 2048"],
+    [{ cpu: 1024 }, "memoryMiB is 512; with cpu 1024 give 2048 to 8192 in steps of 1024"],
+    [{ cpu: 8192, memoryMiB: 17_408 }, "steps of 4096"],
   ])("of FargateMcpServer are checked at once: %j", (props, message) => {
     expect(fargate(props)).toThrow(message);
   });
 
   it.each([
     [{ memoryMiB: 64 }, "memoryMiB is 64; give a whole number from 128 to 10240"],
+    [{ reservedConcurrency: 0 }, "reservedConcurrency is 0; give a whole number from 1 to 100000"],
+    [
+      { reservedConcurrency: 5, provisionedConcurrency: 6 },
+      "provisionedConcurrency is 6; give a whole number from 1 to 5",
+    ],
     [{ requestsPerSecond: 0.5 }, "requestsPerSecond is 0.5"],
     [{ requestsPerSecond: 100, requestBurst: 50 }, "requestBurst is 50"],
     [{ oauthIssuer: "http://issuer.example", oauthAudience: "mcp" }, "https://"],

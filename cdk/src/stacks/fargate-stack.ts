@@ -1,7 +1,8 @@
 // The server on Fargate.
 import { CfnOutput, Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
-import { FargateMcpServer, type FargateMcpServerProps } from "../fargate-server.ts";
+import { FargateMcpServer } from "../fargate-server.ts";
+import type { FargateMcpServerProps } from "../fargate-server-props.ts";
 import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
 
 /** The properties of `FargateMcpServer`, and of the stack around it. */

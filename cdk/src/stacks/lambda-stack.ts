@@ -1,7 +1,8 @@
 // The server on Lambda.
 import { Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
-import { LambdaMcpServer, type LambdaMcpServerProps } from "../lambda-server.ts";
+import { LambdaMcpServer } from "../lambda-server.ts";
+import type { LambdaMcpServerProps } from "../lambda-server-props.ts";
 import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
 
 /** The properties of `LambdaMcpServer`, and of the stack around it. */

@@ -1,0 +1,97 @@
+// What can be chosen about a server on Lambda. Makes nothing.
+import type { ICertificate } from "aws-cdk-lib/aws-certificatemanager";
+import type { Architecture } from "aws-cdk-lib/aws-lambda";
+import type { RetentionDays } from "aws-cdk-lib/aws-logs";
+import type { AccessProps } from "./access.ts";
+import { requireWhole } from "./checks.ts";
+import type { IStateTable } from "./state-table.ts";
+
+/** What `LambdaMcpServer` runs, and for whom. */
+export interface LambdaMcpServerProps extends AccessProps {
+  /** Where its state is. */
+  readonly state: IStateTable;
+  /**
+   * TypeScript or JavaScript file that exports `app`, made by `createApp` from `@stateful-mcp/core`.
+   * @default the ready server
+   */
+  readonly entry?: string;
+  /**
+   * More environment variables for the function. Not for secrets: everybody who may look at the function reads them.
+   * @default none
+   */
+  readonly environment?: Readonly<Record<string, string>>;
+  /**
+   * Memory of the function in MiB, 128 to 10,240; its share of a processor grows with it.
+   * @default 1024
+   */
+  readonly memoryMiB?: number;
+  /**
+   * Processor of both functions.
+   * @default arm64, a fifth cheaper
+   */
+  readonly architecture?: Architecture;
+  /**
+   * Environments that the server's function keeps from the account's concurrency for itself, and never runs more of: a bound on what it
+   * can cost, 1 to 100,000. Each held stream takes one.
+   * @default none: it takes what the account has left
+   */
+  readonly reservedConcurrency?: number;
+  /**
+   * Environments that are always started, so that calls up to as many meet no cold start, 1 to `reservedConcurrency` or 100,000; AWS bills
+   * them by the hour. The API then calls the alias `live` of the function's newest version.
+   * @default none
+   */
+  readonly provisionedConcurrency?: number;
+  /**
+   * Requests per second that the API accepts in the long run; more are answered with 429.
+   * @default 100
+   */
+  readonly requestsPerSecond?: number;
+  /**
+   * Requests that the API accepts at once before `requestsPerSecond` counts.
+   * @default twice `requestsPerSecond`
+   */
+  readonly requestBurst?: number;
+  /**
+   * Name under which clients reach the server, at its root; its DNS record is yours to make. Needs `certificate`.
+   * OAuth needs it, because discovery starts at the root of a name.
+   * @default API Gateway's own name and path
+   */
+  readonly domainName?: string;
+  /**
+   * Certificate for `domainName`, in the stack's region.
+   * @default none
+   */
+  readonly certificate?: ICertificate;
+  /**
+   * How long logs are kept.
+   * @default one month
+   */
+  readonly logRetention?: RetentionDays;
+  /**
+   * Makes the role with which API Gateway writes access logs. An account has one such role per region, and this one replaces it;
+   * false where another stack has set it up.
+   * @default true
+   */
+  readonly gatewayLogRole?: boolean;
+}
+
+/** @throws TypeError for numbers out of bounds. */
+export function requireBounds({
+  memoryMiB = 1024,
+  requestsPerSecond = 100,
+  requestBurst = 2 * requestsPerSecond,
+  reservedConcurrency,
+  provisionedConcurrency,
+}: LambdaMcpServerProps): { memoryMiB: number; requestsPerSecond: number; requestBurst: number } {
+  requireWhole("memoryMiB", memoryMiB, 128, 10_240);
+  requireWhole("requestsPerSecond", requestsPerSecond, 1, 10_000);
+  requireWhole("requestBurst", requestBurst, requestsPerSecond, 20_000);
+  if (reservedConcurrency !== undefined) requireWhole("reservedConcurrency", reservedConcurrency, 1, MOST_CONCURRENT);
+  if (provisionedConcurrency !== undefined)
+    requireWhole("provisionedConcurrency", provisionedConcurrency, 1, reservedConcurrency ?? MOST_CONCURRENT);
+  return { memoryMiB, requestsPerSecond, requestBurst };
+}
+
+/** Far above what accounts have; it catches a slip of the hand. */
+const MOST_CONCURRENT = 100_000;
