@@ -5,6 +5,7 @@ import { Grant, type IGrantable } from "aws-cdk-lib/aws-iam";
 
 /** A table of the user's own, and how far the item tools may go there. */
 export interface ItemTable {
+  /** The table. */
   readonly table: ITable | ITableV2;
   /**
    * Whether agents may change items.

@@ -22,14 +22,19 @@ import type { IStateTable } from "./state-table.ts";
 export interface Signal {
   /** Names the alarm inside the construct. */
   readonly id: string;
+  /** What the dashboard and the alarm call it. */
   readonly title: string;
+  /** What is watched. */
   readonly metric: IMetric;
   /**
    * Raises an alarm when the metric is above this in three of three periods.
    * @default shown, without an alarm
    */
   readonly alarmAbove?: number;
-  /** What to do about the alarm. */
+  /**
+   * What to do about the alarm.
+   * @default nothing is said
+   */
   readonly advice?: string;
 }
 
@@ -42,7 +47,9 @@ export interface MonitoredServer {
 
 /** What is watched, and who hears of alarms. */
 export interface ServerMonitoringProps {
+  /** The server: a `LambdaMcpServer`, a `FargateMcpServer`, or one that says itself what is worth watching. */
   readonly server: MonitoredServer;
+  /** Where its state is. */
   readonly state: IStateTable;
   /**
    * Where alarms are sent.

@@ -41,6 +41,7 @@ export interface StateTableProps {
 
 /** A table, and perhaps a bucket, that exist. */
 export interface StateTableNames {
+  /** The table's name, in the stack's account and region. */
   readonly tableName: string;
   /** @default no bucket: values too large for the table are refused */
   readonly bucketName?: string;
