@@ -20,10 +20,11 @@ export {
 } from "@stateful-mcp/core";
 
 const USAGE =
-  "without arguments the server speaks MCP over stdin and stdout; `serve` listens for HTTP and takes --host, --port, --env-file, --create-table and --allow-anonymous";
+  "without arguments the server speaks MCP over stdin and stdout; `serve` listens for HTTP and takes --host, --port, --env-file, --create-table and --allow-anonymous; `tools` lists the tools, `call <tool> key=value` calls one";
 
 /**
- * Serves the app as this process's arguments say, and ends the process: over stdio without arguments, over HTTP with `serve`.
+ * Serves the app as this process's arguments say, and ends the process: over stdio without arguments, over HTTP with `serve`. `tools`
+ * and `call <tool> key=value` try it without a server.
  * Settings come from the environment, with `serve --env-file` from that file as well; what the app's own code has fixed stays.
  *
  * State is kept on this machine's disk when the package `@stateful-mcp/local` is installed, in a DynamoDB table with
@@ -35,6 +36,12 @@ export function run(app: App): Promise<never> {
   return endWith(async () => {
     const [command, ...rest] = process.argv.slice(2);
     if (command === undefined) return (await import("./process/stdio.ts")).stdio(app);
+    if (command === "tools") return (await import("./process/call.ts")).listTools(app);
+    if (command === "call") {
+      const [tool, ...words] = rest;
+      if (tool === undefined) throw usage("call needs the name of a tool");
+      return (await import("./process/call.ts")).callOnce(app, tool, words);
+    }
     if (command !== "serve") throw usage(`There is no command ${JSON.stringify(command)}`);
     const {
       host,

@@ -85,6 +85,32 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   program
+    .command("tools")
+    .description("list the tools with their arguments")
+    .option(...ENV_FILE)
+    .action(async (options: EnvFile) => {
+      code = await (await import("./commands/call.ts")).tools(options);
+    });
+
+  program
+    .command("call")
+    .description("call a tool as this machine's user and print its answer; no server needs to run")
+    .argument("<tool>", "its name")
+    .argument("[arguments...]", "as key=value, or key:=JSON")
+    .option(...ENV_FILE)
+    .action(async (tool: string, words: string[], options: EnvFile) => {
+      code = await (await import("./commands/call.ts")).call(tool, words, options);
+    });
+
+  program
+    .command("inspect")
+    .description("open the MCP Inspector on a running server; npx fetches it at its first use")
+    .argument("[url]", "the server's MCP endpoint", "http://127.0.0.1:3333/mcp")
+    .action(async (url: string) => {
+      code = await (await import("./commands/inspect.ts")).inspect(url);
+    });
+
+  program
     .command("export")
     .description("print everything that is remembered, as lines of JSON: a backup, or to take it elsewhere")
     .option("--token-name <name>", "of the holder of this token (default: of this machine's user)")
@@ -116,7 +142,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   program
     .command("install")
     .description("enter this server into a client's configuration, after showing the difference and asking")
-    .argument("<client>", "claude, cursor, vscode or cline")
+    .argument("<client>", "claude (Desktop), claude-code, cursor, vscode, cline, gemini or goose")
     .option("--path <file>", "the configuration file (default: the client's own for this user)")
     .option("--tarball <file>", "let the client run this packed file (default: this very program)")
     .option("--dry-run", "only show the difference")

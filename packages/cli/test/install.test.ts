@@ -111,6 +111,6 @@ describe("install", () => {
       run(["install", "cursor", "--path", file, "--tarball", `${file}.tgz`, "--yes"]),
     ]);
     expect([client.code, tarball.code]).toEqual([2, 2]);
-    expect(client.stderr).toContain("claude, cursor, vscode, cline");
+    expect(client.stderr).toContain("claude, claude-code, cursor, vscode, cline, gemini, goose");
   });
 });

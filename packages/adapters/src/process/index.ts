@@ -1,6 +1,7 @@
 // A process around an app, for command lines: configuration, backends, logs, exit codes. What serves is loaded only when it is
 // called, because desktop clients wait for the start.
 import type { App } from "@stateful-mcp/core";
+import type { LoadOptions } from "./environment.ts";
 import type { ServeOptions } from "./serve.ts";
 import type { StdioProcessOptions } from "./stdio.ts";
 
@@ -17,3 +18,11 @@ export const serve = async (app: App, options?: ServeOptions): Promise<number> =
 /** Serves over stdio until stdin ends or a signal comes. Resolves with the exit code. @throws AppError when it cannot start. */
 export const stdio = async (app: App, options?: StdioProcessOptions): Promise<number> =>
   (await import("./stdio.ts")).stdio(app, options);
+
+/** Prints an app's tools. Resolves with the exit code. @throws AppError when its backend cannot be reached. */
+export const listTools = async (app: App, options?: LoadOptions): Promise<number> =>
+  (await import("./call.ts")).listTools(app, options);
+
+/** Calls one tool, with `key=value` words for arguments, and prints its answer. Resolves with the exit code. @throws AppError */
+export const callOnce = async (app: App, name: string, words: readonly string[], options?: LoadOptions) =>
+  (await import("./call.ts")).callOnce(app, name, words, options);

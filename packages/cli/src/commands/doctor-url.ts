@@ -3,6 +3,7 @@ import { text } from "node:stream/consumers";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { AppError, firstTokenOf, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
 import { type Check, runChecks } from "../checklist.ts";
+import { requireListening } from "../listening.ts";
 import { VERSION } from "../version.ts";
 
 type Result = Record<string, unknown>;
@@ -15,13 +16,9 @@ export interface DoctorOptions {
 }
 
 export async function doctor(url: string, options: DoctorOptions): Promise<number> {
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new AppError(
-      "invalid_input",
-      `${JSON.stringify(url)} is not a URL; give the MCP endpoint, for example http://127.0.0.1:3333/mcp`,
-    );
-  }
   const bearer = await askedToken(options);
+  // Checks that all fail for one reason would say less than that reason.
+  await requireListening(url);
   const endpoint = new URL(url);
   if (endpoint.pathname === "/") endpoint.pathname = "/mcp";
   const clients = new Map<string, Client>();

@@ -18,6 +18,7 @@ import { fileURLToPath } from "node:url";
 import { AppError } from "@stateful-mcp/core";
 import { CLIENTS, type ClientName, configEntry, configPaths, type Launch } from "../install/clients.ts";
 import { difference, withEntry } from "../install/edit.ts";
+import { withYamlEntry } from "../install/edit-yaml.ts";
 import { launchPacked, launchProgram } from "../install/launch.ts";
 import { EXIT, messageOf } from "../run.ts";
 import { COMMAND } from "../version.ts";
@@ -43,7 +44,7 @@ export async function install(name: string, options: InstallOptions): Promise<nu
 
 async function enter(client: ClientName, file: string, options: InstallOptions): Promise<number> {
   const before = read(file);
-  const after = edited(file, before ?? "", configEntry(client, launch(options.tarball)));
+  const after = edited(client, file, before ?? "", configEntry(client, launch(options.tarball)));
   if (after === before) return say(`${file} has this server already; nothing to change.`);
   if (!(await agreed(file, before ?? "", after, options))) return refused(options);
   const backup = backupOf(file);
@@ -131,9 +132,9 @@ function read(file: string): string | undefined {
   }
 }
 
-function edited(file: string, text: string, entry: { path: string[]; value: object }): string {
+function edited(client: ClientName, file: string, text: string, entry: { path: string[]; value: object }): string {
   try {
-    return withEntry(text, entry);
+    return client === "goose" ? withYamlEntry(text, entry) : withEntry(text, entry);
   } catch (error) {
     throw new AppError("invalid_input", `${file} cannot be changed. ${messageOf(error)}`, { cause: error });
   }

@@ -17,6 +17,12 @@ it.each([
   ["linux", linux, "cursor", ["/home/ana/.cursor/mcp.json"]],
   ["linux", linux, "vscode", ["/home/ana/.config/Code/User/mcp.json"]],
   ["linux", linux, "cline", [`/home/ana/.config/${CLINE}`]],
+  ["linux", linux, "claude-code", ["/home/ana/.claude.json"]],
+  ["linux", linux, "gemini", ["/home/ana/.gemini/settings.json"]],
+  ["linux", linux, "goose", ["/home/ana/.config/goose/config.yaml"]],
+  ["darwin", mac, "goose", ["/Users/ana/.config/goose/config.yaml"]],
+  ["win32", windows, "goose", [`${ROAMING}\\Block\\goose\\config\\config.yaml`]],
+  ["win32", windows, "claude-code", ["C:\\Users\\ana\\.claude.json"]],
   ["darwin", mac, "claude", [`${MAC}/Claude/claude_desktop_config.json`]],
   ["darwin", mac, "cursor", ["/Users/ana/.cursor/mcp.json"]],
   ["darwin", mac, "vscode", [`${MAC}/Code/User/mcp.json`]],
@@ -46,8 +52,14 @@ it("uses the key and the form that each client reads", () => {
   const launch = { command: "node", args: ["main.js"] };
   expect(CLIENTS.map((client) => configEntry(client, launch))).toEqual([
     { path: ["mcpServers", "memory"], value: launch },
+    { path: ["mcpServers", "memory"], value: { type: "stdio", ...launch } },
     { path: ["mcpServers", "memory"], value: launch },
     { path: ["servers", "memory"], value: { type: "stdio", ...launch } },
     { path: ["mcpServers", "memory"], value: launch },
+    { path: ["mcpServers", "memory"], value: launch },
+    {
+      path: ["extensions", "stateful-mcp"],
+      value: { enabled: true, type: "stdio", name: "stateful-mcp", cmd: "node", args: ["main.js"], timeout: 300 },
+    },
   ]);
 });

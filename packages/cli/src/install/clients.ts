@@ -1,7 +1,7 @@
 // Where each MCP client keeps its configuration, and the form in which it wants a server. Touches no file.
 import { posix, win32 } from "node:path";
 
-export const CLIENTS = ["claude", "cursor", "vscode", "cline"] as const;
+export const CLIENTS = ["claude", "claude-code", "cursor", "vscode", "cline", "gemini", "goose"] as const;
 export type ClientName = (typeof CLIENTS)[number];
 
 export interface Machine {
@@ -26,6 +26,8 @@ export const SERVER_NAME = "memory";
  */
 export function configPaths(client: ClientName, { platform, home, env }: Machine): string[] {
   const { join } = platform === "win32" ? win32 : posix;
+  if (client === "claude-code") return [join(home, ".claude.json")];
+  if (client === "gemini") return [join(home, ".gemini", "settings.json")];
   if (client === "cursor") return [join(home, ".cursor", "mcp.json")];
   const roaming = env.APPDATA ?? join(home, "AppData", "Roaming");
   const applications = {
@@ -41,14 +43,24 @@ export function configPaths(client: ClientName, { platform, home, env }: Machine
     const local = env.LOCALAPPDATA ?? join(home, "AppData", "Local");
     return [join(local, "Packages", "Claude_pzs8sxrjxfjjc", "LocalCache", "Roaming", file), usual];
   }
+  if (client === "goose")
+    return platform === "win32"
+      ? [join(roaming, "Block", "goose", "config", "config.yaml")]
+      : [join(env.XDG_CONFIG_HOME ?? join(home, ".config"), "goose", "config.yaml")];
   const user = join(applications, "Code", "User");
   if (client === "vscode") return [join(user, "mcp.json")];
   return [join(user, "globalStorage", "saoudrizwan.claude-dev", "settings", "cline_mcp_settings.json")];
 }
 
-/** Where the server stands in the client's JSON, and what stands there. */
+/** Where the server stands in the client's file, and what stands there. */
 export function configEntry(client: ClientName, launch: Launch): { path: string[]; value: object } {
-  return client === "vscode"
-    ? { path: ["servers", SERVER_NAME], value: { type: "stdio", ...launch } }
-    : { path: ["mcpServers", SERVER_NAME], value: { ...launch } };
+  if (client === "vscode") return { path: ["servers", SERVER_NAME], value: { type: "stdio", ...launch } };
+  if (client === "claude-code") return { path: ["mcpServers", SERVER_NAME], value: { type: "stdio", ...launch } };
+  if (client !== "goose") return { path: ["mcpServers", SERVER_NAME], value: { ...launch } };
+  const { command, args, env } = launch;
+  const extension = { enabled: true, type: "stdio", name: GOOSE_NAME, cmd: command, args, ...(env && { envs: env }) };
+  return { path: ["extensions", GOOSE_NAME], value: { ...extension, timeout: 300 } };
 }
+
+/** Goose has an extension of its own that is called memory. */
+const GOOSE_NAME = "stateful-mcp";
