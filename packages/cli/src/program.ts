@@ -77,12 +77,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option(...ENV_FILE)
     .option("--token-env <name>", "variable that holds the bearer token for that server; none is sent unasked")
     .option("--token-stdin", "read that token from stdin")
-    .action(async (url: string | undefined, options: EnvFile & { tokenEnv?: string; tokenStdin?: true }) => {
-      code =
-        url === undefined
-          ? await (await import("./commands/doctor.ts")).doctor(options)
-          : await (await import("./commands/doctor-url.ts")).doctor(url, options);
-    });
+    .option("--json", "print one JSON document, for programs")
+    .action(
+      async (url: string | undefined, options: EnvFile & { tokenEnv?: string; tokenStdin?: true; json?: true }) => {
+        code =
+          url === undefined
+            ? await (await import("./commands/doctor.ts")).doctor(options)
+            : await (await import("./commands/doctor-url.ts")).doctor(url, options);
+      },
+    );
 
   program
     .command("tools")

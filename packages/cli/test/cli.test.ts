@@ -314,6 +314,14 @@ describe("serve", () => {
     oneLine(ended.stderr);
   });
 
+  it("says in one line that it runs already, and where", async () => {
+    const { url } = await startServer();
+    const ended = await run(["serve", "--port", new URL(url).port]);
+    expect(ended).toMatchObject({ code: 1, stdout: "" });
+    oneLine(ended.stderr);
+    expect(ended.stderr).toContain(`stateful-mcp already runs at ${url}/mcp: use it`);
+  });
+
   it("says in one line that the port is in use", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");

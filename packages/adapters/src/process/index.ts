@@ -5,10 +5,12 @@ import type { LoadOptions } from "./environment.ts";
 import type { ServeOptions } from "./serve.ts";
 import type { StdioProcessOptions } from "./stdio.ts";
 
+export { chooseAccess } from "../access.ts";
 export { createLogger, type LoggerOptions } from "../logger.ts";
-export { type Backend, openBackend } from "./backend.ts";
+export { type Backend, openBackend, openItems } from "./backend.ts";
 export { type LoadOptions, loadConfig, openLogger } from "./environment.ts";
 export { EXIT, endWith, messageOf } from "./exit.ts";
+export { reachable, serviceAt } from "./neighbour.ts";
 export type { ServeOptions, StdioProcessOptions };
 
 /** Serves over HTTP until the process is told to stop. Resolves with the exit code. @throws AppError when it cannot start. */

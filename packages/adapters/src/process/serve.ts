@@ -1,13 +1,14 @@
 // An app as a process that serves MCP and the REST routes over HTTP, until SIGTERM or SIGINT.
 import { once } from "node:events";
 import { resolve } from "node:path";
-import type { Access, App, Logger } from "@stateful-mcp/core";
+import { type Access, type App, AppError, type Config, type Logger, READY_SERVER } from "@stateful-mcp/core";
 import { chooseAccess } from "../access.ts";
 import { serveNode } from "../node.ts";
 import { announce } from "./banner.ts";
 import { compose } from "./compose.ts";
 import { loadConfig, openLogger } from "./environment.ts";
 import { EXIT } from "./exit.ts";
+import { reachable, serviceAt } from "./neighbour.ts";
 import { stopSignal } from "./signals.ts";
 
 /** The flags of `serve`. */
@@ -40,7 +41,10 @@ export async function serve(app: App, options: ServeOptions = {}): Promise<numbe
   const stop = stopSignal();
   const composed = await compose(app, config, { access, logger, createTable: options.createTable === true });
   const { app: running, location, close } = composed;
-  const server = await serveNode(running, { host: config.host, port: config.port, logger });
+  const server = await serveNode(running, { host: config.host, port: config.port, logger }).catch(async (error) => {
+    await close();
+    throw await explained(error, config, running.options.name ?? READY_SERVER);
+  });
   running.resumeTasks();
   const url = `${server.url}/mcp`;
   announce(
@@ -60,6 +64,19 @@ export async function serve(app: App, options: ServeOptions = {}): Promise<numbe
   await close();
   logger.info({}, "Stopped");
   return EXIT.done;
+}
+
+/** A taken port is often that of the very server a person wants. */
+async function explained(error: unknown, { host, port }: Config, name: string): Promise<unknown> {
+  if (!(error instanceof AppError) || error.code !== "conflict") return error;
+  const service = await serviceAt(host, port);
+  if (service === undefined) return error;
+  const url = `http://${reachable(host)}:${port}/mcp`;
+  const message =
+    service === name
+      ? `${service} already runs at ${url}: use it, or choose another port with --port (0 takes a free one)`
+      : `Port ${port} on ${host} is in use by ${service}, another server of this kind; choose another port with --port (0 takes a free one)`;
+  return new AppError("conflict", message, { cause: error });
 }
 
 function describeAccess(access: Access): string {

@@ -2,13 +2,13 @@
 import { text } from "node:stream/consumers";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { AppError, firstTokenOf, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
-import { type Check, runChecks } from "../checklist.ts";
+import { type Check, type ReportOptions, runChecks } from "../checklist.ts";
 import { requireListening } from "../listening.ts";
 import { VERSION } from "../version.ts";
 
 type Result = Record<string, unknown>;
 
-export interface DoctorOptions {
+export interface DoctorOptions extends ReportOptions {
   /** The variable that holds the token, in the syntax of MCP_AUTH_TOKEN: its first token is sent. */
   readonly tokenEnv?: string;
   /** The token comes over stdin. */
@@ -35,11 +35,12 @@ export async function doctor(url: string, options: DoctorOptions): Promise<numbe
     fix: `See that an MCP server answers at ${endpoint}${bearer === undefined ? ", and give --token-env <variable> if it wants a token" : " and that the token is one of its own"}`,
   });
   try {
-    return await runChecks([
+    const checks = [
       connect(PROTOCOL_REVISIONS[0], { pin: PROTOCOL_REVISIONS[0] }),
       connect(PROTOCOL_REVISIONS[1], "legacy"),
       ...toolChecks(() => [...clients.values()][0]),
-    ]);
+    ];
+    return await runChecks(checks, options);
   } finally {
     for (const client of clients.values()) await client.close().catch(() => {});
   }

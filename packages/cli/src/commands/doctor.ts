@@ -2,9 +2,19 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { type Backend, type LoadOptions, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
-import { AppError, type Config, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
-import { type Check, runChecks } from "../checklist.ts";
+import { createServer } from "node:net";
+import {
+  type Backend,
+  chooseAccess,
+  type LoadOptions,
+  loadConfig,
+  openBackend,
+  openItems,
+  reachable,
+  serviceAt,
+} from "@stateful-mcp/adapters/process";
+import { AppError, type Config, PROTOCOL_REVISIONS, silentLogger } from "@stateful-mcp/core";
+import { type Check, type ReportOptions, runChecks } from "../checklist.ts";
 import { EXIT } from "../run.ts";
 import { VERSION } from "../version.ts";
 
@@ -17,17 +27,21 @@ interface Findings {
   backend?: Backend;
 }
 
-export async function doctor(options: LoadOptions): Promise<number> {
+export async function doctor({ json, ...options }: LoadOptions & ReportOptions): Promise<number> {
   const found: Findings = {};
+  const checks = [
+    runtime,
+    configuration(found, options),
+    backend(found),
+    table(found),
+    permissions(found),
+    itemTables(found),
+    access(found),
+    port(found),
+    protocol,
+  ];
   try {
-    return await runChecks([
-      runtime,
-      configuration(found, options),
-      backend(found),
-      table(found),
-      permissions(found),
-      protocol,
-    ]);
+    return await runChecks(checks, { ...(json && { json }) });
   } finally {
     await found.backend?.close();
   }
@@ -69,6 +83,7 @@ const backend = (found: Findings): Check => ({
 const table = (found: Findings): Check => ({
   name: "table and TTL",
   fix: "Run `stateful-mcp setup`, which creates what is missing and changes nothing else",
+  essential: true,
   run: async () => {
     const { table: name, backend: kind } = found.config!;
     if (kind === "local") return "one file, which sweeps what has expired";
@@ -86,8 +101,9 @@ const table = (found: Findings): Check => ({
 });
 
 const permissions = (found: Findings): Check => ({
-  name: "write, read, delete",
+  name: "write, change, read, list, delete",
   fix: "Allow dynamodb:PutItem, GetItem, BatchGetItem, UpdateItem, DeleteItem and Query on the table to these credentials",
+  essential: true,
   run: async () => {
     const { store } = found.backend!;
     const key = { pk: "DOCTOR", sk: randomUUID() };
@@ -97,8 +113,63 @@ const permissions = (found: Findings): Check => ({
     if ((await store.get(key))?.attributes.probe !== true) throw new Error("an entry just written cannot be read");
     if ((await store.getMany([key, { ...key, sk: "none" }]))[0] === undefined)
       throw new Error("an entry just written cannot be read together with another");
+    const changed = await store.update(key, { increment: { attribute: "count", by: 1 } }, { on: "live" });
+    if (!changed.applied) throw new Error("an entry just written cannot be changed");
+    if ((await store.list(key.pk, { prefix: key.sk, limit: 1 })).entries.length !== 1)
+      throw new Error("an entry just written is missing from its partition's list");
     if (!(await store.delete(key))) throw new Error("an entry just written cannot be deleted");
     return "a probe entry came and went";
+  },
+});
+
+const itemTables = (found: Findings): Check => ({
+  name: "tables of the item tools",
+  fix: "Correct DYNAMODB_TABLE_NAME, or allow dynamodb:DescribeTable on these tables",
+  run: async () => {
+    const opened = await openItems(found.config!, found.backend!);
+    if (!opened?.items) return "none configured";
+    const { store, tables } = opened.items;
+    try {
+      for (const { name } of tables) await store.describe(name, true);
+      return tables.map(({ name, mode }) => `${name} (${mode})`).join(", ");
+    } finally {
+      opened.close();
+    }
+  },
+});
+
+const ACCESS = {
+  local: "this machine, without a token",
+  tokens: "holders of a static token",
+  oauth: "holders of an OAuth issuer's token",
+  anonymous: "everybody",
+  carrier: "callers whom a carrier has authenticated",
+};
+
+const access = (found: Findings): Check => ({
+  name: "who may call over HTTP",
+  fix: "Follow what the line above says; `stateful-mcp token <name>` mints a token",
+  run: async () => ACCESS[chooseAccess(found.config!, { kind: "http", allowAnonymous: false }, silentLogger).mode],
+});
+
+const port = (found: Findings): Check => ({
+  name: "port for HTTP",
+  fix: "Stop what listens there, or set PORT to another one (0 takes a free one)",
+  run: async () => {
+    const { host, port: wanted } = found.config!;
+    const server = createServer().listen(wanted, host);
+    try {
+      await once(server, "listening");
+      return wanted === 0 ? "any free one" : `${wanted} on ${host} is free`;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const service = code === "EADDRINUSE" ? await serviceAt(host, wanted) : undefined;
+      if (service !== undefined) return `${service} already runs at http://${reachable(host)}:${wanted}/mcp`;
+      const why = code === "EADDRINUSE" ? "another program listens there" : String(code);
+      throw new Error(`${wanted} on ${host} cannot be used: ${why}`, { cause: error });
+    } finally {
+      server.close();
+    }
   },
 });
 
