@@ -2,6 +2,7 @@
 import { type ISecret, Secret } from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct } from "constructs";
 import { acknowledge } from "./checks.ts";
+import type { EncryptionProps } from "./encryption.ts";
 
 /** Who may call a server. */
 export interface AccessProps {
@@ -39,12 +40,12 @@ export interface Access {
 const TOKEN_CHARACTERS = 43;
 
 /** Checks the properties and makes the secret where one is needed. */
-export function accessFor(scope: Construct, props: AccessProps): Access {
+export function accessFor(scope: Construct, props: AccessProps & EncryptionProps): Access {
   const { oauthIssuer, oauthAudience, oauthClients = [] } = props;
   const limited = oauthAudience !== undefined || oauthClients.length > 0;
   if (oauthIssuer === undefined) {
     if (limited) throw new TypeError("oauthAudience and oauthClients belong to an oauthIssuer, which is missing");
-    return { tokens: props.tokens ?? newTokens(scope), environment: {} };
+    return { tokens: props.tokens ?? newTokens(scope, props), environment: {} };
   }
   if (!URL.canParse(oauthIssuer) || new URL(oauthIssuer).protocol !== "https:") {
     throw new TypeError(`oauthIssuer is ${JSON.stringify(oauthIssuer)}; give the issuer's https:// URL`);
@@ -61,9 +62,10 @@ export function accessFor(scope: Construct, props: AccessProps): Access {
   };
 }
 
-function newTokens(scope: Construct): Secret {
+function newTokens(scope: Construct, { encryptionKey }: EncryptionProps): Secret {
   const secret = new Secret(scope, "Tokens", {
     description: "Bearer tokens of the MCP server: one token, or name=<token> pairs separated by commas",
+    ...(encryptionKey && { encryptionKey }),
     generateSecretString: { passwordLength: TOKEN_CHARACTERS, excludePunctuation: true },
   });
   acknowledge(secret, {

@@ -5,10 +5,11 @@ import type { ContainerImage, CpuArchitecture } from "aws-cdk-lib/aws-ecs";
 import type { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { AccessProps } from "./access.ts";
 import { requireWhole } from "./checks.ts";
+import type { EncryptionProps } from "./encryption.ts";
 import type { IStateTable } from "./state-table.ts";
 
 /** What `FargateMcpServer` runs, where, and for whom. */
-export interface FargateMcpServerProps extends AccessProps {
+export interface FargateMcpServerProps extends AccessProps, EncryptionProps {
   /** Where its state is. */
   readonly state: IStateTable;
   /**

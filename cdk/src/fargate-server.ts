@@ -35,10 +35,11 @@ import {
 } from "aws-cdk-lib/aws-elasticloadbalancingv2";
 import type { IGrantable, IPrincipal } from "aws-cdk-lib/aws-iam";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
-import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
+import { type ISecret, Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
 import { type Access, accessFor } from "./access.ts";
 import { acknowledge } from "./checks.ts";
+import { allowLogs, grantThrough } from "./encryption.ts";
 import { type FargateMcpServerProps, requireSize, requireTasks } from "./fargate-server-props.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
 
@@ -85,7 +86,9 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
     this.access = accessFor(this, props);
     if (this.access.tokens) this.tokens = this.access.tokens;
     this.vpc = props.vpc ?? this.#network();
+    if (props.encryptionKey) allowLogs(this, props.encryptionKey);
     this.logGroup = new LogGroup(this, "Log", {
+      ...(props.encryptionKey && { encryptionKey: props.encryptionKey }),
       retention: props.logRetention ?? RetentionDays.ONE_MONTH,
       removalPolicy: RemovalPolicy.DESTROY,
     });
@@ -140,7 +143,7 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
         ...this.access.environment,
         ...props.environment,
       },
-      ...(this.tokens && { secrets: { MCP_AUTH_TOKEN: TaskSecret.fromSecretsManager(this.tokens) } }),
+      ...(this.tokens && { secrets: { MCP_AUTH_TOKEN: this.#injected(this.tokens, task) } }),
       logging: LogDrivers.awsLogs({
         logGroup: this.logGroup,
         streamPrefix: "server",
@@ -155,6 +158,14 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
       "IAM5[Resource::*]": "ecr:GetAuthorizationToken knows no resource.",
     });
     return task;
+  }
+
+  /** The right to a secret's key is the role's own: written into the key's policy, it would tie the key's stack to this one. */
+  #injected(tokens: ISecret, task: FargateTaskDefinition): TaskSecret {
+    const { encryptionKey, secretArn } = tokens;
+    if (!encryptionKey) return TaskSecret.fromSecretsManager(tokens);
+    grantThrough(encryptionKey, task.obtainExecutionRole(), ["secretsmanager"]);
+    return TaskSecret.fromSecretsManager(Secret.fromSecretCompleteArn(this, "InjectedTokens", secretArn));
   }
 
   #service(taskDefinition: FargateTaskDefinition): FargateService {

@@ -4,10 +4,11 @@ import type { Architecture } from "aws-cdk-lib/aws-lambda";
 import type { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { AccessProps } from "./access.ts";
 import { requireWhole } from "./checks.ts";
+import type { EncryptionProps } from "./encryption.ts";
 import type { IStateTable } from "./state-table.ts";
 
 /** What `LambdaMcpServer` runs, and for whom. */
-export interface LambdaMcpServerProps extends AccessProps {
+export interface LambdaMcpServerProps extends AccessProps, EncryptionProps {
   /** Where its state is. */
   readonly state: IStateTable;
   /**

@@ -16,12 +16,14 @@ import {
   SecurityPolicy,
 } from "aws-cdk-lib/aws-apigateway";
 import { Grant, type IGrantable, type IPrincipal, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import type { IKey } from "aws-cdk-lib/aws-kms";
 import { Architecture, type Code, type IFunction, Function as LambdaFunction, Runtime } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
 import { type Access, accessFor } from "./access.ts";
 import { acknowledge } from "./checks.ts";
+import { allowLogs, grantThrough } from "./encryption.ts";
 import { authorizerCode, serverCode } from "./function-code.ts";
 import { type LambdaMcpServerProps, requireBounds } from "./lambda-server-props.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
@@ -48,6 +50,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   readonly signals: readonly Signal[];
   readonly #retention: RetentionDays;
   readonly #architecture: Architecture;
+  readonly #key: IKey | undefined;
 
   constructor(scope: Construct, id: string, props: LambdaMcpServerProps) {
     super(scope, id);
@@ -55,6 +58,8 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     const { memoryMiB, requestsPerSecond, requestBurst } = requireBounds(props);
     this.#retention = props.logRetention ?? RetentionDays.ONE_MONTH;
     this.#architecture = architecture;
+    this.#key = props.encryptionKey;
+    if (this.#key) allowLogs(this, this.#key);
     this.access = accessFor(this, props);
     if (this.access.tokens) this.tokens = this.access.tokens;
     const publicUrl = props.domainName === undefined ? undefined : `https://${props.domainName}`;
@@ -191,7 +196,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       actions: ["secretsmanager:GetSecretValue"],
       resourceArns: [tokens.secretArn],
     });
-    tokens.encryptionKey?.grantDecrypt(authorizer);
+    if (tokens.encryptionKey) grantThrough(tokens.encryptionKey, authorizer, ["secretsmanager"]);
     return this.#authorizer("TokenAuthorizer", authorizer);
   }
 
@@ -261,7 +266,11 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   }
 
   #logGroup(id: string): LogGroup {
-    return new LogGroup(this, id, { retention: this.#retention, removalPolicy: RemovalPolicy.DESTROY });
+    return new LogGroup(this, id, {
+      retention: this.#retention,
+      removalPolicy: RemovalPolicy.DESTROY,
+      ...(this.#key && { encryptionKey: this.#key }),
+    });
   }
 
   #signals(): Signal[] {

@@ -2,11 +2,20 @@
 // Knows nothing of servers.
 import { IAM_GRANTS, type IamFeature, TABLE_SHAPE } from "@stateful-mcp/core/iam";
 import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
-import { AttributeType, Billing, type ITableV2, TableEncryptionV2, TableV2 } from "aws-cdk-lib/aws-dynamodb";
+import {
+  AttributeType,
+  Billing,
+  type CfnGlobalTable,
+  type ITableV2,
+  TableEncryptionV2,
+  TableV2,
+} from "aws-cdk-lib/aws-dynamodb";
 import { Grant, type IGrantable } from "aws-cdk-lib/aws-iam";
+import type { IKey } from "aws-cdk-lib/aws-kms";
 import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket } from "aws-cdk-lib/aws-s3";
 import { Construct } from "constructs";
 import { acknowledge, requireWhole } from "./checks.ts";
+import { type EncryptionProps, grantThrough } from "./encryption.ts";
 
 /** Where a server keeps its state. */
 export interface IStateTable {
@@ -20,7 +29,7 @@ export interface IStateTable {
 }
 
 /** What a `StateTable` makes, and what becomes of it. */
-export interface StateTableProps {
+export interface StateTableProps extends EncryptionProps {
   /**
    * Also makes a bucket for values too large for the table.
    * @default false
@@ -45,6 +54,11 @@ export interface StateTableNames {
   readonly tableName: string;
   /** @default no bucket: values too large for the table are refused */
   readonly bucketName?: string;
+  /**
+   * The KMS key that they are encrypted with, so that a server may use it.
+   * @default keys of AWS
+   */
+  readonly encryptionKey?: IKey;
 }
 
 const DEFAULT_BLOB_LIFETIME_DAYS = 97;
@@ -55,8 +69,9 @@ export class StateTable extends Construct implements IStateTable {
   static fromNames(scope: Construct, id: string, names: StateTableNames): IStateTable {
     const within = new Construct(scope, id);
     const table = TableV2.fromTableName(within, "Table", names.tableName);
-    if (names.bucketName === undefined) return toStateTable(table, undefined);
-    return toStateTable(table, Bucket.fromBucketName(within, "Bucket", names.bucketName));
+    const { bucketName, encryptionKey } = names;
+    const bucket = bucketName === undefined ? undefined : Bucket.fromBucketName(within, "Bucket", bucketName);
+    return toStateTable(table, bucket, encryptionKey);
   }
 
   readonly table: TableV2;
@@ -66,7 +81,7 @@ export class StateTable extends Construct implements IStateTable {
 
   constructor(scope: Construct, id: string, props: StateTableProps = {}) {
     super(scope, id);
-    const { removeData = false, blobLifetimeDays = DEFAULT_BLOB_LIFETIME_DAYS } = props;
+    const { encryptionKey, removeData = false, blobLifetimeDays = DEFAULT_BLOB_LIFETIME_DAYS } = props;
     requireWhole("blobLifetimeDays", blobLifetimeDays, 1, 36_500);
     const removalPolicy = removeData ? RemovalPolicy.DESTROY : RemovalPolicy.RETAIN;
     this.table = new TableV2(this, "Table", {
@@ -79,10 +94,17 @@ export class StateTable extends Construct implements IStateTable {
       deletionProtection: !removeData,
       removalPolicy,
     });
+    // TableV2 takes a key only in a stack that names its region, which ours need not.
+    if (encryptionKey) {
+      const resource = this.table.node.defaultChild as CfnGlobalTable;
+      resource.addPropertyOverride("Replicas.0.SSESpecification.KMSMasterKeyId", encryptionKey.keyArn);
+    }
     if (props.blobs) {
       this.bucket = new Bucket(this, "LargeValues", {
         blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
-        encryption: BucketEncryption.S3_MANAGED,
+        ...(encryptionKey
+          ? { encryption: BucketEncryption.KMS, encryptionKey, bucketKeyEnabled: true }
+          : { encryption: BucketEncryption.S3_MANAGED }),
         enforceSSL: true,
         lifecycleRules: [{ id: "NothingRefersToOlderObjects", expiration: Duration.days(blobLifetimeDays) }],
         removalPolicy,
@@ -92,7 +114,7 @@ export class StateTable extends Construct implements IStateTable {
         S1: "Only the server's role reaches this bucket, and the server logs every call that makes it do so.",
       });
     }
-    this.#state = toStateTable(this.table, this.bucket);
+    this.#state = toStateTable(this.table, this.bucket, encryptionKey);
     this.environment = this.#state.environment;
   }
 
@@ -101,7 +123,7 @@ export class StateTable extends Construct implements IStateTable {
   }
 }
 
-function toStateTable(table: ITableV2, bucket: IBucket | undefined): IStateTable {
+function toStateTable(table: ITableV2, bucket: IBucket | undefined, key: IKey | undefined): IStateTable {
   const environment = {
     MCP_STATE_BACKEND: "dynamodb",
     MCP_STATE_TABLE: table.tableName,
@@ -118,6 +140,7 @@ function toStateTable(table: ITableV2, bucket: IBucket | undefined): IStateTable
     environment,
     grantServe: (grantee) => {
       grant(grantee, "state", { table: table.tableArn });
+      if (key) grantThrough(key, grantee, bucket ? ["dynamodb", "s3"] : ["dynamodb"]);
       if (!bucket) return;
       grant(grantee, "blobs", { bucket: bucket.bucketArn, objects: bucket.arnForObjects("*") });
       acknowledgeObjects(grantee, bucket);
