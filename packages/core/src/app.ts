@@ -88,6 +88,11 @@ export interface AppOptions {
   cache?: { ttlSeconds?: number };
   /** `ttlSeconds`: how long the answer of a call with an idempotency key is kept. Default 86,400. */
   idempotency?: { ttlSeconds?: number };
+  /**
+   * Whether calls of tools defined with `task` become tasks. False where no process lives on between requests to run them: they are
+   * ordinary calls there. Default true.
+   */
+  runsTasks?: boolean;
   /** `ttlSeconds`: how long tasks and their results are kept, unless a tool says otherwise. Default 86,400. */
   tasks?: { ttlSeconds?: number };
   /** Host names besides localhost under which the server may be addressed. */
@@ -212,9 +217,10 @@ export function createApp(options: AppOptions = {}): App {
     );
   const builtin = { anonymous, items };
   const ready = () => builtinTools({ backend, ttlSeconds, ...builtin });
+  const runsTasks = options.runsTasks ?? true;
   const offersSessions = access.mode !== "local" && options.sessionTools !== false;
   const chosen = options.tools && offersSessions ? withSessionTools(options.tools, ready) : (options.tools ?? ready());
-  const tools = confirmed(withTaskTools(chosen, anonymous), options.confirm ?? []);
+  const tools = confirmed(runsTasks ? withTaskTools(chosen, anonymous) : chosen, options.confirm ?? []);
   const resources = options.resources ?? (options.tools ? [] : builtinResources(builtin));
   const prompts = options.prompts ?? (options.tools ? [] : builtinPrompts());
   const subscriptions = options.subscriptions ?? true;
@@ -238,6 +244,7 @@ export function createApp(options: AppOptions = {}): App {
     state,
     logger,
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
+    runsTasks,
     taskTtlSeconds: options.tasks?.ttlSeconds ?? DEFAULT_TASK_TTL_SECONDS,
   };
   const runner = new TaskRunner(services, { slots: limits.tasksPerProcess });
@@ -279,7 +286,7 @@ export function createApp(options: AppOptions = {}): App {
     memoryOf: (principal) => state.forCaller({ principal, client: "" }),
     ready: () => store.ping(),
     resumeTasks: () => {
-      if (tools.some(({ task }) => task)) runner.lookNowAndThen();
+      if (runsTasks && tools.some(({ task }) => task)) runner.lookNowAndThen();
     },
     settle: () => state.background.settle(),
     drain: () => {

@@ -1,12 +1,33 @@
 // What one operation costs, in read and write request units, on the engine that reports exact capacity. Items of up to 1 KB.
-import { type App, createApp, LOCAL_PRINCIPAL } from "@stateful-mcp/core";
+import { type App, createApp, defineTool, inputRequired, LOCAL_PRINCIPAL } from "@stateful-mcp/core";
 import { createDynamoDBClient, createStateClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
 import { type Consumed, type Engine, findDynoxide, recordConsumedCapacity, startDynoxide } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as z from "zod";
 
 const found = findDynoxide();
 if ("missing" in found)
   process.stderr.write(`SKIPPED: the cost of operations is not measured, because ${found.missing}.\n`);
+
+let release = () => {};
+const job = (name: string, run: (answers: unknown) => unknown) =>
+  defineTool({
+    name,
+    description: "Works.",
+    input: z.object({}),
+    session: "none",
+    task: "allowed",
+    run: async (_, { answers }) => {
+      const result = await run(answers);
+      return (result ?? { content: [] }) as { content: [] };
+    },
+  });
+const form = inputRequired.elicit({ message: "?", requestedSchema: z.object({}) });
+const jobs = [
+  job("quick_job", () => undefined),
+  job("waiting_job", () => new Promise<undefined>((resolve) => (release = () => resolve(undefined)))),
+  job("asking_job", (answers) => (answers ? undefined : inputRequired({ inputRequests: { one: form, two: form } }))),
+];
 
 describe.skipIf("missing" in found)("cost per operation", () => {
   const TABLE = "costs";
@@ -21,7 +42,8 @@ describe.skipIf("missing" in found)("cost per operation", () => {
     const client = createStateClient(engine.connection);
     stops.push(() => client.destroy());
     consumed = recordConsumedCapacity(client);
-    return createApp({ store: new DynamoDBStore({ client, table: TABLE }) });
+    const store = new DynamoDBStore({ client, table: TABLE });
+    return createApp({ store, tools: [...createApp().tools, ...jobs] });
   }
 
   /** The units of the call: what it reads, what it writes, and in how many requests. Work in the background comes after the answer. */
@@ -147,5 +169,65 @@ describe.skipIf("missing" in found)("cost per operation", () => {
     const before = app;
     app = freshApp();
     await before.close();
+  });
+
+  describe("of a task", () => {
+    const channel = {
+      answers: undefined,
+      requestState: undefined,
+      capabilities: { elicitation: {} },
+      tasks: true,
+      declaresTasks: true,
+      progress: () => {},
+      logToClient: () => {},
+    };
+    const counted = async (work: () => Promise<unknown>) => {
+      consumed.length = 0;
+      const result = await work();
+      const seen = [...consumed];
+      const sum = (reads: boolean) =>
+        seen
+          .filter(({ operation }) => ["BatchGetItem", "GetItem", "Query"].includes(operation) === reads)
+          .reduce((units, one) => units + one.units, 0);
+      return { result, reads: sum(true), writes: sum(false) };
+    };
+    const begin = async (name: string) => {
+      const { task } = await app.call({ name, arguments: {}, principal: LOCAL_PRINCIPAL, channel });
+      return task?.id ?? "";
+    };
+    const { tasks } = { tasks: () => app.memoryOf(LOCAL_PRINCIPAL).tasks };
+    const signal = new AbortController().signal;
+    const settled = (id: string) => tasks().wait(id, { ms: 10_000, signal });
+
+    test("creating costs 3 writes and, to answer with it, 1 read; a small end 2 writes", async () => {
+      // The first one counts the caller's open tasks and looks through all open ones.
+      await settled(await begin("quick_job"));
+      release = () => {};
+      const made = await counted(() => begin("waiting_job"));
+      expect(made).toMatchObject({ reads: 1, writes: 3 });
+      const id = String(made.result);
+      expect(await counted(() => tasks().get(id))).toMatchObject({ reads: 1, writes: 0 });
+      consumed.length = 0;
+      release();
+      await expect.poll(() => consumed.filter(({ operation }) => operation === "DeleteItem").length).toBe(1);
+      expect(consumed.map(({ operation, units }) => [operation, units])).toEqual([
+        ["UpdateItem", 1],
+        ["DeleteItem", 1],
+      ]);
+      expect(await counted(() => tasks().get(id))).toMatchObject({ reads: 1, writes: 0 });
+      expect(await counted(() => tasks().cancel(id))).toMatchObject({ reads: 1, writes: 0 });
+    });
+
+    test("cancelling costs 1 read and 2 writes; each answer 1 read and 2 writes", async () => {
+      release = () => {};
+      const id = await begin("waiting_job");
+      expect(await counted(() => tasks().cancel(id))).toMatchObject({ reads: 1, writes: 2 });
+      release();
+      const asking = await begin("asking_job");
+      await settled(asking);
+      expect(await counted(() => tasks().get(asking))).toMatchObject({ reads: 2, writes: 0 });
+      const accepted = { action: "accept", content: {} };
+      expect(await counted(() => tasks().answer(asking, { "1.one": accepted }))).toMatchObject({ reads: 1, writes: 2 });
+    });
   });
 });

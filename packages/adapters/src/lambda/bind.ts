@@ -49,6 +49,8 @@ export function bindEnvironment(app: App, { environment = process.env, openBlobs
     items: app.options.items ? undefined : openItems(config),
     // A stream that waits for something to say keeps a whole environment busy, and its bill running.
     subscriptions: false,
+    // The platform freezes a function between requests, and a task with it: its call is an ordinary one here.
+    runsTasks: false,
   });
 }
 

@@ -71,7 +71,7 @@ async function run(services: Services, tool: Tool, call: ToolCall, inProgress: C
   const attempt = (keyed?: KeyedCall) =>
     runOnce(services, tool, input, { source: call, caller: { ...caller, keyed }, sessionName, inProgress, confirmed });
   const once = () => runKeyed(services, tool, input, { call, key, sessionName }, attempt);
-  if (!tool.task) return once();
+  if (!tool.task || !services.runsTasks) return once();
   checkTaskSupport(tool, call);
   // The answer that is recorded for the key is the task's id: made again, the call finds the same task.
   const { structured, replayed } = await once();
@@ -102,7 +102,7 @@ async function runKeyed(
   const owner = ownerOf(call.principal, sessionName);
   const first = sessionName === "" ? undefined : sessionKey(owner, sessionName);
   const request = { principal: owner, tool: tool.name, session: sessionName, key, arguments: input, first };
-  const claimFirst = tool.idempotent || tool.task !== undefined;
+  const claimFirst = tool.idempotent || (tool.task !== undefined && services.runsTasks);
   const { result, replayed } = await services.state.idempotency.run(request, { claimFirst }, attempt);
   return { structured: result, replayed };
 }
@@ -131,6 +131,8 @@ async function runOnce(services: Services, tool: Tool, input: Record<string, unk
   if (tool.task) {
     const first = question ?? (await tool.task.askFirst(input, context));
     if (first) await unlessAsking(services, caller.principal, asked, first);
+  }
+  if (tool.task && services.runsTasks) {
     return { task: await createTask(services, tool, attempt, asking.answers) };
   }
   const compute = async () =>

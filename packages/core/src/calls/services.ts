@@ -17,6 +17,8 @@ export interface Services {
   readonly logger: Logger;
   /** How long results of cached tools are kept, unless a tool says otherwise. */
   readonly cacheTtlSeconds: number;
+  /** Whether calls can become tasks here. */
+  readonly runsTasks: boolean;
   /** How long tasks are kept, unless a tool says otherwise. */
   readonly taskTtlSeconds: number;
 }

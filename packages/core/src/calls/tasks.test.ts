@@ -513,6 +513,17 @@ describe("bounds", () => {
   });
 });
 
+describe("where no process lives on between requests", () => {
+  it("a call is an ordinary one, what it asks first included, and no tools for tasks are offered", async () => {
+    const { call, app } = testApp({
+      runsTasks: false,
+      tools: [job(async ({ step, task }) => ({ done: [await step("one", () => 1), task ?? null] }), "required")],
+    });
+    expect(await call("job", { idempotency_key: "k" })).toMatchObject({ done: [1, null] });
+    expect(app.tools.map(({ name }) => name)).toEqual(["job"]);
+  });
+});
+
 describe("orphans", () => {
   it("are found by the list of open tasks when their process has gone and no client asks", async () => {
     let runs = 0;

@@ -19,6 +19,8 @@ export interface AppParts {
   readonly items?: ItemTables | undefined;
   /** Whether clients may hold streams of changes, where neither the configuration nor the app says. Default true. */
   readonly subscriptions?: boolean;
+  /** Whether calls can become tasks, where the app does not say. Default true. */
+  readonly runsTasks?: boolean;
 }
 
 /**
@@ -26,9 +28,10 @@ export interface AppParts {
  * here win over both, because the process has chosen them with the app in view.
  */
 export function bindApp(app: App, config: Config, parts: AppParts): App {
-  const { store, access, logger, blobs, items, subscriptions } = parts;
+  const { store, access, logger, blobs, items, subscriptions, runsTasks } = parts;
   return app.with({
     ...(subscriptions !== undefined && { subscriptions }),
+    ...(runsTasks !== undefined && { runsTasks }),
     ...optionsFrom(config),
     ...(blobs && { blobs }),
     ...(items && { items }),

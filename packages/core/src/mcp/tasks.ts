@@ -16,7 +16,8 @@ import type { Tracked } from "./reading.ts";
 import { protocolError, withSource } from "./request.ts";
 import { errorResult, toolAnswer } from "./tool-answer.ts";
 
-export const hasTasks = ({ tools }: Services): boolean => [...tools.values()].some(({ task }) => task);
+export const hasTasks = ({ tools, runsTasks }: Services): boolean =>
+  runsTasks && [...tools.values()].some(({ task }) => task);
 
 const params = z.looseObject({ taskId: z.string() });
 
