@@ -184,3 +184,17 @@ it.skipIf(missing)(`packs a bundle that starts as its manifest says${missing}`, 
   expect(added.structuredContent).toMatchObject({ count: 1 });
   await client.close();
 });
+
+it("rehearses a release: all its files, and nothing published", { timeout: 240_000 }, async () => {
+  const out = join(temporaryDirectory(), "release");
+  const root = join(PACKAGE, "../..");
+  const command = ["-y", "pnpm@10.34.9", "--silent", "release", "--dry-run", "--out", out];
+  const { stdout } = await execute("npx", command, { cwd: root });
+  const names = ["adapters", "cdk", "core", "local"].map((name) => `stateful-mcp-${name}-0.1.0.tgz`);
+  const made = ["THIRD-PARTY-NOTICES.txt", "sbom.cdx.json", "server.json", "stateful-mcp-0.1.0.mcpb", "SHA256SUMS"];
+  expect(readdirSync(out).toSorted()).toEqual([...names, ...made, "stateful-mcp-0.1.0.tgz"].toSorted());
+  expect(stdout).toContain("Would publish @stateful-mcp/core from stateful-mcp-core-0.1.0.tgz");
+  expect(stdout).toContain("Nothing was published.");
+  const sums = readFileSync(join(out, "SHA256SUMS"), "utf8").trim().split("\n");
+  expect(sums).toHaveLength(names.length + made.length);
+});

@@ -20,9 +20,12 @@ const ELSEWHERE = ["first-tool", "deploy", "cdk"];
 const NOT_RUN = ["adapters", "cli", "local"];
 
 /** Guides go by the name of their file, packages by that of their folder. */
-const pages = globSync(["docs/*.md", "docs/decisions/*.md", "packages/*/README.md", "cdk/README.md"], {
-  cwd: ROOT,
-}).map((found) => {
+const pages = globSync(
+  ["CONTRIBUTING.md", "docs/*.md", "docs/decisions/*.md", "packages/*/README.md", "cdk/README.md"],
+  {
+    cwd: ROOT,
+  },
+).map((found) => {
   const path = found.replaceAll("\\", "/");
   const text = readFileSync(join(ROOT, path), "utf8");
   const name = /([\w-]+)(?:\/README)?\.md$/.exec(path)?.[1] ?? path;

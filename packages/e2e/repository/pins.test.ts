@@ -37,6 +37,11 @@ test("every image is built from the Node.js that the workspace is tested with", 
     expect(named(/\bnode:(\S+)/g, [path]), path).toEqual([{ path, version: `${devDependencies.node}-slim` }]);
 });
 
+test("contributors are told the same Node.js", () => {
+  const { devDependencies } = JSON.parse(read("package.json"));
+  expect(read(".node-version").trim()).toBe(devDependencies.node);
+});
+
 test("the engine for tables on this machine, which a bundle does not hold, has an exact version", () => {
   const versions = manifests.flatMap(({ dependencies, devDependencies, optionalDependencies, peerDependencies }) =>
     [dependencies, devDependencies, optionalDependencies, peerDependencies].flatMap((all) => all?.dynalite ?? []),
