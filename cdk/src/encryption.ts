@@ -1,7 +1,7 @@
 // Encryption with a KMS key of the customer's own, and who may use that key for what. Knows neither tables nor servers.
 import { Annotations, Stack } from "aws-cdk-lib";
 import { Grant, type IGrantable, PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import type { IKey } from "aws-cdk-lib/aws-kms";
+import { type IKey, Key } from "aws-cdk-lib/aws-kms";
 import type { Construct } from "constructs";
 
 /** What is encrypted with which key. */
@@ -12,6 +12,22 @@ export interface EncryptionProps {
    * @default keys of AWS, which cost nothing
    */
   readonly encryptionKey?: IKey;
+}
+
+/** The same for a stack, which may be given the key's ARN instead. */
+export interface StackEncryptionProps extends EncryptionProps {
+  /**
+   * ARN of the key, where another app has made it; not beside `encryptionKey`.
+   * @default keys of AWS
+   */
+  readonly encryptionKeyArn?: string;
+}
+
+/** The key that a stack's properties mean, as a part of the properties of the constructs in it. */
+export function keyFor(stack: Stack, { encryptionKey, encryptionKeyArn }: StackEncryptionProps): EncryptionProps {
+  if (encryptionKeyArn === undefined) return encryptionKey ? { encryptionKey } : {};
+  if (encryptionKey) throw new TypeError("encryptionKey and encryptionKeyArn are both given; drop one of them");
+  return { encryptionKey: Key.fromKeyArn(stack, "EncryptionKey", encryptionKeyArn) };
 }
 
 /** By name, because a pattern would allow what is added later. */

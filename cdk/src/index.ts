@@ -1,6 +1,6 @@
 // The public surface of @stateful-mcp/cdk.
 export type { Access, AccessProps } from "./access.ts";
-export type { EncryptionProps } from "./encryption.ts";
+export type { EncryptionProps, StackEncryptionProps } from "./encryption.ts";
 export { FargateMcpServer } from "./fargate-server.ts";
 export type { FargateMcpServerProps } from "./fargate-server-props.ts";
 export { grantItemTables, type ItemTable, itemTablesEnvironment } from "./item-tables.ts";

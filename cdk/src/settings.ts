@@ -15,6 +15,7 @@ export interface Settings {
   readonly oauthClients: readonly string[];
   readonly alarmEmail?: string;
   readonly gatewayLogRole: boolean;
+  readonly encryptionKeyArn?: string;
 }
 
 interface Setting {
@@ -72,6 +73,12 @@ export const SETTINGS = {
     fits: /^[a-z0-9-]+(\.[a-z0-9-]+)+$/,
   },
   gatewayLogRole: flag("false where API Gateway's log role of this account and region is already set up"),
+  encryptionKeyArn: {
+    allowed: "the ARN of a KMS key",
+    description:
+      "encrypts table, bucket, secret and logs with this key, which has to be in the same region and to [let CloudWatch Logs use it](#a-key-of-your-own)",
+    fits: /^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/\S+$/,
+  },
 } as const satisfies Record<string, Setting>;
 
 type Name = keyof typeof SETTINGS;
@@ -105,6 +112,7 @@ export function readSettings(node: Node): Settings {
     "alarmEmail",
     "certificateArn",
     "domainName",
+    "encryptionKeyArn",
   ] as const;
   const settings: Settings = {
     ...Object.fromEntries(single.map((name) => [name, text(name)]).filter(([, value]) => value !== undefined)),

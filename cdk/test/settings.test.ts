@@ -45,6 +45,7 @@ describe("settings", () => {
     ["existingTable", "no spaces", "a table name"],
     ["allowedCidr", "everybody", "203.0.113.7/32"],
     ["certificateArn", "arn:aws:iam::123456789012:role/x", "the ARN of a certificate"],
+    ["encryptionKeyArn", "alias/mine", "the ARN of a KMS key"],
     ["oauthIssuer", "http://issuer.example", "https"],
     ["alarmEmail", "nobody", "an e-mail address"],
   ])("%s=%s is refused, with what is allowed", (name, value, allowed) => {

@@ -10,6 +10,8 @@ import { REPOSITORY, type StackName, type Synthesis, stable, synthesize } from "
 const [, SETTINGS = ""] = readFileSync(join(REPOSITORY, "README.md"), "utf8").split(/<!-- \/?configuration -->/);
 const CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0b8cf0c2-0000-4000-8000-000000000000";
 
+const KEY = "arn:aws:kms:eu-central-1:123456789012:key/0b8cf0c2-0000-4000-8000-000000000001";
+
 /** Every way in which the stacks differ. That they are synthesized at all means that cdk-nag has no open finding. */
 const VARIANTS = {
   plain: {},
@@ -26,7 +28,8 @@ const VARIANTS = {
     gatewayLogRole: "false",
   },
   disposable: { removeData: "true", blobs: "true", alarmEmail: "ops@example.com", allowedCidr: "0.0.0.0/0" },
-  adopted: { existingTable: "left-behind", existingBucket: "left-behind-values" },
+  adopted: { existingTable: "left-behind", existingBucket: "left-behind-values", encryptionKeyArn: KEY },
+  encrypted: { blobs: "true", encryptionKeyArn: KEY },
 } satisfies Record<string, Record<string, string>>;
 
 const made = {} as Record<keyof typeof VARIANTS, Synthesis>;
@@ -176,6 +179,25 @@ describe("every stack", () => {
         expect(kept.filter(({ DeletionPolicy }) => DeletionPolicy === "Retain")).toEqual([]);
       }
     }
+  });
+});
+
+describe("a key whose ARN is given", () => {
+  it("encrypts everything that is kept", () => {
+    const { encrypted } = made;
+    encrypted.template("StateStack").hasResourceProperties("AWS::DynamoDB::GlobalTable", {
+      Replicas: [Match.objectLike({ SSESpecification: { KMSMasterKeyId: KEY } })],
+    });
+    for (const stack of ["LambdaStack", "FargateStack"] as const) {
+      encrypted.template(stack).allResourcesProperties("AWS::Logs::LogGroup", { KmsKeyId: KEY });
+      encrypted.template(stack).allResourcesProperties("AWS::SecretsManager::Secret", { KmsKeyId: KEY });
+    }
+    expect(encrypted.messages).toContain("has to let logs.<region>.amazonaws.com use the key");
+  });
+
+  it.each(["LambdaStack", "FargateStack"] as const)("may be used by %s on a table that was adopted", (stack) => {
+    expect(actionsOn(made.adopted.template(stack), "kms")).toContain("kms:GenerateDataKey");
+    expect(actionsOn(made.plain.template(stack), "kms")).toEqual([]);
   });
 });
 

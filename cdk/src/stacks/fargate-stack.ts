@@ -1,6 +1,7 @@
 // The server on Fargate.
 import { CfnOutput, Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
+import { keyFor } from "../encryption.ts";
 import { FargateMcpServer } from "../fargate-server.ts";
 import type { FargateMcpServerProps } from "../fargate-server-props.ts";
 import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
@@ -14,8 +15,14 @@ export class FargateStack extends Stack {
 
   constructor(scope: Construct, id: string, props: FargateStackProps) {
     super(scope, id, { description: "MCP server on Fargate", ...props });
-    const state = stateOf(this, props);
-    this.server = new FargateMcpServer(this, "Server", { ...props, state, certificate: certificateOf(this, props) });
+    const key = keyFor(this, props);
+    const state = stateOf(this, props, key);
+    this.server = new FargateMcpServer(this, "Server", {
+      ...props,
+      ...key,
+      state,
+      certificate: certificateOf(this, props),
+    });
     finish(this, this.server, state, props);
     const { cluster, serviceName } = this.server.service;
     new CfnOutput(this, "RestartCommand", {

@@ -1,6 +1,7 @@
 // The server on Lambda.
 import { Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
+import { keyFor } from "../encryption.ts";
 import { LambdaMcpServer } from "../lambda-server.ts";
 import type { LambdaMcpServerProps } from "../lambda-server-props.ts";
 import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
@@ -14,8 +15,14 @@ export class LambdaStack extends Stack {
 
   constructor(scope: Construct, id: string, props: LambdaStackProps) {
     super(scope, id, { description: "MCP server on Lambda", ...props });
-    const state = stateOf(this, props);
-    this.server = new LambdaMcpServer(this, "Server", { ...props, state, certificate: certificateOf(this, props) });
+    const key = keyFor(this, props);
+    const state = stateOf(this, props, key);
+    this.server = new LambdaMcpServer(this, "Server", {
+      ...props,
+      ...key,
+      state,
+      certificate: certificateOf(this, props),
+    });
     finish(this, this.server, state, props);
   }
 }

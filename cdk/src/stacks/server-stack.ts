@@ -4,10 +4,11 @@ import { Certificate, type ICertificate } from "aws-cdk-lib/aws-certificatemanag
 import { type ITopic, Topic } from "aws-cdk-lib/aws-sns";
 import { EmailSubscription } from "aws-cdk-lib/aws-sns-subscriptions";
 import type { Access, AccessProps } from "../access.ts";
+import type { EncryptionProps, StackEncryptionProps } from "../encryption.ts";
 import { type MonitoredServer, ServerMonitoring } from "../monitoring.ts";
 import { type IStateTable, StateTable, type StateTableNames } from "../state-table.ts";
 
-export interface ServerStackProps extends StackProps, AccessProps {
+export interface ServerStackProps extends StackProps, AccessProps, StackEncryptionProps {
   /** Where state is kept: what a StateStack made, or the names of a table (and a bucket) that exist. */
   readonly state: IStateTable | StateTableNames;
   /**
@@ -22,8 +23,10 @@ export interface ServerStackProps extends StackProps, AccessProps {
   readonly certificateArn?: string;
 }
 
-export const stateOf = (stack: Stack, { state }: ServerStackProps): IStateTable =>
-  "tableName" in state ? StateTable.fromNames(stack, "State", state) : state;
+export const stateOf = (stack: Stack, { state }: ServerStackProps, { encryptionKey }: EncryptionProps): IStateTable =>
+  "tableName" in state
+    ? StateTable.fromNames(stack, "State", { ...(encryptionKey && { encryptionKey }), ...state })
+    : state;
 
 export const certificateOf = (stack: Stack, { certificateArn }: ServerStackProps): ICertificate | undefined =>
   certificateArn === undefined ? undefined : Certificate.fromCertificateArn(stack, "Certificate", certificateArn);
