@@ -63,4 +63,25 @@ export const BOUND_MUTATIONS: readonly Mutation[] = [
     from: "return [...lines, `${name}: and ${value.length - at} more, not shown`];",
     to: "return lines;",
   },
+  {
+    file: "state/rate-limit.ts",
+    tests: ["state/rate-limit.test.ts"],
+    name: "a process that takes few of the calls reserves few",
+    from: "Math.min(GROWTH * size, ",
+    to: "Math.min(limit, ",
+  },
+  {
+    file: "state/cache.ts",
+    tests: ["state/cache.test.ts"],
+    name: "a stale result is remembered for a moment",
+    from: "Math.max(Number(attributes.freshUntil), stale)",
+    to: "Math.max(Number(attributes.freshUntil), 0 * stale)",
+  },
+  {
+    file: "state/cache.ts",
+    tests: ["state/cache.test.ts"],
+    name: "and not beyond its end",
+    from: "Math.min(this.#clock.now() + STALE_REMEMBERED_MS, expiresAt * 1000)",
+    to: "this.#clock.now() + STALE_REMEMBERED_MS + 0 * expiresAt",
+  },
 ];

@@ -181,6 +181,22 @@ describe("a cached tool", () => {
     expect(reads).toBeLessThanOrEqual(3);
   });
 
+  it("forgets the old result at its end, also when it has read it just before", async () => {
+    const tool = controlled();
+    const { call, clock } = testApp({ tools: tool.tools });
+    const first = call("look_up");
+    await aWhile();
+    tool.finish("old");
+    await first;
+    clock.advance(109.5);
+    expect(await call("look_up")).toMatchObject({ text: "old" });
+    clock.advance(0.6);
+    const late = call("look_up");
+    await aWhile();
+    tool.finish("new", 1);
+    expect(await late).toMatchObject({ text: "new" });
+  });
+
   it("serves nothing beyond the stale window", async () => {
     let runs = 0;
     const { call, clock } = testApp({ tools: [cachedTool(() => `${++runs}`)] });
