@@ -45,7 +45,23 @@ export function announce(app: Pick<App, "tools" | "options">, started: Started, 
     ...started.connect.map((line, index): [string, string] => [index === 0 ? "connect" : "", line]),
   ];
   const title = `${strong(`${name} ${version}`)}, MCP ${PROTOCOL_REVISIONS.join(" and ")}`;
-  process.stderr.write(`${title}\n${rows.map(([name, text]) => `  ${dim(name.padEnd(9))} ${text}\n`).join("")}\n`);
+  process.stderr.write(
+    `${title}\n${rows.map(([name, text]) => `  ${dim(name.padEnd(9))} ${wrapped(text)}\n`).join("")}\n`,
+  );
+}
+
+const INDENT = 12;
+
+/** At words, so that a narrow terminal breaks no name and no command in the middle. */
+export function wrapped(text: string, columns = process.stderr.columns || 80): string {
+  const width = Math.max(columns - INDENT, 20);
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1);
+    if (line === undefined || line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${line} ${word}`;
+  }
+  return lines.join(`\n${" ".repeat(INDENT)}`);
 }
 
 const coloured = () => process.stderr.isTTY && !process.env.NO_COLOR;

@@ -3,7 +3,8 @@ import type { OpenApi, Operation } from "./openapi.ts";
 
 type Schema = Record<string, unknown>;
 
-const STYLE = `
+/** How pages of the server look. */
+export const STYLE = `
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem; }
 code { font: 0.9em ui-monospace, monospace; }
@@ -19,7 +20,9 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '"': "&quot;",
   "'": "&#39;",
 };
-const escaped = (text: unknown): string => String(text).replace(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
+/** A text as HTML shows it. */
+export const escaped = (text: unknown): string =>
+  String(text).replace(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
 
 export function docsPage({ info, paths, security }: OpenApi): string {
   const operations = Object.entries(paths).map(([path, { post }]) => ({ path, post }));

@@ -23,6 +23,7 @@ import { addressBehind } from "./network.ts";
 import { asAppError, problem } from "./problem.ts";
 import { Refusals } from "./refusals.ts";
 import { serveRest } from "./rest.ts";
+import { serveWelcome } from "./welcome-page.ts";
 
 export interface RouterOptions {
   services: Services;
@@ -87,6 +88,7 @@ export function createRouter(options: RouterOptions): Router {
   const unsent = new Unsent(services.state.limits);
   serveRest(app, { services, door, unsent, service, version, bodyMaxBytes });
 
+  serveWelcome(app, options);
   app.all("/mcp", async (c) => {
     const principal = await principalOf(c, door);
     const { timeLimitMs, onSent } = c.env;
