@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { confirmation } from "../define/confirm.ts";
 import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
-import { type Caller, ownerOf } from "../state/caller.ts";
+import { ownerOf } from "../state/caller.ts";
 import type { DetailedTaskView } from "../state/caller-tasks.ts";
 import type { KeyedCall } from "../state/idempotency.ts";
 import { principalPartition, SHARED_OWNER, sessionKey } from "../state/keys.ts";
@@ -41,7 +41,8 @@ export function callTool(services: Services, call: ToolCall): Promise<ToolResult
     services,
     // A result that is kept is computed for others too: one caller who goes away does not end it.
     tool?.cache ? unsignalled : call,
-    { tool: cutText(call.name, 64) },
+    // Only names that exist: what strangers make up must not become a dimension of a metric.
+    tool ? { tool: tool.name } : { unknown_tool: true },
     admissionTo(tool),
     (inProgress) => {
       if (!tool) throw unknownTool(services.tools, call.name);
@@ -137,14 +138,14 @@ async function runOnce(services: Services, tool: Tool, input: Record<string, unk
   }
   const compute = async () =>
     unlessAsking(services, caller.principal, asked, question ?? (await tool.run(input, context)));
-  const result = tool.cache ? await throughCache(services, tool, caller, input, compute) : await compute();
+  const result = tool.cache ? await throughCache(services, tool, attempt, input, compute) : await compute();
   return finishedResult(tool, context, result);
 }
 
 async function throughCache(
   services: Services,
   tool: Tool,
-  caller: Caller,
+  { caller, inProgress }: Attempt,
   input: Record<string, unknown>,
   compute: () => Promise<Record<string, unknown>>,
 ) {
@@ -157,6 +158,7 @@ async function throughCache(
   const owner = shared ? SHARED_OWNER : principalPartition(caller.principal.id);
   const call = { owner, tool: tool.name, toolVersion: version, arguments: input, ttlSeconds, staleSeconds };
   const { result, cached } = await services.state.cache.get(call, compute);
+  inProgress.fields.cached = cached;
   return { ...result, cached };
 }
 

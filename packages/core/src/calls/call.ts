@@ -70,9 +70,10 @@ export async function runCall<T>(
   const { principal, trace, unsent } = source;
   const { state, logger } = services;
   const fields: LogFields = {
-    request_id: randomUUID(),
+    ...originFields(source),
     ...what,
     principal: principal.id,
+    principal_name: cutText(principal.subject, 100),
     ...(trace && { trace_id: trace.traceId, span_id: trace.spanId }),
   };
   const log = (outcome: string) => logger.info({ ...fields, duration_ms: elapsed(started), outcome }, "call");
@@ -104,6 +105,15 @@ export async function runCall<T>(
     ended();
   }
 }
+
+/** Where a request came from. Its client is what a program said of itself, so it is cut. */
+const originFields = ({ origin = {}, client }: CallSource): LogFields => ({
+  request_id: origin.requestId ?? randomUUID(),
+  ...(origin.transport && { transport: origin.transport }),
+  ...(origin.era && { era: origin.era }),
+  ...(origin.method && { method: origin.method }),
+  ...(client && { client: cutText(client.toWellFormed(), 200) }),
+});
 
 /** Lets a request in, by what its caller's token allows and by how many it has made. */
 async function admit({ state }: Services, principal: Principal, admission: Admission) {

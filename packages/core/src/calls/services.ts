@@ -23,8 +23,20 @@ export interface Services {
   readonly taskTtlSeconds: number;
 }
 
+/** What the log says of where a request came from. */
+export interface Origin {
+  /** Goes into the log, into an error that quotes it and, over HTTP, into the answer's `X-Request-Id`. */
+  readonly requestId?: string | undefined;
+  readonly transport?: "http" | "stdio" | "rest";
+  /** Which protocol its client speaks: that of 2026, or the one of 2025 with its handshake. */
+  readonly era?: "modern" | "legacy";
+  /** The protocol's method. */
+  readonly method?: string;
+}
+
 /** Who makes a request, and over what. */
 export interface CallSource {
+  readonly origin?: Origin;
   readonly principal: Principal;
   /** The client program's name and version, as it gave them. */
   readonly client?: string;

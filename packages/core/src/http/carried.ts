@@ -4,6 +4,7 @@ import { type Access, authenticate } from "../auth/access.ts";
 import { AppError } from "../errors.ts";
 import type { Principal } from "../principal.ts";
 import { cutText } from "../text.ts";
+import { type TraceContext, traceOf } from "../trace.ts";
 import { networkOf } from "./network.ts";
 import type { Refusals } from "./refusals.ts";
 
@@ -17,6 +18,8 @@ export interface Carried {
   readonly onSent?: (done: () => void) => void;
   /** Milliseconds after which a call must have its answer, where that is less than the app's own limit. */
   readonly timeLimitMs?: number;
+  /** Under which the request is logged and answered. The router sets it. */
+  readonly requestId?: string;
 }
 
 export interface Bindings {
@@ -46,9 +49,17 @@ export async function principalOf(c: RequestContext, { access, knownScopes, refu
   }
 }
 
+/** The trace that a request's headers name (W3C trace context). */
+export const traceOfHeaders = (c: RequestContext): TraceContext | undefined =>
+  c.req.header("traceparent") === undefined
+    ? undefined
+    : traceOf(Object.fromEntries(TRACE_HEADERS.map((name) => [name, c.req.header(name)])));
+const TRACE_HEADERS = ["traceparent", "tracestate", "baggage"];
+
 /** What a line about a refused request says of it. */
 export const seenOf = (c: RequestContext) => ({
   method: c.req.method,
   path: cutText(c.req.path, 100),
+  ...(c.env.requestId !== undefined && { request_id: c.env.requestId }),
   ...(c.env.address !== undefined && { address: c.env.address }),
 });

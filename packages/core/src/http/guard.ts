@@ -25,6 +25,9 @@ const CORS_REQUEST_HEADERS = [
   "Mcp-Name",
   "MCP-Protocol-Version",
   "Mcp-Session-Id",
+  "traceparent",
+  "tracestate",
+  "baggage",
 ];
 
 export function guard(app: Hono<Bindings>, { access, allowedHosts, allowedOrigins, refusals }: GuardOptions): void {
@@ -64,7 +67,7 @@ export function guard(app: Hono<Bindings>, { access, allowedHosts, allowedOrigin
       origin: (origin) => (origins.has(origin) ? origin : null),
       allowMethods: ["GET", "POST", "DELETE"],
       allowHeaders: CORS_REQUEST_HEADERS,
-      exposeHeaders: ["Mcp-Session-Id", "WWW-Authenticate", "Retry-After", "Idempotency-Replayed"],
+      exposeHeaders: ["Mcp-Session-Id", "WWW-Authenticate", "Retry-After", "Idempotency-Replayed", "X-Request-Id"],
       maxAge: 600,
     }),
   );

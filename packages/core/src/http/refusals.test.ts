@@ -41,7 +41,7 @@ describe("a refused request", () => {
       params: { name: "add_note", arguments: { note: "n" } },
     };
     expect((await send({ authorization: `Bearer ${READER}` }, "/mcp", call)).status).toBe(403);
-    const seen = { message: "refused", address: "192.0.2.7" };
+    const seen = { message: "refused", address: "192.0.2.7", request_id: expect.any(String) };
     expect(lines).toEqual([
       { ...seen, reason: "token", method: "GET", path: "/mcp/list_tools", why: expect.stringContaining("not valid") },
       { ...seen, reason: "host", method: "GET", path: "/mcp/list_tools", host: "evil.example" },

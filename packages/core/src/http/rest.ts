@@ -9,7 +9,7 @@ import { AppError } from "../errors.ts";
 import { wireTools } from "../mcp/server.ts";
 import type { Principal } from "../principal.ts";
 import { readJson } from "./body.ts";
-import { type Bindings, type Door, principalOf, type RequestContext } from "./carried.ts";
+import { type Bindings, type Door, principalOf, type RequestContext, traceOfHeaders } from "./carried.ts";
 import { docsPage } from "./docs-page.ts";
 import { openApi } from "./openapi.ts";
 import { asAppError, headersFor } from "./problem.ts";
@@ -40,6 +40,8 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
       idempotencyKey,
       timeLimitMs,
       unsent,
+      trace: traceOfHeaders(c),
+      origin: { requestId: c.env.requestId, transport: "rest" as const, method: "tools/call" },
     };
     const { structured, replayed } = await callTool(services, request);
     const headers: Record<string, string> = replayed ? { "Idempotency-Replayed": "true" } : {};

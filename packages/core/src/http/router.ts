@@ -1,4 +1,5 @@
 // Every HTTP route. Checks Host and Origin, finds out who calls, and hands the request to MCP or to a plain JSON route.
+import { randomUUID } from "node:crypto";
 import { type AuthInfo, createMcpHandler, isLegacyRequest, type McpServerFactory } from "@modelcontextprotocol/server";
 import { Hono } from "hono";
 import type { Access } from "../auth/access.ts";
@@ -11,12 +12,20 @@ import { LegacyHttp } from "../mcp/legacy/http.ts";
 import type { LegacyState } from "../mcp/legacy/state.ts";
 import { createListens, isListen } from "../mcp/listen.ts";
 import { withoutNulls } from "../mcp/nulls.ts";
-import { PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/request.ts";
+import { HTTP_KEY, PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/request.ts";
 import { answerInTime } from "../mcp/sse.ts";
 import { authorize, isGranted } from "../principal.ts";
 import { cutText } from "../text.ts";
 import { readJson } from "./body.ts";
-import { type Bindings, type Carried, type Door, principalOf, type RequestContext, seenOf } from "./carried.ts";
+import {
+  type Bindings,
+  type Carried,
+  type Door,
+  principalOf,
+  type RequestContext,
+  seenOf,
+  traceOfHeaders,
+} from "./carried.ts";
 import { serveMetadata } from "./discovery.ts";
 import { guard } from "./guard.ts";
 import { addressBehind } from "./network.ts";
@@ -99,6 +108,7 @@ export function createRouter(options: RouterOptions): Router {
       extra: {
         [PRINCIPAL_KEY]: principal,
         [TIME_LIMIT_KEY]: timeLimitMs,
+        [HTTP_KEY]: { requestId: c.env.requestId, trace: traceOfHeaders(c) },
         [UNSENT_KEY]: onSent && unsent.answerTo(principal, onSent),
       },
     };
@@ -144,8 +154,13 @@ export function createRouter(options: RouterOptions): Router {
     await listens.close();
   };
   return {
-    fetch: async (request, carried = {}) =>
-      app.fetch(request, { ...carried, address: findAddress(request, carried.address) }),
+    fetch: async (request, carried = {}) => {
+      const requestId = randomUUID();
+      const address = findAddress(request, carried.address);
+      const answer = await app.fetch(request, { ...carried, address, requestId });
+      answer.headers.set("X-Request-Id", requestId);
+      return answer;
+    },
     endStreams,
     close: async () => {
       await Promise.all([handler.close(), endStreams()]);

@@ -16,7 +16,7 @@ import { answerBytes, type UnsentAnswer } from "../calls/unsent.ts";
 import { AppError } from "../errors.ts";
 import { LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
-import { traceOf } from "../trace.ts";
+import { type TraceContext, traceOf } from "../trace.ts";
 
 /** The principal travels with the request's authInfo; only stdio, where the caller is whoever started the process, has none. */
 export const PRINCIPAL_KEY = "principal";
@@ -27,6 +27,15 @@ const principalOf = (context: ServerContext): Principal =>
 export const TIME_LIMIT_KEY = "timeLimitMs";
 const timeLimitOf = (context: ServerContext): number | undefined =>
   context.http?.authInfo?.extra?.[TIME_LIMIT_KEY] as number | undefined;
+
+/** What the request brought along as HTTP: the id it is logged and answered under, and the trace that its headers name. */
+export const HTTP_KEY = "http";
+interface OverHttp {
+  readonly requestId: string | undefined;
+  readonly trace: TraceContext | undefined;
+}
+const overHttp = (context: ServerContext): OverHttp | undefined =>
+  context.http?.authInfo?.extra?.[HTTP_KEY] as OverHttp | undefined;
 
 /** The request's answer, where it may have to wait until its caller reads it. */
 export const UNSENT_KEY = "unsent";
@@ -66,6 +75,7 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
   const { name, version } = (info ?? {}) as { name?: unknown; version?: unknown };
   const progressToken = mcpReq._meta?.progressToken;
   const unsent = unsentOf(context);
+  const http = overHttp(context);
   const tell = (told: unknown, message: () => Promise<void>) => {
     if (!unsent || unsent.tell(answerBytes(told))) send(message);
   };
@@ -93,7 +103,14 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
     transportSession: context.sessionId,
     signal: mcpReq.signal,
     timeLimitMs: timeLimitOf(context),
-    trace: traceOf(mcpReq._meta),
+    // The message's own word comes first: a proxy may have written the header.
+    trace: traceOf(mcpReq._meta) ?? http?.trace,
+    origin: {
+      requestId: http?.requestId,
+      transport: context.http ? "http" : "stdio",
+      era: envelope ? "modern" : "legacy",
+      method: mcpReq.method,
+    },
     unsent,
     channel,
   };
