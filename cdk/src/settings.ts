@@ -77,7 +77,7 @@ export const SETTINGS = {
     allowed: "the ARN of a KMS key",
     description:
       "encrypts table, bucket, secret and logs with this key, which has to be in the same region and to [let CloudWatch Logs use it](#a-key-of-your-own)",
-    fits: /^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/\S+$/,
+    fits: /^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/[0-9a-z-]{36}$/,
   },
 } as const satisfies Record<string, Setting>;
 

@@ -103,6 +103,12 @@ describe("stacks in an account with rules", () => {
     for (const { Properties } of roles) expect(JSON.stringify(Properties.PermissionsBoundary)).toContain("developers");
   });
 
+  it("take the boundary from cdk.json", () => {
+    const app = new App({ context: { "@aws-cdk/core:permissionsBoundary": { name: "developers" } } });
+    const lambda = new LambdaStack(app, "Lambda", { state: { tableName: "table" } });
+    Template.fromStack(lambda).allResourcesProperties("AWS::IAM::Role", { PermissionsBoundary: Match.anyValue() });
+  });
+
   it("carry tags to the table, the functions and the service", () => {
     const tag = { Key: "cost-center", Value: "4711" };
     made.state.hasResourceProperties("AWS::DynamoDB::GlobalTable", {

@@ -46,6 +46,7 @@ describe("settings", () => {
     ["allowedCidr", "everybody", "203.0.113.7/32"],
     ["certificateArn", "arn:aws:iam::123456789012:role/x", "the ARN of a certificate"],
     ["encryptionKeyArn", "alias/mine", "the ARN of a KMS key"],
+    ["encryptionKeyArn", "arn:aws:kms:eu-central-1:123456789012:key/cut-off", "the ARN of a KMS key"],
     ["oauthIssuer", "http://issuer.example", "https"],
     ["alarmEmail", "nobody", "an e-mail address"],
   ])("%s=%s is refused, with what is allowed", (name, value, allowed) => {
