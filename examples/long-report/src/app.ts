@@ -1,5 +1,5 @@
-// A server whose tool takes its time: it tells how far it is, stops when its caller gives up, and goes on where it was when it is
-// asked again with the same session and topic.
+// A server whose tool takes its time: each call goes on as a task. Its client may go away and ask later, and a process that is killed
+// in the middle is no loss: another one goes on behind the last section that was finished.
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApp, defineTool } from "@stateful-mcp/core";
 import * as z from "zod";
@@ -7,26 +7,27 @@ import * as z from "zod";
 const writeReport = defineTool({
   name: "write_report",
   title: "Write a report",
-  description:
-    "Writes a report on a topic, section by section. Called again after an interruption it keeps finished sections.",
+  description: "Writes a report on a topic, section by section. It may take minutes, and goes on by itself.",
   input: z.object({
     topic: z.string().min(1).max(80).describe("What the report is about."),
     sections: z.int().min(1).max(50).default(5).describe("How many sections, 1 to 50."),
     seconds_per_section: z.number().min(0).max(10).default(1).describe("How long one section takes, 0 to 10 seconds."),
   }),
-  output: z.object({ sections: z.array(z.string()), resumed_after: z.int() }),
-  run: async ({ topic, sections, seconds_per_section }, { session, signal, progress }) => {
-    const key = `report ${topic}`;
-    const written = z.array(z.string()).parse((await session.values.get(key))?.value ?? []);
-    const resumedAfter = Math.min(written.length, sections);
+  output: z.object({ sections: z.array(z.string()) }),
+  task: "allowed",
+  run: async ({ topic, sections, seconds_per_section }, { step, signal, progress }) => {
+    const written: string[] = [];
     while (written.length < sections) {
-      // Throws as soon as the caller cancels or goes away, so nothing is written after that.
-      await sleep(seconds_per_section * 1000, undefined, { signal });
-      written.push(`${topic}, part ${written.length + 1}`);
-      await session.values.set(key, written);
-      progress(written.length, sections, `Section ${written.length} of ${sections} is written`);
+      const part = written.length + 1;
+      // Done once, by whichever process comes to it: a later run is given the text.
+      const text = await step(`section ${part}`, async () => {
+        await sleep(seconds_per_section * 1000, undefined, { signal });
+        return `${topic}, part ${part}`;
+      });
+      written.push(text);
+      progress(part, sections, `Section ${part} of ${sections} is written`);
     }
-    return { sections: written.slice(0, sections), resumed_after: resumedAfter };
+    return { sections: written };
   },
 });
 

@@ -9,8 +9,9 @@ import { fileURLToPath } from "node:url";
 import { MUTATIONS as LIST, type Mutation } from "./mutation-list.ts";
 import { BOUND_MUTATIONS } from "./mutation-list-bounds.ts";
 import { MEMORY_MUTATIONS } from "./mutation-list-memory.ts";
+import { TASK_MUTATIONS } from "./mutation-list-tasks.ts";
 
-const MUTATIONS: readonly Mutation[] = [...LIST, ...MEMORY_MUTATIONS, ...BOUND_MUTATIONS];
+const MUTATIONS: readonly Mutation[] = [...LIST, ...MEMORY_MUTATIONS, ...BOUND_MUTATIONS, ...TASK_MUTATIONS];
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const CORE = join("packages", "core");

@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { ToolContext } from "../define/context.ts";
 import { defineTool, type ToolDefinition } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
+import { type LogFields, type Logger, silentLogger } from "../logger.ts";
 import { makePrincipal } from "../principal.ts";
 import { type TestApp, testApp } from "../testing/test-app.ts";
 
@@ -28,6 +29,15 @@ function gate() {
 }
 
 const LEASE_SECONDS = 21;
+
+/** How the runs of an app ended, as its log tells. */
+function endingsOf(): { logger: Logger; endings: unknown[] } {
+  const endings: unknown[] = [];
+  const info = ({ outcome }: LogFields, message: string) => {
+    if (message === "task") endings.push(outcome);
+  };
+  return { logger: { ...silentLogger, info }, endings };
+}
 
 /** A tool of one name that does what a test says. */
 const job = (
@@ -141,14 +151,15 @@ describe("a call that becomes a task", () => {
         return { done: "first" };
       }),
     ];
-    const one = testApp({ tools });
+    const { logger, endings } = endingsOf();
+    const one = testApp({ tools, logger });
     const two = testApp({ tools, store: one.store, clock: one.clock });
     const task = await one.callAsTask("job");
     await door.arrived;
     one.clock.advance(LEASE_SECONDS);
     expect(await two.task(task.id).settled()).toMatchObject({ outcome: { result: { done: "second" } } });
     door.open();
-    await one.app.close();
+    await expect.poll(() => endings).toEqual(["overtaken"]);
     expect(await task.get()).toMatchObject({ outcome: { result: { done: "second" } } });
   });
 
@@ -352,17 +363,26 @@ describe("a cancelled task", () => {
         return { done: 1 };
       }),
     ];
-    const one = testApp({ tools });
+    const { logger, endings } = endingsOf();
+    const one = testApp({ tools, logger });
     const two = testApp({ tools, store: one.store, clock: one.clock });
     const task = await one.callAsTask("job");
     await door.arrived;
     await two.task(task.id).cancel();
     expect(await task.get()).toMatchObject({ status: "cancelled" });
     door.open();
-    await one.app.close();
+    await expect.poll(() => endings).toEqual(["cancelled"]);
     expect(await task.get()).toMatchObject({ status: "cancelled" });
     await task.cancel();
     expect((await task.get()).outcome).toBeUndefined();
+  });
+
+  it("that had ended keeps its result", async () => {
+    const { callAsTask } = testApp({ tools: [job(() => ({ done: 1 }))] });
+    const task = await callAsTask("job");
+    const ended = await task.settled();
+    await task.cancel();
+    expect(await task.get()).toEqual(ended);
   });
 
   it("or an ended one: of many races exactly one side wins, and both sides read the same", async () => {
@@ -478,6 +498,11 @@ describe("bounds", () => {
     });
     await first?.cancel();
     await callAsTask("job");
+  });
+
+  it("do not count what has ended", async () => {
+    const { call } = testApp({ tools: [job(() => ({ done: 1 }))], limits: { tasksPerPrincipal: 2 } });
+    for (let i = 0; i < 5; i++) expect(await call("job")).toMatchObject({ done: 1 });
   });
 
   it("let a process run so many at a time; the others wait and are run", async () => {

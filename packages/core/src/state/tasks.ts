@@ -240,7 +240,7 @@ export class Tasks {
       status: "protocolError" in outcome ? "failed" : "completed",
       until: 0,
       updated: this.clock.now(),
-      ttl: Math.max(head.ttlMs, expiresAt * 1000 - head.createdMs),
+      ttl: expiresAt > head.expiresAt ? expiresAt * 1000 - head.createdMs : head.ttlMs,
       ...(beside ? { outcomeBeside: true } : { outcome: text }),
       ...("protocolError" in outcome && { message: shortMessage(outcome.protocolError.message) }),
     };
