@@ -140,27 +140,37 @@ describe("a call that becomes a task", () => {
     expect(ran).toEqual(["fetch", "sum", "sum"]);
   });
 
-  it("ends what a paused run says after another has taken its task: nothing", async () => {
-    const door = gate();
-    let runs = 0;
-    const tools = [
-      job(async () => {
-        runs += 1;
-        if (runs > 1) return { done: "second" };
-        await door.pass();
-        return { done: "first" };
-      }),
-    ];
-    const { logger, endings } = endingsOf();
-    const one = testApp({ tools, logger });
-    const two = testApp({ tools, store: one.store, clock: one.clock });
-    const task = await one.callAsTask("job");
-    await door.arrived;
-    one.clock.advance(LEASE_SECONDS);
-    expect(await two.task(task.id).settled()).toMatchObject({ outcome: { result: { done: "second" } } });
-    door.open();
-    await expect.poll(() => endings).toEqual(["overtaken"]);
-    expect(await task.get()).toMatchObject({ outcome: { result: { done: "second" } } });
+  it("of a paused run that wakes up believes nothing, while another run works and after it has ended", async () => {
+    for (const secondEndsFirst of [false, true]) {
+      const first = gate();
+      const second = gate();
+      let runs = 0;
+      const tools = [
+        job(async () => {
+          runs += 1;
+          const run = runs;
+          await (run === 1 ? first : second).pass();
+          return { done: run };
+        }),
+      ];
+      const { logger, endings } = endingsOf();
+      const one = testApp({ tools, logger });
+      const two = testApp({ tools, store: one.store, clock: one.clock });
+      const task = await one.callAsTask("job");
+      await first.arrived;
+      one.clock.advance(LEASE_SECONDS);
+      await two.task(task.id).get();
+      await second.arrived;
+      if (secondEndsFirst) {
+        second.open();
+        await two.task(task.id).settled();
+      }
+      first.open();
+      await expect.poll(() => endings).toEqual(["overtaken"]);
+      if (!secondEndsFirst) expect(await task.get()).toMatchObject({ status: "working" });
+      second.open();
+      expect(await task.settled()).toMatchObject({ outcome: { result: { done: 2 } } });
+    }
   });
 
   it("is given up, with a sentence, after three runs of which the process ended", async () => {
