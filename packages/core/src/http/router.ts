@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type AuthInfo, createMcpHandler, isLegacyRequest, type McpServerFactory } from "@modelcontextprotocol/server";
 import { Hono } from "hono";
 import type { Access } from "../auth/access.ts";
+import type { ToolResult } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
 import { Unsent } from "../calls/unsent.ts";
 import type { Tool } from "../define/tool.ts";
@@ -12,7 +13,9 @@ import { LegacyHttp } from "../mcp/legacy/http.ts";
 import type { LegacyState } from "../mcp/legacy/state.ts";
 import { createListens, isListen } from "../mcp/listen.ts";
 import { withoutNulls } from "../mcp/nulls.ts";
+import { PlainPath, plainRequest } from "../mcp/plain.ts";
 import { HTTP_KEY, PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/request.ts";
+import { RAN_KEY } from "../mcp/server.ts";
 import { answerInTime } from "../mcp/sse.ts";
 import { authorize, isGranted } from "../principal.ts";
 import { cutText } from "../text.ts";
@@ -45,6 +48,8 @@ export interface RouterOptions {
   bodyMaxBytes: number;
   /** Whether clients may hold streams that tell of changes. */
   subscriptions: boolean;
+  /** Whether plain requests take the short way; default true. False leaves all to the SDK, to compare the two. */
+  plainPath?: boolean | undefined;
   /** Host names besides localhost under which this server may be addressed. */
   allowedHosts: readonly string[];
   /** Origins of web pages that may call, besides the server's own. */
@@ -70,6 +75,7 @@ export function createRouter(options: RouterOptions): Router {
     legacy: "reject",
     onerror: (error) => services.logger.debug({ err: error.message }, "rejected"),
   });
+  const plainPath = new PlainPath(services, { name: options.service, version: options.version });
   const listens = createListens({ services, mcp: options.mcp });
   const legacy = new LegacyHttp({
     services,
@@ -101,6 +107,8 @@ export function createRouter(options: RouterOptions): Router {
   app.all("/mcp", async (c) => {
     const principal = await principalOf(c, door);
     const { timeLimitMs, onSent } = c.env;
+    const answer = onSent && unsent.answerTo(principal, onSent);
+    const http = { requestId: c.env.requestId, trace: traceOfHeaders(c) };
     const authInfo: AuthInfo = {
       token: "",
       clientId: principal.subject,
@@ -108,8 +116,8 @@ export function createRouter(options: RouterOptions): Router {
       extra: {
         [PRINCIPAL_KEY]: principal,
         [TIME_LIMIT_KEY]: timeLimitMs,
-        [HTTP_KEY]: { requestId: c.env.requestId, trace: traceOfHeaders(c) },
-        [UNSENT_KEY]: onSent && unsent.answerTo(principal, onSent),
+        [HTTP_KEY]: http,
+        [UNSENT_KEY]: answer,
       },
     };
     const request = c.req.raw;
@@ -130,6 +138,13 @@ export function createRouter(options: RouterOptions): Router {
       if (isGranted(principal, tool.scope)) continue;
       refusals.tell("scope", { ...seenOf(c), principal: principal.id, tool: tool.name, scope: tool.scope });
       authorize(principal, tool.scope);
+    }
+    const plain = options.plainPath === false ? undefined : plainRequest(request.headers, parsedBody);
+    if (plain && plainPath.takes(plain)) {
+      const sdk = (ran?: Promise<ToolResult>) =>
+        handler.fetch(request, { authInfo: { ...authInfo, extra: { ...authInfo.extra, [RAN_KEY]: ran } }, parsedBody });
+      const source = { principal, timeLimitMs, http, unsent: answer, signal: request.signal, sdk };
+      return answerInTime(plainPath.answer(plain, source));
     }
     if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
     if (options.subscriptions && isListen(parsedBody)) {
@@ -163,6 +178,7 @@ export function createRouter(options: RouterOptions): Router {
     },
     endStreams,
     close: async () => {
+      plainPath.close();
       await Promise.all([handler.close(), endStreams()]);
     },
   };

@@ -30,7 +30,7 @@ const timeLimitOf = (context: ServerContext): number | undefined =>
 
 /** What the request brought along as HTTP: the id it is logged and answered under, and the trace that its headers name. */
 export const HTTP_KEY = "http";
-interface OverHttp {
+export interface OverHttp {
   readonly requestId: string | undefined;
   readonly trace: TraceContext | undefined;
 }

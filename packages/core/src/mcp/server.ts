@@ -8,7 +8,7 @@ import {
   type ServerCapabilities,
   type ServerContext,
 } from "@modelcontextprotocol/server";
-import { callTool } from "../calls/call-tool.ts";
+import { callTool, type ToolResult } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
 import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
@@ -130,7 +130,7 @@ async function toolCall(
     return await withSource(server, context, async (source) => {
       const idempotencyKey = metaText(context, IDEMPOTENCY_META_KEY);
       const call = { ...source, name, arguments: given, idempotencyKey };
-      const { structured, replayed, task } = await callTool(services, call);
+      const { structured, replayed, task } = await (ranBefore(context) ?? callTool(services, call));
       const answer = task ? createdTask(task) : toolAnswer(structured, !tool.output);
       return { ...answer, ...(replayed && { _meta: { [REPLAYED_META_KEY]: true } }) } as ReturnType<typeof toolAnswer>;
     });
@@ -140,6 +140,11 @@ async function toolCall(
     throw error;
   }
 }
+
+/** Under this key of a request's authInfo is what its tool has come to, where only the answer is still to be said. */
+export const RAN_KEY = "ran";
+const ranBefore = (context: ServerContext): Promise<ToolResult> | undefined =>
+  context.http?.authInfo?.extra?.[RAN_KEY] as Promise<ToolResult> | undefined;
 
 function metaText(context: ServerContext, key: string): string | undefined {
   const value: unknown = context.mcpReq._meta?.[key];

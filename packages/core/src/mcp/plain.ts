@@ -1,0 +1,211 @@
+// The short way for the most common messages of revision 2026-07-28: a known tool's call and the lists that are the same for
+// everybody, from parsed JSON to text. It may be stricter than the official SDK, never laxer: what is not surely plain is handed on
+// before anything has happened, and what only the SDK can say is said by it. Knows no routes and no 2025 era.
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  CLIENT_INFO_META_KEY,
+  type ClientCapabilities,
+  PROTOCOL_VERSION_META_KEY,
+  SERVER_INFO_META_KEY,
+  TRACEPARENT_META_KEY,
+  TRACESTATE_META_KEY,
+} from "@modelcontextprotocol/server";
+import { callTool, type ToolCall, type ToolResult } from "../calls/call-tool.ts";
+import type { ClientChannel, Services } from "../calls/services.ts";
+import type { UnsentAnswer } from "../calls/unsent.ts";
+import type { Principal } from "../principal.ts";
+import { traceOf } from "../trace.ts";
+import type { OverHttp } from "./request.ts";
+import { IDEMPOTENCY_META_KEY } from "./server.ts";
+
+const REVISION = "2026-07-28";
+/** Answered the same to everybody until the process ends. */
+const CONSTANT_METHODS = new Set(["tools/list", "prompts/list", "resources/templates/list", "server/discover"]);
+const TOOL_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
+
+/** A request whose every part is known. */
+export interface PlainRequest {
+  readonly id: string | number;
+  readonly method: string;
+  readonly name: string;
+  readonly arguments: Record<string, unknown> | undefined;
+  readonly meta: Record<string, unknown>;
+}
+
+/** The request in a POST's body, if it is plain; undefined leaves it to the SDK. */
+export function plainRequest(headers: Headers, body: unknown): PlainRequest | undefined {
+  if (!isObject(body) || !hasOnly(body, MESSAGE_KEYS)) return undefined;
+  const { jsonrpc, id, method, params } = body;
+  if (jsonrpc !== "2.0" || typeof method !== "string" || !isObject(params)) return undefined;
+  if (typeof id !== "string" && !Number.isSafeInteger(id)) return undefined;
+  if (headers.get("mcp-protocol-version") !== REVISION || headers.get("mcp-method") !== method) return undefined;
+  if (!isObject(params._meta) || !isPlainMeta(params._meta)) return undefined;
+  const plain = { id: id as string | number, method, meta: params._meta };
+  if (CONSTANT_METHODS.has(method))
+    return hasOnly(params, LIST_KEYS) ? { ...plain, name: "", arguments: undefined } : undefined;
+  if (method !== "tools/call" || !hasOnly(params, CALL_KEYS)) return undefined;
+  const { name, arguments: given } = params;
+  if (typeof name !== "string" || !TOOL_NAME.test(name) || headers.get("mcp-name") !== name) return undefined;
+  if (given !== undefined && (!isObject(given) || Object.hasOwn(given, "__proto__"))) return undefined;
+  return { ...plain, name, arguments: given };
+}
+
+const MESSAGE_KEYS = new Set(["jsonrpc", "id", "method", "params"]);
+const LIST_KEYS = new Set(["_meta"]);
+const CALL_KEYS = new Set(["name", "arguments", "_meta"]);
+const INFO_KEYS = new Set(["name", "version", "title"]);
+/** Of what a client can do, only what is said without particulars: extensions, among them tasks, are the SDK's matter. */
+const CAPABILITIES = new Set(["elicitation", "sampling", "roots"]);
+const TEXTS_IN_META = new Set([IDEMPOTENCY_META_KEY, TRACEPARENT_META_KEY, TRACESTATE_META_KEY]);
+
+/** Without a progress token and a log level nothing is told before the answer, so that it is one text. */
+function isPlainMeta(meta: Record<string, unknown>): boolean {
+  if (meta[PROTOCOL_VERSION_META_KEY] !== REVISION || !(CLIENT_CAPABILITIES_META_KEY in meta)) return false;
+  for (const key of Object.keys(meta)) {
+    const value = meta[key];
+    if (key === PROTOCOL_VERSION_META_KEY) continue;
+    if (key === CLIENT_CAPABILITIES_META_KEY) {
+      if (!isObject(value) || !hasOnly(value, CAPABILITIES) || !areBare(value)) return false;
+    } else if (key === CLIENT_INFO_META_KEY) {
+      if (!isObject(value) || !hasOnly(value, INFO_KEYS) || !Object.values(value).every(isText)) return false;
+      if (!isText(value.name) || !isText(value.version)) return false;
+    } else if (!TEXTS_IN_META.has(key) || !isText(value)) return false;
+  }
+  return true;
+}
+
+/** Empty objects, or with such as their members: `{ elicitation: { form: {} } }`. */
+const areBare = (capabilities: Record<string, unknown>): boolean =>
+  Object.entries(capabilities).every(
+    ([name, one]) =>
+      isEmpty(one) ||
+      (name === "elicitation" && isObject(one) && hasOnly(one, ELICITATIONS) && Object.values(one).every(isEmpty)),
+  );
+const ELICITATIONS = new Set(["form", "url"]);
+const isText = (value: unknown): value is string => typeof value === "string";
+const isEmpty = (value: unknown): boolean => isObject(value) && Object.keys(value).length === 0;
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+
+function hasOnly(value: Record<string, unknown>, known: ReadonlySet<string>): boolean {
+  for (const key of Object.keys(value)) if (!known.has(key)) return false;
+  return true;
+}
+
+/** Who makes a plain request, and how the SDK answers it where the short way ends. */
+export interface PlainSource {
+  readonly principal: Principal;
+  readonly timeLimitMs: number | undefined;
+  readonly http: OverHttp;
+  readonly unsent: UnsentAnswer | undefined;
+  readonly signal: AbortSignal;
+  /** Has the SDK answer; with `ran`, the tool is not run again. */
+  sdk(ran?: Promise<ToolResult>): Promise<Response>;
+}
+
+/** Answers plain requests of one app. */
+export class PlainPath {
+  readonly #services: Services;
+  readonly #tail: string;
+  /** Text of results by method, as the SDK has made them once. */
+  readonly #constants = new Map<string, string>();
+  readonly #running = new Set<AbortController>();
+  #closed = false;
+
+  constructor(services: Services, server: { name: string; version: string }) {
+    this.#services = services;
+    const info = JSON.stringify({ [SERVER_INFO_META_KEY]: { name: server.name, version: server.version } });
+    this.#tail = `,"resultType":"complete","_meta":${info}}`;
+  }
+
+  /** Whether the request can take the short way. */
+  takes({ method, name }: PlainRequest): boolean {
+    return !this.#closed && (method !== "tools/call" || this.#services.tools.has(name));
+  }
+
+  answer(request: PlainRequest, source: PlainSource): Promise<Response> {
+    if (request.method !== "tools/call") return this.#constant(request, source);
+    if (source.signal.aborted) return source.sdk();
+    return this.#call(request, source);
+  }
+
+  /** Ends the calls that still run. Later requests are the SDK's. */
+  close(): void {
+    this.#closed = true;
+    for (const running of this.#running) running.abort();
+  }
+
+  async #constant({ id, method }: PlainRequest, source: PlainSource): Promise<Response> {
+    const known = this.#constants.get(method);
+    if (known !== undefined) return respond(known + endOf(id));
+    const response = await source.sdk();
+    const text = await response.clone().text();
+    const end = endOf(id);
+    if (response.status === 200 && text.startsWith('{"result":{') && text.endsWith(end))
+      this.#constants.set(method, text.slice(0, -end.length));
+    return response;
+  }
+
+  #call(request: PlainRequest, source: PlainSource): Promise<Response> {
+    const controller = new AbortController();
+    this.#running.add(controller);
+    return new Promise((resolve, reject) => {
+      // The client has gone away, or the app is closed: what still runs is told, and its answer has no reader.
+      controller.signal.addEventListener("abort", () => resolve(new Response(null, { status: 499 })), { once: true });
+      const abort = () => controller.abort();
+      source.signal.addEventListener("abort", abort, { once: true });
+      this.#run(request, source, controller.signal)
+        .then(resolve, reject)
+        .finally(() => {
+          source.signal.removeEventListener("abort", abort);
+          this.#running.delete(controller);
+        });
+    });
+  }
+
+  async #run(request: PlainRequest, source: PlainSource, signal: AbortSignal): Promise<Response> {
+    const ran = callTool(this.#services, callOf(request, source, signal));
+    const text = await ran.then((result) => this.#textOf(request, result)).catch(() => undefined);
+    return text === undefined ? source.sdk(ran) : respond(text);
+  }
+
+  /** The answer as the SDK would write it; undefined where that is the SDK's to say. */
+  #textOf({ id, name }: PlainRequest, { structured, replayed, task }: ToolResult): string | undefined {
+    if (task || replayed || !this.#services.tools.get(name)?.output || !isObject(structured)) return undefined;
+    const text = JSON.stringify(structured);
+    const content = `[{"type":"text","text":${JSON.stringify(text)}}]`;
+    return `{"result":{"content":${content},"structuredContent":${text}${this.#tail}${endOf(id)}`;
+  }
+}
+
+const endOf = (id: string | number): string => `,"jsonrpc":"2.0","id":${JSON.stringify(id)}}`;
+const HEADERS = { "Content-Type": "application/json" };
+const respond = (text: string): Response => new Response(text, { status: 200, headers: HEADERS });
+
+function callOf({ name, arguments: given, meta }: PlainRequest, source: PlainSource, signal: AbortSignal): ToolCall {
+  const client = meta[CLIENT_INFO_META_KEY] as { name: string; version: string } | undefined;
+  return {
+    principal: source.principal,
+    client: client ? `${client.name} ${client.version}` : "",
+    transportSession: undefined,
+    signal,
+    timeLimitMs: source.timeLimitMs,
+    trace: traceOf(meta) ?? source.http.trace,
+    origin: { requestId: source.http.requestId, transport: "http", era: "modern", method: "tools/call" },
+    unsent: source.unsent,
+    channel: channelOf(meta),
+    name,
+    arguments: given,
+    idempotencyKey: meta[IDEMPOTENCY_META_KEY] as string | undefined,
+  };
+}
+
+const channelOf = (meta: Record<string, unknown>): ClientChannel => ({
+  answers: undefined,
+  requestState: undefined,
+  capabilities: meta[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities,
+  tasks: false,
+  declaresTasks: true,
+  progress: () => {},
+  logToClient: () => {},
+});

@@ -1,0 +1,221 @@
+// The short way that the most common requests take, against the official SDK's way for everything: one app of each kind is sent the same
+// requests, right ones and wrong ones, and must give the same answers byte for byte, run its tools as often and log the same.
+import { isDeepStrictEqual } from "node:util";
+import {
+  type App,
+  AppError,
+  builtinTools,
+  createApp,
+  defineTool,
+  inputRequired,
+  type LogFields,
+  type Logger,
+  parseTokens,
+  type Tool,
+} from "@stateful-mcp/core";
+import type { Random } from "@stateful-mcp/rig";
+import * as z from "zod";
+import { defineBar } from "../bars.ts";
+import { type CorpusTool, corpusRequest, type WireRequest } from "../plain-corpus.ts";
+import { Tally } from "./tally.ts";
+
+interface Scale {
+  readonly requests: number;
+}
+
+/** So many requests go to one pair of apps, which are then made anew: lists, logs and stores stay small. */
+const PER_PAIR = 2_000;
+const ALICE = "a".repeat(32);
+const READER = "r".repeat(32);
+const TOKENS = [...Array.from({ length: 8 }, () => ALICE), READER, READER, "wrong".repeat(8)];
+
+export default defineBar<Scale>({
+  id: "C8",
+  title: "plain requests are answered, run and logged as the official SDK's way does it",
+  test: { requests: 6_000 },
+  full: { requests: 200_000 },
+  async run({ scale, random, progress }) {
+    const run = new Tally(progress, scale.requests);
+    using official = officialAnswers();
+    let short = 0;
+    while (run.operations < scale.requests) {
+      const pair = [side(true), side(false)] as const;
+      for (let at = 0; at < PER_PAIR && run.operations < scale.requests; at++) {
+        const request = corpusRequest(random, CALLS, TOKENS);
+        official.count = 0;
+        const ours = await answerOf(pair[0], request);
+        if (ours.status === 200 && ours.fields.includes("content-type: application/json") && official.count === 0)
+          short += 1;
+        const sdk = await answerOf(pair[1], request);
+        run.count();
+        run.expect(isDeepStrictEqual(ours, sdk), () => differenceOf(request, ours, sdk));
+      }
+      for (const { app } of pair) await app.close();
+    }
+    // A corpus that never takes the short way would show nothing.
+    run.expect(short > scale.requests / 20, () => `only ${short} of ${scale.requests} requests took the short way`);
+    return { ...run.outcome(), figures: [`${short} of ${scale.requests} requests took the short way.`] };
+  },
+});
+
+/** Counts the answers that the SDK makes as JSON: where it made none, the short way was taken or a stream opened. */
+function officialAnswers(): Disposable & { count: number } {
+  const { json } = Response;
+  const counted = {
+    count: 0,
+    [Symbol.dispose]: () => {
+      Response.json = json;
+    },
+  };
+  Response.json = (...given: Parameters<typeof json>) => {
+    counted.count += 1;
+    return json.apply(Response, given);
+  };
+  return counted;
+}
+
+interface Side {
+  readonly app: App;
+  /** What its tools have done, one text each. */
+  readonly effects: string[];
+  readonly lines: [message: string, fields: LogFields][];
+}
+
+function side(plainPath: boolean): Side {
+  const lines: Side["lines"] = [];
+  const effects: string[] = [];
+  const keep = (fields: LogFields, message: string) => void lines.push([message, fields]);
+  const logger: Logger = { debug: () => {}, info: keep, warn: keep, error: keep };
+  const tools = [...customTools(effects), ...builtinTools({ backend: "memory", anonymous: false, ttlSeconds: 0 })];
+  const access = { mode: "tokens", tokens: parseTokens(`alice=${ALICE},reader:read=${READER}`) } as const;
+  return { app: createApp({ tools, access, logger, plainPath }), effects, lines };
+}
+
+async function answerOf({ app, effects, lines }: Side, { headers, body }: WireRequest) {
+  const response = await app.fetch(new Request("http://localhost/mcp", { method: "POST", headers, body }));
+  const text = await response.text();
+  const told = effects.splice(0);
+  const logged = lines
+    .splice(0)
+    .map(([message, { request_id: _, duration_ms: __, err: ___, ...fields }]) => ({ message, ...fields }));
+  const fields = [...response.headers].map(
+    ([name, value]) => `${name}: ${name === "mcp-session-id" ? "<id>" : withoutIds(value)}`,
+  );
+  return { status: response.status, fields, text: withoutIds(text), told, logged: withoutIds(JSON.stringify(logged)) };
+}
+
+type Answer = Awaited<ReturnType<typeof answerOf>>;
+
+function differenceOf({ headers, body }: WireRequest, ours: Answer, sdk: Answer): string {
+  const parts = (Object.keys(ours) as (keyof Answer)[]).filter((part) => !isDeepStrictEqual(ours[part], sdk[part]));
+  const shown = parts.map((part) => `${part}: ${JSON.stringify(ours[part])} against ${JSON.stringify(sdk[part])}`);
+  return `${JSON.stringify(headers)} ${body.slice(0, 1_000)}: ${shown.join("; ").slice(0, 2_000)}`;
+}
+
+/** Ids that are random, and times. */
+const withoutIds = (text: string): string =>
+  text
+    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "<uuid>")
+    .replace(/note_[\w-]{8,}_(?=\d)/g, "<note>_")
+    .replace(/ses_[\w-]+/g, "<session>")
+    .replace(/("requestState":")[^"]+/g, "$1<state>")
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "<time>")
+    .replace(/(\\?"[a-z_]*_?at\\?":)\d+/g, "$1<time>");
+
+const anything = z.any().describe("Anything.");
+const open = z.object({ v: anything.optional() });
+
+function customTools(effects: string[]): Tool[] {
+  const make = (name: string, run: (input: { v?: unknown }, context: never) => unknown, more: object = {}) =>
+    defineTool({
+      name,
+      description: `The tool ${name}.`,
+      input: open,
+      output: open,
+      session: "none",
+      run: (input: { v?: unknown }, context: never) => {
+        effects.push(`${name} ${JSON.stringify(input)}`);
+        return run(input, context);
+      },
+      ...more,
+    } as never) as Tool;
+  return [
+    make("echo", ({ v }) => ({ v })),
+    make("odd", ({ v }) => ({ v: ODD[Number(v)] })),
+    make(
+      "blocks",
+      ({ v }) => ({
+        content:
+          v === 1 ? [{ type: "image", data: "AA==", mimeType: "image/png" }] : [{ type: "text", text: String(v) }],
+      }),
+      { output: undefined },
+    ),
+    make("throws", ({ v }) => {
+      if (v === 1) throw new AppError("not_found", "There is none.", { details: { what: "it" } });
+      throw v;
+    }),
+    make("asks", ({ v }) =>
+      inputRequired({
+        inputRequests: {
+          ok: inputRequired.elicit({ message: String(v), requestedSchema: z.object({ ok: z.boolean() }) }),
+        },
+        requestState: "asked",
+      }),
+    ),
+    make("seen", (_, context) => {
+      const { capabilities, answers, requestState, trace, principal } = context as Record<string, unknown>;
+      return { v: { capabilities, answers, requestState, trace, principal } };
+    }),
+    make("tells", (_, context) => {
+      const { progress, logToClient } = context as {
+        progress: (at: number) => void;
+        logToClient: (level: string, data: unknown) => void;
+      };
+      progress(1);
+      logToClient("error", { a: 1 });
+      return { v: "told" };
+    }),
+    make("writes", ({ v }) => ({ v }), { annotations: { readOnlyHint: false }, scope: "write" }),
+    make("cached", ({ v }) => ({ v }), { cache: { ttlSeconds: 60 } }),
+  ];
+}
+
+const ODD: readonly unknown[] = [
+  10n,
+  new Date(0),
+  undefined,
+  Number.NaN,
+  -0,
+  () => {},
+  Symbol("s"),
+  new Map([[1, 2]]),
+  "\ud800",
+  JSON.parse('{"__proto__":{"x":1},"2":0,"1":0}'),
+  { toJSON: () => "as json" },
+  { toJSON: () => undefined },
+  null,
+  [undefined, [], [[]]],
+];
+
+const v = (random: Random) =>
+  random.pick<unknown>([0, 1, 2, "a", "ä\ud83d", null, {}, { b: [1, { c: null }] }, [], 1.5, -0, "x".repeat(2_000)]);
+const key = (random: Random) => random.pick(["a", "b", "c"]);
+const CALLS: readonly CorpusTool[] = [
+  ...["echo", "echo", "echo", "throws", "asks", "seen", "tells", "blocks", "writes", "cached"].map((name) => ({
+    name,
+    input: (random: Random) => (random.chance(0.97) ? { v: v(random) } : {}),
+  })),
+  { name: "odd", input: (random) => ({ v: random.int(0, ODD.length - 1) }) },
+  { name: "store_value", input: (random) => ({ session_id: "s", key: key(random), value: v(random) }) },
+  { name: "get_value", input: (random) => ({ session_id: "s", key: key(random) }) },
+  {
+    name: "increment_value",
+    input: (random) => ({
+      session_id: "s",
+      key: "n",
+      ...(random.chance(0.2) && { idempotency_key: random.pick(["i1", "i2", "i3"]) }),
+    }),
+  },
+  { name: "add_note", input: (random) => ({ session_id: "s", note: `note ${key(random)}` }) },
+  { name: "list_sessions", input: () => ({}) },
+];
