@@ -6,6 +6,9 @@ import { defineTool, type ToolDefinition } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { type LogFields, type Logger, silentLogger } from "../logger.ts";
 import { makePrincipal } from "../principal.ts";
+import { MemoryStore } from "../stores/memory.ts";
+import type { StateStore } from "../stores/state-store.ts";
+import { movableClock } from "../testing/contracts/store-harness.ts";
 import { type TestApp, testApp } from "../testing/test-app.ts";
 
 /** A gate that a test opens while a run stands at it. */
@@ -577,5 +580,65 @@ describe("orphans", () => {
     two.app.resumeTasks();
     await expect.poll(() => runs).toBe(2);
     expect(await two.task(id).settled()).toMatchObject({ status: "completed" });
+  });
+});
+
+/** As a store sees it that lost the reply to its first attempt: each write is made, and made again by its retry. */
+function losingReplies(store: StateStore): StateStore {
+  return new Proxy(store, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return async (...given: unknown[]) => {
+        if (name === "update" || name === "create") await Reflect.apply(member, target, given);
+        return Reflect.apply(member, target, given);
+      };
+    },
+  });
+}
+
+describe("when the reply to every write is lost once", () => {
+  it("a task that writes, steps, asks and is killed has one outcome, and each of its effects once", async () => {
+    const clock = movableClock();
+    const store = losingReplies(new MemoryStore({ clock }));
+    const door = gate();
+    let runs = 0;
+    const tools = await withNotes(
+      job(async ({ session, step, answers }) => {
+        runs += 1;
+        await session.notes.add("note");
+        const stepped = await step("one", () => runs);
+        if (!answers) return inputRequired({ inputRequests: { q1: elicit("1"), q2: elicit("2") } });
+        if (runs === 2) await door.pass();
+        return { done: [stepped, Object.keys(answers).sort()] };
+      }),
+    );
+    const { logger, endings } = endingsOf();
+    const one = testApp({ tools, store, clock, logger });
+    const task = await one.callAsTask("job", { idempotency_key: "k" });
+    await task.settled();
+    await task.answer({ "1.q1": accepted });
+    await task.answer({ "1.q2": accepted });
+    await door.arrived;
+    const two = one.crash();
+    clock.advance(LEASE_SECONDS);
+    expect(await two.task(task.id).settled()).toMatchObject({
+      status: "completed",
+      outcome: { result: { done: [1, ["q1", "q2"]] } },
+    });
+    expect(await notesOf(two)).toEqual(["note"]);
+    expect(endings).toEqual(["parked", "completed"]);
+    expect((await two.callAsTask("job", { idempotency_key: "k" })).id).toBe(task.id);
+  });
+
+  it("cancelling, and ending, are each what they were", async () => {
+    const clock = movableClock();
+    const store = losingReplies(new MemoryStore({ clock }));
+    const { callAsTask } = testApp({ tools: [job(() => new Promise(() => {}))], store, clock });
+    const task = await callAsTask("job");
+    await task.cancel();
+    expect(await task.get()).toMatchObject({ status: "cancelled" });
+    const quick = testApp({ tools: [job(() => ({ done: 1 }))], store, clock });
+    expect(await (await quick.callAsTask("job")).settled()).toMatchObject({ status: "completed" });
   });
 });
