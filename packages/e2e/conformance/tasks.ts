@@ -90,6 +90,6 @@ export const taskTools: Tool[] = [
           ? undefined
           : inputRequired({ inputRequests: { user_name: elicit("What is your name?", nameForm) } }),
     },
-    run: (_, { answers }) => text(`Hello, ${acceptedContent(answers, "user_name", nameForm)?.name ?? "nobody"}!`),
+    run: (_, { answers }) => text(`Hello, ${acceptedContent(answers, "user_name", nameForm)?.name ?? "you"}!`),
   }),
 ];

@@ -82,7 +82,7 @@ export const TASK_MUTATIONS: readonly Mutation[] = [
   },
   {
     ...CLAIM,
-    name: "a later run takes over the claim of an earlier one, whatever its lease says",
+    name: "a later run takes over the claim of an earlier one, also one whose lease lasts",
     from: 'const held = await this.leases.take(key, entry, { fenceAbove: 0, expiresAt });\n      if (held) return new KeyedCall(this, key, hash, "", { takenOver: { entry, held }, expiresAt });',
     to: 'return new KeyedCall(this, key, hash, "", { expiresAt });',
   },

@@ -368,7 +368,7 @@ describe("a task that asks", () => {
 });
 
 describe("a cancelled task", () => {
-  it("is so at once and for good, whatever its run comes to", async () => {
+  it("is so at once and for good, also when its run ends later", async () => {
     const door = gate();
     const tools = [
       job(async () => {

@@ -92,7 +92,7 @@ function checkedResult(tool: Tool, result: Record<string, unknown>): Record<stri
 
 /** What a client sent, as the tool's schema has it. @throws AppError `invalid_input`. */
 export function parseInput(tool: Tool, given: unknown): Record<string, unknown> {
-  // Not every transport has looked: deep nesting would exhaust the stack of whoever walks it.
+  // Not every transport has looked: deep nesting would exhaust the stack of the code that walks it.
   if (nestsDeeperThan(given, NESTING_MAX_LEVELS))
     throw new AppError("invalid_input", `${tool.name}: arguments nest deeper than ${NESTING_MAX_LEVELS} levels.`);
   const fault = findJsonFault(given);

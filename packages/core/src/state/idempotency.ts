@@ -94,7 +94,7 @@ export class Idempotency {
 
   /**
    * One attempt at the run of a task, as a keyed call: what it writes, an earlier attempt's entries recognise. Whose turn it is, the
-   * task's own lease says, so a claim is taken over whatever its holder says of itself. The first attempt has none to look for.
+   * task's own lease says, so a claim is taken over also when its holder seems alive. The first attempt has none to look for.
    */
   async attempt(task: { principal: string; id: string; first: boolean; expiresAt: number }): Promise<KeyedCall> {
     const hash = shortHash(canonicalJson(["task", task.id]));

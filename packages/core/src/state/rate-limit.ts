@@ -1,5 +1,5 @@
 // Calls per minute for the whole fleet, counted in the table. Exact in one direction: a window never admits more than its limit,
-// whatever the number of processes. A process reserves ever more calls with one write, as it uses them up, and fewer when little is left;
+// however many processes there are. A process reserves ever more calls with one write, as it uses them up, and fewer when little is left;
 // what it reserved and did not use is lost, so that a fleet may admit a little less.
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";

@@ -26,7 +26,7 @@ export interface TaskHead extends TaskRef, TaskLease {
   readonly version: number;
   readonly tool: string;
   readonly status: TaskStatus;
-  /** Epoch milliseconds until which the runner is believed to be alive; 0: nobody runs it. */
+  /** Epoch milliseconds until which the runner is believed to be alive; 0: no process runs it. */
   readonly untilMs: number;
   /** Runs begun since the last progress: a finished step, or answers. */
   readonly attempts: number;
@@ -79,7 +79,7 @@ export function headOf(ref: TaskRef, { attributes, version, expiresAt = 0 }: Ent
 export const isEnded = ({ status }: Pick<TaskHead, "status">): boolean =>
   status === "completed" || status === "failed" || status === "cancelled";
 
-/** Whether it is to be run and nobody is believed to run it. */
+/** Whether it is to be run and no process is believed to run it. */
 export const isFree = ({ status, untilMs }: Pick<TaskHead, "status" | "untilMs">, nowMs: number): boolean =>
   status === "working" && untilMs <= nowMs;
 

@@ -1,5 +1,5 @@
 // What stands beside a task's head, each part under a key of its own: its call, its questions, their answers, its steps, a large
-// outcome. A part never changes: whatever comes first stands, so that two runs of one task cannot disagree about it.
+// outcome. A part never changes: what comes first stands, so that two runs of one task cannot disagree about it.
 import type { Key, StateStore } from "../stores/state-store.ts";
 import type { Blobs } from "./blobs.ts";
 
