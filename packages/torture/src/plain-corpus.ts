@@ -41,6 +41,9 @@ const KEYS = [
 ];
 const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
+/** A copy: a request is changed in place, and what it changes must not be part of the next one. */
+const fresh = <T>(random: Random, items: readonly T[]): T => structuredClone(random.pick(items));
+
 type Parts = Record<string, unknown>;
 interface Draft {
   headers: Record<string, string>;
@@ -73,7 +76,7 @@ export function corpusRequest(random: Random, tools: readonly CorpusTool[], toke
 function modern(random: Random, tools: readonly CorpusTool[]): Draft {
   const _meta: Parts = {
     [`${META}protocolVersion`]: REVISION,
-    [`${META}clientCapabilities`]: random.pick(CAPABILITIES),
+    [`${META}clientCapabilities`]: fresh(random, CAPABILITIES),
     ...(random.chance(0.7) && { [`${META}clientInfo`]: clientInfo(random) }),
     ...(random.chance(0.1) && {
       traceparent: random.pick([TRACE, "x", 1]),
@@ -85,7 +88,7 @@ function modern(random: Random, tools: readonly CorpusTool[]): Draft {
   };
   const called = random.chance(0.75) ? random.pick(tools) : undefined;
   const method = called ? "tools/call" : random.pick(LISTS);
-  const params = called ? { name: called.name, arguments: called.input(random), _meta } : { _meta };
+  const params = called ? { name: called.name, arguments: structuredClone(called.input(random)), _meta } : { _meta };
   return {
     headers: {
       ...plainHeaders,
@@ -114,20 +117,20 @@ function legacy(random: Random, tools: readonly CorpusTool[]): Draft {
           clientInfo: clientInfo(random),
         },
       }
-    : { method: "tools/call", params: { name: called.name, arguments: called.input(random) } };
+    : { method: "tools/call", params: { name: called.name, arguments: structuredClone(called.input(random)) } };
   return { headers: { ...plainHeaders }, message: { jsonrpc: "2.0", id: idOf(random), ...message } };
 }
 
 const idOf = (random: Random): unknown =>
   random.chance(0.95)
     ? random.pick([1, 0, -1, 42, "a", "", 'ä\n"', 2 ** 53 - 1])
-    : random.pick([...ODD, undefined, "i".repeat(300)]);
+    : fresh(random, [...ODD, undefined, "i".repeat(300)]);
 
 const clientInfo = (random: Random): Parts => ({
-  name: random.chance(0.97) ? random.pick(TEXTS) : random.pick(ODD),
+  name: random.chance(0.97) ? random.pick(TEXTS) : fresh(random, ODD),
   ...(random.chance(0.98) && { version: "1" }),
-  ...(random.chance(0.2) && { title: random.pick([...TEXTS, ...TEXTS, ...ODD]) }),
-  ...(random.chance(0.03) && { [random.pick(KEYS)]: random.pick(ODD) }),
+  ...(random.chance(0.2) && { title: fresh(random, [...TEXTS, ...TEXTS, ...ODD]) }),
+  ...(random.chance(0.03) && { [random.pick(KEYS)]: fresh(random, ODD) }),
 });
 
 const paramsOf = ({ message }: Draft): Parts =>
@@ -150,7 +153,7 @@ const CHANGES: readonly ((draft: Draft, random: Random) => void)[] = [
   (draft, random) => {
     const part = partOf(draft, random);
     const keys = Object.keys(part);
-    if (keys.length > 0) part[random.pick(keys)] = random.pick([...ODD, ...TEXTS]);
+    if (keys.length > 0) part[random.pick(keys)] = fresh(random, [...ODD, ...TEXTS]);
   },
   (draft, random) => {
     const part = partOf(draft, random);
@@ -158,7 +161,7 @@ const CHANGES: readonly ((draft: Draft, random: Random) => void)[] = [
     if (keys.length > 0) delete part[random.pick(keys)];
   },
   (draft, random) => {
-    partOf(draft, random)[random.pick(KEYS)] = random.pick(ODD);
+    partOf(draft, random)[random.pick(KEYS)] = fresh(random, ODD);
   },
   ({ headers }, random) => {
     const name = random.pick(Object.keys(headers));
