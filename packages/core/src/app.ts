@@ -181,6 +181,7 @@ function withSessionTools(own: readonly Tool[], builtin: () => readonly Tool[]):
   const names = new Set(own.map(({ name }) => name));
   return [...own, ...builtin().filter(({ name }) => SESSION_TOOLS.has(name) && !names.has(name))];
 }
+
 /** The tools for tasks that stand beside an app's own, where a call of these can become one. */
 function withTaskTools(own: readonly Tool[], anonymous: boolean): readonly Tool[] {
   if (!own.some(({ task }) => task)) return own;

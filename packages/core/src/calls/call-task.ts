@@ -42,7 +42,8 @@ export async function createTask(
   const lease = tasks.runs.leaseForNew();
   const call = {
     arguments: source.arguments ?? {},
-    principal,
+    // Not the network that an anonymous caller came from: it is for bounds in this process, not to be kept.
+    principal: { ...principal, network: undefined },
     session: sessionName,
     client: caller.client,
     capabilities: (channel?.capabilities ?? {}) as Record<string, unknown>,

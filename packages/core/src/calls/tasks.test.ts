@@ -498,6 +498,25 @@ describe("a task of another caller", () => {
   });
 });
 
+describe("what is kept of a call", () => {
+  it("is its arguments and its caller's name, and not where it came from", async () => {
+    const clock = movableClock();
+    const kept: string[] = [];
+    const store = new MemoryStore({ clock });
+    const create = store.create.bind(store);
+    store.create = (key, attributes, options) => {
+      kept.push(JSON.stringify(attributes));
+      return create(key, attributes, options);
+    };
+    const tools = [job(() => ({ done: 1 }), "allowed", { session: "none" })];
+    const { app } = testApp({ tools, store, clock, access: { mode: "anonymous" } });
+    const principal = { ...makePrincipal("anonymous", "stateful-mcp", "anonymous"), network: "a-network" };
+    await app.call({ name: "job", arguments: { note: "an-argument" }, principal });
+    expect(kept.join()).toContain("an-argument");
+    expect(kept.join()).not.toContain("a-network");
+  });
+});
+
 describe("bounds", () => {
   it("keep a caller from opening more tasks than the limit, until one has ended", async () => {
     const { callAsTask } = testApp({
