@@ -1,12 +1,13 @@
 // The client's side: finds the engine of a data directory or starts it, and gives out an HTTP agent that reaches it, also after it died.
 // It imports little, because it may run at the start of a server.
-import { Agent } from "node:http";
-import { connect as connectSocket, Socket } from "node:net";
+import type { Agent } from "node:http";
+import { connect as connectSocket, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { TABLE_SHAPE } from "@stateful-mcp/core/iam";
 import { call, isNamed } from "./call.ts";
 import { type EngineFiles, type EngineRecord, isPrivate, prepareDataDir, readRecord } from "./data-dir.ts";
+import { EngineAgent } from "./engine-agent.ts";
 import { LocalEngineError } from "./errors.ts";
 import { type EngineEntry, startEngine } from "./start.ts";
 
@@ -17,8 +18,6 @@ const PATIENCE_MS = 10_000;
 /** While another process starts the engine: how often to look, and after how long to suppose that it died on the way. */
 const LOOK_AGAIN_MS = 20;
 const SUPPOSE_DEAD_MS = 2_000;
-/** More would not be faster with one engine, and all break when it dies: the AWS SDK has a budget of about 35 retries. */
-const MAX_SOCKETS = 16;
 
 /** Which engine is wanted, and how it is started if it does not run. Times are in seconds. */
 export interface ConnectOptions {
@@ -92,33 +91,6 @@ export async function connectLocalEngine(options: ConnectOptions): Promise<Local
     agent,
     close: async () => agent.destroy(),
   };
-}
-
-/**
- * An agent whose sockets find their path when they are needed. The socket is returned at once, so that Node counts it
- * against `maxSockets` and serves the queue when it fails. Pooled connections keep no process alive.
- */
-class EngineAgent extends Agent {
-  readonly #findPath: () => Promise<string>;
-
-  constructor(findPath: () => Promise<string>) {
-    super({ keepAlive: true, maxSockets: MAX_SOCKETS });
-    this.#findPath = findPath;
-  }
-
-  override createConnection(): Socket {
-    const socket = new WaitingSocket();
-    this.#findPath().then(
-      (path) => socket.destroyed || socket.connect(path),
-      (error) => socket.destroy(error),
-    );
-    return socket;
-  }
-}
-
-/** Counts as connecting from its birth, as a TCP socket does during its name look-up, so that what is written waits. */
-class WaitingSocket extends Socket {
-  override readonly connecting: boolean = true;
 }
 
 /** Finds a living engine, or starts one; where several clients do so at once, one engine wins the database and serves all. */
