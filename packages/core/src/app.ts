@@ -253,7 +253,7 @@ export function createApp(options: AppOptions = {}): App {
     runsTasks,
     taskTtlSeconds: options.tasks?.ttlSeconds ?? DEFAULT_TASK_TTL_SECONDS,
   };
-  const runner = new TaskRunner(services, { slots: limits.tasksPerProcess });
+  const runner = new TaskRunner(services, limits.tasksPerProcess);
   const legacy = legacyState(store, clock, (work) => state.background.run(work));
   const mcp = pooledFactory(services, {
     name,

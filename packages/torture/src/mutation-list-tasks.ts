@@ -77,7 +77,7 @@ export const TASK_MUTATIONS: readonly Mutation[] = [
   {
     ...RUNNER,
     name: "a process runs so many tasks at a time",
-    from: "this.#running.size >= this.#options.slots",
+    from: "this.#running.size >= this.#slots",
     to: "false",
   },
   {

@@ -22,7 +22,7 @@ import { missingCapability, questionsOf } from "./task-questions.ts";
 import { checkStepName, finishedResult, loggedHandle, parseInput, toolContext } from "./tool-io.ts";
 
 /** How often a run shows itself alive. */
-export const BEAT_MS = 5_000;
+const BEAT_MS = 5_000;
 /** Runs without progress after which a task is given up. */
 const ATTEMPTS_MAX = 3;
 /** Before the next run when one was refused for a passing reason. */
@@ -56,7 +56,6 @@ class Overtaken extends Error {}
 export interface RunOptions {
   /** Aborted with HandedOver when the process is about to end. */
   readonly leaving: AbortSignal;
-  readonly beatMs: number;
   /** What the task was called with, where that is known without asking the store. */
   readonly call?: TaskCall | undefined;
 }
@@ -95,11 +94,11 @@ class TaskRun {
   }
 
   async run(tool: Tool): Promise<EndedRun> {
-    const { leaving, beatMs } = this.#options;
+    const { leaving } = this.#options;
     const leave = () => this.#ended.abort(leaving.reason);
     leaving.addEventListener("abort", leave, { once: true });
     if (leaving.aborted) leave();
-    const beats = setInterval(() => void this.#beat(), beatMs);
+    const beats = setInterval(() => void this.#beat(), BEAT_MS);
     beats.unref();
     const limitMs = (tool.task?.timeoutSeconds ?? 1) * 1000;
     const timer = setTimeout(() => this.#ended.abort(tookTooLong(limitMs)), limitMs);

@@ -5,7 +5,7 @@ import { OPEN_TASK_SHARDS } from "../state/keys.ts";
 import { isEnded, isFree, type TaskCall, type TaskHead, type TaskRef } from "../state/task-head.ts";
 import type { NewLease, TaskRuns } from "../state/task-runs.ts";
 import { newRunner, TASK_LEASE_MS } from "../state/tasks.ts";
-import { BEAT_MS, type EndedRun, HandedOver, runTask } from "./run-task.ts";
+import { type EndedRun, HandedOver, runTask } from "./run-task.ts";
 import type { Services } from "./services.ts";
 import { loggedHandle } from "./tool-io.ts";
 
@@ -22,15 +22,9 @@ const EMPTY_LOOKS_MAX = 2;
 const UNKNOWN_TOOL_MS = 600_000;
 const WAITING_MAX = 1_000;
 
-export interface TaskRunnerOptions {
-  readonly slots: number;
-  readonly lookMs?: number;
-  readonly beatMs?: number;
-}
-
 export class TaskRunner implements TaskRuns {
   readonly #services: Services;
-  readonly #options: Required<TaskRunnerOptions>;
+  readonly #slots: number;
   readonly #running = new Map<string, Promise<void>>();
   /** Met while every slot was taken. */
   readonly #waiting = new Map<string, TaskRef>();
@@ -40,14 +34,15 @@ export class TaskRunner implements TaskRuns {
   #look: NodeJS.Timeout | undefined;
   #emptyLooks = 0;
 
-  constructor(services: Services, options: TaskRunnerOptions) {
+  /** Runs as many tasks at a time as there are slots. */
+  constructor(services: Services, slots: number) {
     this.#services = services;
-    this.#options = { lookMs: LOOK_MS, beatMs: BEAT_MS, ...options };
+    this.#slots = slots;
     services.state.tasks.runs = this;
   }
 
   get #full(): boolean {
-    return this.#running.size >= this.#options.slots;
+    return this.#running.size >= this.#slots;
   }
 
   leaseForNew(): NewLease | undefined {
@@ -121,9 +116,8 @@ export class TaskRunner implements TaskRuns {
     const { logger, tools, state } = this.#services;
     const begunMs = state.clock.now();
     const started = performance.now();
-    const { beatMs } = this.#options;
     const tool: Tool | undefined = tools.get(head.tool);
-    const ended: EndedRun = await runTask(this.#services, tool, head, { leaving: this.#leaving.signal, beatMs, call });
+    const ended: EndedRun = await runTask(this.#services, tool, head, { leaving: this.#leaving.signal, call });
     const fields = {
       task_id: loggedHandle(call.principal, head.id),
       tool: head.tool,
@@ -174,7 +168,7 @@ export class TaskRunner implements TaskRuns {
       if (this.#draining) return;
       if (open === 0 && this.#running.size === 0) this.#emptyLooks += 1;
       else this.#emptyLooks = 0;
-      if (this.#emptyLooks < EMPTY_LOOKS_MAX) return this.#lookAfter(jittered(this.#options.lookMs));
+      if (this.#emptyLooks < EMPTY_LOOKS_MAX) return this.#lookAfter(jittered(LOOK_MS));
       this.#look = undefined;
     };
     this.#look = setTimeout(() => void look(), ms);
@@ -184,7 +178,7 @@ export class TaskRunner implements TaskRuns {
   /** How many tasks are open, as this look or that of another process found. */
   async #lookOnce(): Promise<number> {
     const { tasks, clock } = this.#services.state;
-    const last = await tasks.openList.beginLook(this.#options.lookMs * (1 - 2 * LOOK_JITTER));
+    const last = await tasks.openList.beginLook(LOOK_MS * (1 - 2 * LOOK_JITTER));
     if (last !== undefined) return last;
     let open = 0;
     for (let shard = 0; shard < OPEN_TASK_SHARDS; shard++) {

@@ -602,6 +602,67 @@ describe("orphans", () => {
   });
 });
 
+describe("a free task that eight processes meet at once", () => {
+  it("is run by one of them", async () => {
+    let runs = 0;
+    const tools = [
+      job(() => {
+        runs += 1;
+        return runs === 1 ? new Promise(() => {}) : { done: runs };
+      }),
+    ];
+    const { logger, endings } = endingsOf();
+    const one = testApp({ tools, logger });
+    const { id } = await one.callAsTask("job");
+    await expect.poll(() => runs).toBe(1);
+    const first = one.crash();
+    const { store, clock } = first;
+    const fleet = [first, ...Array.from({ length: 7 }, () => testApp({ tools, logger, store, clock }))];
+    clock.advance(LEASE_SECONDS);
+    const views = await Promise.all(fleet.map((each) => each.task(id).settled()));
+    for (const view of views) expect(view).toMatchObject({ status: "completed", outcome: { result: { done: 2 } } });
+    expect(runs).toBe(2);
+    expect(endings).toEqual(["completed"]);
+  });
+});
+
+describe("list_tasks", () => {
+  it("comes in pages, and refuses a cursor that it did not give", async () => {
+    const { call, callAsTask } = testApp({ tools: [job(() => ({ done: 1 }))] });
+    const made = await Promise.all(Array.from({ length: 5 }, () => callAsTask("job")));
+    const seen: string[] = [];
+    const sizes: number[] = [];
+    let cursor: unknown;
+    do {
+      const page = await call("list_tasks", { limit: 2, ...(cursor !== undefined && { cursor }) });
+      const tasks = page.tasks as { task_id: string }[];
+      sizes.push(tasks.length);
+      seen.push(...tasks.map(({ task_id }) => task_id));
+      cursor = page.next_cursor;
+    } while (cursor !== undefined);
+    expect(Math.max(...sizes)).toBe(2);
+    expect(seen.toSorted()).toEqual(made.map(({ id }) => id).toSorted());
+    await expect(call("list_tasks", { cursor: "made up" })).rejects.toMatchObject({ code: "invalid_input" });
+  });
+});
+
+describe("a step", () => {
+  it.each([
+    ["whose name is used twice", ["one", "one"]],
+    ["without a name", [""]],
+    ["beyond the thousandth", Array.from({ length: 1_001 }, (_, at) => `${at}`)],
+  ])("%s is a fault of the tool, in a task and in a plain call", async (_, names) => {
+    const steps = async ({ step }: ToolContext) => {
+      for (const name of names) await step(name, () => 1);
+      return { done: 1 };
+    };
+    const { callAsTask } = testApp({ tools: [job(steps)] });
+    expect(await (await callAsTask("job")).settled()).toMatchObject({ outcome: { error: { code: "internal" } } });
+    const plain = testApp({ tools: [job(steps)], runsTasks: false });
+    await expect(plain.call("job")).rejects.toMatchObject({ code: "internal" });
+  });
+});
+
 /** As a store sees it that lost the reply to its first attempt: each write is made, and made again by its retry. */
 function losingReplies(store: StateStore): StateStore {
   return new Proxy(store, {

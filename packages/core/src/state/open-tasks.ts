@@ -74,7 +74,7 @@ export class OpenTasks {
 
   /**
    * Begins a look through the list, for all processes, unless one has begun within so many milliseconds. Undefined: look; otherwise
-   * how many open tasks the last look found.
+   * how many open tasks the last look found. A look that has not ended counts as having found one, so that the others go on looking.
    */
   async beginLook(everyMs: number): Promise<number | undefined> {
     const now = this.#clock.now();
@@ -84,7 +84,7 @@ export class OpenTasks {
     const condition = last
       ? ({ on: "live", match: { atMs: Number(last.attributes.atMs) } } as const)
       : ({ on: "live-or-missing", version: 0 } as const);
-    const { applied } = await this.#store.update(TASK_LOOK_KEY, { set: { atMs: now } }, condition);
+    const { applied } = await this.#store.update(TASK_LOOK_KEY, { set: { atMs: now, open: 1 } }, condition);
     return applied ? undefined : found;
   }
 

@@ -131,8 +131,8 @@ export class Tasks {
   }
 
   /** Takes a free task to run it. Undefined when another process was faster, or the task has changed since it was seen. */
-  async take(seen: TaskHead, leaseMs = TASK_LEASE_MS): Promise<TaskHead | undefined> {
-    const lease = { runner: newRunner(), fence: seen.fence + 1, until: this.clock.now() + leaseMs };
+  async take(seen: TaskHead): Promise<TaskHead | undefined> {
+    const lease = { runner: newRunner(), fence: seen.fence + 1, until: this.clock.now() + TASK_LEASE_MS };
     // Exactly what was seen, the end of the lease included: a run that has shown itself alive since keeps it.
     const match = { status: "working", runner: seen.runner, fence: seen.fence, until: seen.untilMs };
     const change = { set: { ...lease, attempts: seen.attempts + 1 }, versions: 0 };
