@@ -24,7 +24,7 @@ export interface FargateMcpServerProps extends AccessProps, EncryptionProps {
   readonly vpc?: IVpc;
   /**
    * IPv4 networks that may connect, such as `203.0.113.0/24`.
-   * @default nobody
+   * @default none
    */
   readonly allowedCidrs?: readonly string[];
   /**
@@ -55,7 +55,7 @@ export interface FargateMcpServerProps extends AccessProps, EncryptionProps {
   /**
    * Processor that tasks run on and that the image is for. ARM64 is a fifth cheaper; Docker builds for it on such a machine (a Mac with
    * Apple silicon, Graviton), and elsewhere through emulation, as Docker Desktop does.
-   * @default x86_64, whatever the machine that deploys: else two people of one team would take turns in changing it
+   * @default x86_64, on every machine that deploys: else two people of one team would take turns in changing it
    */
   readonly cpuArchitecture?: CpuArchitecture;
   /**

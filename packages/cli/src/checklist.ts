@@ -63,7 +63,7 @@ function exitCodeOf(error: unknown): number {
   return error.code === "unavailable" ? EXIT.unavailable : EXIT.failed;
 }
 
-/** What AWS has denied stands behind the message for callers, in the causes; a denial has one remedy, whatever was tried. */
+/** What AWS has denied stands behind the message for callers, in the causes; a denial has one remedy for every action. */
 function causeOf(error: unknown, fix: string): { detail: string; fix: string } {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     const [, action] = /not authorized to perform: (\w+:\w+)/.exec(cause.message) ?? [];
