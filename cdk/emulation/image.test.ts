@@ -44,7 +44,7 @@ function whyNot(): string | undefined {
   makeBaseImage(buildah, BASE, process.execPath);
   buildah(["from", "--pull=never", "--name", PROBE, BASE]);
   // The build installs packages.
-  const offline = missing("buildah", ["run", "--isolation", "chroot", PROBE, "npm", "view", "pnpm@10", "name"]);
+  const offline = missing("buildah", ["run", "--isolation", "chroot", PROBE, "npm", "view", "pnpm@10.34.9", "name"]);
   buildah(["rm", PROBE]);
   return offline;
 }
