@@ -47,6 +47,15 @@ export function startOfCharacter(text: string, at: number): number {
   return at > 0 && code >= 0xdc00 && code <= 0xdfff ? at - 1 : at;
 }
 
+/** More combining marks behind each other than any language has: the bound of Unicode's Stream-Safe Text Format (UAX #15). */
+const TOO_MANY_MARKS = /\p{M}{31}/u;
+
+/**
+ * A text in the composed spelling (NFC), so that two that look alike are one. Unicode sorts the marks of one character, which takes as
+ * long as the square of their number: 120,000 of them would hold the process for 16 s. So a text with more than 30 in a row stays as it is.
+ */
+export const composed = (text: string): string => (TOO_MANY_MARKS.test(text) ? text : text.normalize("NFC"));
+
 /** People and flags are emoji joined by characters that are invisible by themselves. */
 const JOINED_EMOJI = /(?<=\p{Extended_Pictographic}\uFE0F?\p{Emoji_Modifier}?)\u200D(?=\p{Extended_Pictographic})/gu;
 

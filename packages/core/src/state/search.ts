@@ -3,7 +3,7 @@
 import { AppError } from "../errors.ts";
 import { PAGE_MAX_BYTES } from "../limits.ts";
 import type { Entry, StateStore } from "../stores/state-store.ts";
-import { byteLength, cutText, sentBytes, startOfCharacter } from "../text.ts";
+import { byteLength, composed, cutText, sentBytes, startOfCharacter } from "../text.ts";
 import { textAtHand } from "./blobs.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { notesPrefix, sessionPartition, valueNameOf, valuesPrefix } from "./keys.ts";
@@ -41,7 +41,7 @@ interface Searchable {
 }
 
 /** Looks alike, is alike: case and the two spellings of accents make no difference. */
-const folded = (text: string): string => text.normalize("NFC").toLowerCase();
+const folded = (text: string): string => composed(text).toLowerCase();
 
 /**
  * Searches sessions in the order of their ids, in each first its notes, then its values, until there are `limit` hits or about 1 MB has

@@ -6,7 +6,7 @@ import { type Clock, epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { SESSION_NAME_MAX_BYTES } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
-import { byteLength, cutText, hasInvisible } from "../text.ts";
+import { byteLength, composed, cutText, hasInvisible } from "../text.ts";
 import type { KeyedCall } from "./idempotency.ts";
 import { isMinted, mintId } from "./ids.ts";
 import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
@@ -76,7 +76,7 @@ export function acceptedSessionId(given: string): string {
     if (!isMinted(HANDLE_PREFIX, given)) throw sessionNotFound(given);
     return given;
   }
-  const id = given.normalize("NFC");
+  const id = composed(given);
   if (!couldBeSessionName(id))
     throw new AppError(
       "invalid_input",

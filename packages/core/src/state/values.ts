@@ -4,7 +4,7 @@ import { AppError } from "../errors.ts";
 import { decimalOf } from "../json.ts";
 import { KEY_MAX_BYTES, PAGE_MAX_BYTES } from "../limits.ts";
 import type { Attributes, Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
-import { byteLength, cutText, hasInvisible, sentBytes } from "../text.ts";
+import { byteLength, composed, cutText, hasInvisible, sentBytes } from "../text.ts";
 import { type Blobs, type Placed, textAtHand } from "./blobs.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";
@@ -55,7 +55,7 @@ const VALUE = "value";
  * @throws AppError `invalid_input` for a key that cannot be stored, or holds what a person cannot see.
  */
 export function valueKeyOf(given: string): string {
-  const key = given.normalize("NFC");
+  const key = composed(given);
   const bytes = byteLength(key);
   if (key !== "" && bytes <= KEY_MAX_BYTES && key.isWellFormed() && !hasInvisible(key)) return key;
   throw new AppError(
@@ -276,7 +276,7 @@ export class Values {
       after = all + position;
     }
     const page = await this.#store.list(sessionPartition(owner, session.id), {
-      prefix: valuesPrefix(session.generation, options.prefix.normalize("NFC")),
+      prefix: valuesPrefix(session.generation, composed(options.prefix)),
       limit: options.limit + 1,
       ...(after && { after }),
     });
