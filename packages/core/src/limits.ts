@@ -20,6 +20,8 @@ export interface Limits {
   anonymousCallsPerMinute: number;
   /** The same for sessions that are begun, per hour. */
   anonymousSessionsPerHour: number;
+  /** The same for calls that become tasks, per hour. */
+  anonymousTasksPerHour: number;
   /** Bytes of one request body. */
   bodyMaxBytes: number;
   /** Milliseconds a call may take before it is answered with an error. */
@@ -53,6 +55,7 @@ export const DEFAULT_LIMITS: Limits = {
   // An office of people behind one address stays below.
   anonymousCallsPerMinute: 600,
   anonymousSessionsPerHour: 100,
+  anonymousTasksPerHour: 100,
   bodyMaxBytes: 1_048_576,
   // Hosts give up on a tool call after about 60 s: answer before they do.
   callTimeoutMs: 50_000,
@@ -75,6 +78,8 @@ export const PAGE_DEFAULT_ENTRIES = 100;
 export const PAGE_MAX_ENTRIES = 1000;
 /** As `sentBytes` counts them. About 16,000 tokens: hosts cut a tool result at about 25,000. */
 export const PAGE_MAX_BYTES = 65_536;
+/** Looks at tasks that a caller has for each call that it has per minute: a client is told to look up to twice a second. */
+export const LOOKS_PER_CALL = 10;
 /** Nesting of JSON in a request, arrays and objects together. */
 export const NESTING_MAX_LEVELS = 64;
 

@@ -5,6 +5,7 @@ import type { Mutation } from "./mutation-list.ts";
 const TASKS = { file: "state/tasks.ts", tests: ["calls/tasks.test.ts"] };
 const RUN = { file: "calls/run-task.ts", tests: ["calls/tasks.test.ts"] };
 const RUNNER = { file: "calls/task-runner.ts", tests: ["calls/tasks.test.ts"] };
+const BOUNDS = { file: "calls/task-runner.ts", tests: ["calls/task-bounds.test.ts"] };
 const CLAIM = { file: "state/idempotency.ts", tests: ["calls/tasks.test.ts"] };
 
 export const TASK_MUTATIONS: readonly Mutation[] = [
@@ -77,8 +78,14 @@ export const TASK_MUTATIONS: readonly Mutation[] = [
   {
     ...RUNNER,
     name: "a process runs so many tasks at a time",
-    from: "this.#running.size >= this.#slots",
-    to: "false",
+    from: "this.#running.size < this.#slots && ",
+    to: "",
+  },
+  {
+    ...BOUNDS,
+    name: "one caller leaves slots to others",
+    from: "(this.#taken.get(caller) ?? 0) < share",
+    to: "share > 0",
   },
   {
     ...CLAIM,

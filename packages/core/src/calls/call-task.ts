@@ -2,6 +2,7 @@
 import { MissingRequiredClientCapabilityError, ProtocolError } from "@modelcontextprotocol/server";
 import type { Tool } from "../define/tool.ts";
 import { AppError, ERROR_CODES, type ErrorCode } from "../errors.ts";
+import { countedAs } from "../principal.ts";
 import { ownerOf } from "../state/caller.ts";
 import type { DetailedTaskView } from "../state/caller-tasks.ts";
 import { mintTaskId, type TaskOutcome } from "../state/task-head.ts";
@@ -35,11 +36,13 @@ export async function createTask(
   { source, caller, sessionName, inProgress }: ToolRun & { readonly source: { readonly arguments: unknown } },
   answers: ClientChannel["answers"],
 ): Promise<string> {
-  const { tasks } = services.state;
-  const id = mintTaskId(await caller.keyed?.seed());
+  const { tasks, crowd } = services.state;
   const { principal, trace, channel } = source;
+  crowd.admitTask(principal);
+  const id = mintTaskId(await caller.keyed?.seed());
   inProgress.fields.task_id = loggedHandle(principal, id);
-  const lease = tasks.runs.leaseForNew();
+  const counted = countedAs(principal) ?? principal.id;
+  const lease = tasks.runs.leaseForNew(counted);
   const call = {
     arguments: source.arguments ?? {},
     // Not the network that an anonymous caller came from: it is for bounds in this process, not to be kept.
@@ -53,7 +56,7 @@ export async function createTask(
   const ttlMs = (tool.task?.ttlSeconds ?? services.taskTtlSeconds) * 1000;
   const head = await tasks.create({ owner: ownerOf(principal, id), id }, { tool: tool.name, call, ttlMs, lease });
   // Made by an earlier attempt at the same call, it may be another process's to run.
-  if (lease === undefined || head.runner === lease.runner) await tasks.runs.created(head, call);
+  if (lease === undefined || head.runner === lease.runner) await tasks.runs.created(head, call, counted);
   return id;
 }
 

@@ -25,8 +25,8 @@ export interface CallInProgress {
 export interface Admission {
   /** A scope that the caller's token must have; without it none is needed. */
   readonly scope?: string;
-  /** Whether it counts towards the limit for everything. Default true. */
-  readonly counts?: boolean;
+  /** What it counts as, towards the limit for everything. Default a call. */
+  readonly countsAs?: "call" | "look";
   /** It changes nothing, so that it may be refused when its result is there and has no room. Default false. */
   readonly readOnly?: boolean;
   /** Names of what is counted, and calls of it per minute, besides the limit for everything. */
@@ -118,7 +118,7 @@ const originFields = ({ origin = {}, client }: CallSource): LogFields => ({
 /** Lets a request in, by what its caller's token allows and by how many it has made. */
 async function admit({ state }: Services, principal: Principal, admission: Admission) {
   if (admission.scope !== undefined) authorize(principal, admission.scope);
-  if (admission.counts !== false) await state.admit(principal);
+  await (admission.countsAs === "look" ? state.admitLook(principal) : state.admit(principal));
   for (const [bucket, perMinute] of admission.limits ?? []) await state.admitTo(principal, bucket, perMinute);
 }
 

@@ -19,7 +19,7 @@ import { pause } from "../waiting.ts";
 import { callerOf, internalError } from "./call.ts";
 import type { CallSource, Services } from "./services.ts";
 import { missingCapability, questionsOf } from "./task-questions.ts";
-import { checkStepName, finishedResult, loggedHandle, parseInput, toolContext } from "./tool-io.ts";
+import { checkStepName, finishedResult, loggedTask, parseInput, toolContext } from "./tool-io.ts";
 
 /** How often a run shows itself alive. */
 const BEAT_MS = 5_000;
@@ -270,9 +270,7 @@ class TaskRun {
   }
 
   #fields(): LogFields {
-    const { call } = this.#options;
-    const id = call ? loggedHandle(call.principal, this.#head.id) : this.#head.id;
-    return { task_id: id, tool: this.#head.tool, attempt: this.#head.attempts };
+    return { task_id: loggedTask(this.#head), tool: this.#head.tool, attempt: this.#head.attempts };
   }
 }
 

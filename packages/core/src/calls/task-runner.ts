@@ -7,7 +7,7 @@ import type { NewLease, TaskRuns } from "../state/task-runs.ts";
 import { newRunner, TASK_LEASE_MS } from "../state/tasks.ts";
 import { type EndedRun, HandedOver, runTask } from "./run-task.ts";
 import type { Services } from "./services.ts";
-import { loggedHandle } from "./tool-io.ts";
+import { loggedTask } from "./tool-io.ts";
 
 /** Between two looks at the list of open tasks; one process looks for all. */
 const LOOK_MS = 60_000;
@@ -21,13 +21,23 @@ const EMPTY_LOOKS_MAX = 2;
 /** A tool that this process does not know may be one of a newer version that is being deployed. */
 const UNKNOWN_TOOL_MS = 600_000;
 const WAITING_MAX = 1_000;
+/** This share of the slots one caller leaves to others: long tasks of one must not keep those of everybody waiting. */
+const SLOTS_LEFT = 0.25;
+
+/** A task to be run, and by what its caller is counted. */
+interface Waiting {
+  readonly ref: TaskRef;
+  readonly caller: string;
+}
 
 export class TaskRunner implements TaskRuns {
   readonly #services: Services;
   readonly #slots: number;
   readonly #running = new Map<string, Promise<void>>();
   /** Met while every slot was taken. */
-  readonly #waiting = new Map<string, TaskRef>();
+  readonly #waiting = new Map<string, Waiting>();
+  /** How many slots each caller has taken. */
+  readonly #taken = new Map<string, number>();
   readonly #leaving = new AbortController();
   readonly #again = new Set<NodeJS.Timeout>();
   #draining = false;
@@ -41,32 +51,34 @@ export class TaskRunner implements TaskRuns {
     services.state.tasks.runs = this;
   }
 
-  get #full(): boolean {
-    return this.#running.size >= this.#slots;
+  #hasSlotFor(caller: string): boolean {
+    const share = this.#slots - Math.floor(this.#slots * SLOTS_LEFT);
+    return this.#running.size < this.#slots && (this.#taken.get(caller) ?? 0) < share;
   }
 
-  leaseForNew(): NewLease | undefined {
-    if (this.#draining || this.#full) return undefined;
+  leaseForNew(caller: string): NewLease | undefined {
+    if (this.#draining || !this.#hasSlotFor(caller)) return undefined;
     return { runner: newRunner(), fence: 1, untilMs: this.#services.state.clock.now() + TASK_LEASE_MS };
   }
 
-  async created(head: TaskHead, call: TaskCall): Promise<void> {
+  async created(head: TaskHead, call: TaskCall, caller: string): Promise<void> {
     if (this.#draining) return;
     this.lookNowAndThen();
-    if (head.runner === "") this.free(head);
-    else if (this.#full) await this.#putBack(head);
-    else if (!this.#running.has(head.id)) this.#start(head.id, async () => head, call);
+    if (head.runner === "") this.free(head, caller);
+    else if (!this.#hasSlotFor(caller)) await this.#putBack(head, caller);
+    else if (!this.#running.has(head.id)) this.#start({ ref: head, caller }, async () => head, call);
   }
 
-  free(head: TaskHead): void {
+  /** Without a caller that is known, a task counts as its owner's. */
+  free(head: TaskHead, caller = this.#waiting.get(head.id)?.caller ?? head.owner): void {
     const { tools, state } = this.#services;
     if (this.#draining || this.#running.has(head.id)) return;
     if (!tools.has(head.tool) && state.clock.now() - Math.max(head.untilMs, head.updatedMs) < UNKNOWN_TOOL_MS) return;
-    if (this.#full) {
-      if (this.#waiting.size < WAITING_MAX) this.#waiting.set(head.id, head);
+    if (!this.#hasSlotFor(caller)) {
+      if (this.#waiting.size < WAITING_MAX) this.#waiting.set(head.id, { ref: head, caller });
       return;
     }
-    this.#start(head.id, () => state.tasks.take(head));
+    this.#start({ ref: head, caller }, () => state.tasks.take(head));
   }
 
   /** From now on this process looks for tasks that none runs, until there are none. */
@@ -92,34 +104,39 @@ export class TaskRunner implements TaskRuns {
   }
 
   /** Its slot is taken before anything is awaited, so that one process never runs a task twice. */
-  #start(id: string, take: () => Promise<TaskHead | undefined>, call?: TaskCall): void {
+  #start({ ref, caller }: Waiting, take: () => Promise<TaskHead | undefined>, call?: TaskCall): void {
+    const { id } = ref;
     const run = async () => {
       const services = this.#services;
       try {
         const head = await take();
-        if (head) await this.#run(head, call ?? (await services.state.tasks.callOf(head)));
+        if (head) await this.#run(head, call ?? (await services.state.tasks.callOf(head)), caller);
       } catch (error) {
         services.logger.warn(
-          { task_id: id, err: error },
+          { task_id: loggedTask(ref), err: error },
           "A task could not be run; it is taken up again when its lease is over",
         );
       }
     };
     const done = run().finally(() => {
       this.#running.delete(id);
+      const left = (this.#taken.get(caller) ?? 1) - 1;
+      if (left > 0) this.#taken.set(caller, left);
+      else this.#taken.delete(caller);
       this.#next();
     });
     this.#running.set(id, done);
+    this.#taken.set(caller, (this.#taken.get(caller) ?? 0) + 1);
   }
 
-  async #run(head: TaskHead, call: TaskCall): Promise<void> {
+  async #run(head: TaskHead, call: TaskCall, caller: string): Promise<void> {
     const { logger, tools, state } = this.#services;
     const begunMs = state.clock.now();
     const started = performance.now();
     const tool: Tool | undefined = tools.get(head.tool);
     const ended: EndedRun = await runTask(this.#services, tool, head, { leaving: this.#leaving.signal, call });
     const fields = {
-      task_id: loggedHandle(call.principal, head.id),
+      task_id: loggedTask(head),
       tool: head.tool,
       attempt: head.attempts,
       principal: head.owner,
@@ -128,37 +145,41 @@ export class TaskRunner implements TaskRuns {
       duration_ms: Math.round(performance.now() - started),
     };
     logger.info(fields, "task");
-    if (ended.againMs !== undefined) this.#startAgain(head, ended.againMs);
+    if (ended.againMs !== undefined) this.#startAgain({ ref: head, caller }, ended.againMs);
   }
 
   /** Others were made at the same time and have taken the slots. */
-  async #putBack(head: TaskHead): Promise<void> {
+  async #putBack(head: TaskHead, caller: string): Promise<void> {
     await this.#services.state.tasks.release(head, { uncounted: true });
-    await this.#meet(head);
+    await this.#meet({ ref: head, caller });
   }
 
-  #startAgain(ref: TaskRef, afterMs: number): void {
+  #startAgain(task: Waiting, afterMs: number): void {
     if (this.#draining) return;
     const timer = setTimeout(() => {
       this.#again.delete(timer);
-      void this.#meet(ref);
+      void this.#meet(task);
     }, afterMs);
     timer.unref();
     this.#again.add(timer);
   }
 
   #next(): void {
-    const [first] = this.#waiting.values();
-    if (!first || this.#full || this.#draining) return;
-    this.#waiting.delete(first.id);
-    void this.#meet(first);
+    if (this.#draining) return;
+    for (const [id, task] of this.#waiting) {
+      if (!this.#hasSlotFor(task.caller)) continue;
+      this.#waiting.delete(id);
+      // One that has ended meanwhile, or has been cancelled, leaves the slot to the next.
+      void this.#meet(task).then(() => this.#running.has(id) || this.#next());
+      return;
+    }
   }
 
   /** Runs a task if it is free. Resolves to its head; a table that does not answer is asked again by the next look. */
-  async #meet(ref: TaskRef): Promise<TaskHead | undefined> {
+  async #meet({ ref, caller }: Waiting): Promise<TaskHead | undefined> {
     const { tasks, clock } = this.#services.state;
     const head = await tasks.find(ref).catch(() => undefined);
-    if (head && isFree(head, clock.now())) this.free(head);
+    if (head && isFree(head, clock.now())) this.free(head, caller);
     return head;
   }
 

@@ -6,8 +6,9 @@ import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { findJsonFault, toWellFormedJson } from "../json.ts";
 import { NESTING_MAX_LEVELS } from "../limits.ts";
-import type { Principal } from "../principal.ts";
-import type { Caller } from "../state/caller.ts";
+import { ANONYMOUS_PRINCIPAL, LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
+import { type Caller, ownerOf } from "../state/caller.ts";
+import type { TaskRef } from "../state/task-head.ts";
 import { cutText, nestsDeeperThan } from "../text.ts";
 import { type CallInProgress, contextOf } from "./call.ts";
 import type { CallSource, Services } from "./services.ts";
@@ -79,6 +80,10 @@ export function checkStepName(names: Set<string>, name: string): void {
 /** On a server that is open to everybody the handle is the key, and a log is no place for keys. */
 export const loggedHandle = (principal: Principal, id: string): string =>
   principal.kind === "anonymous" ? `hash:${createHash("sha256").update(id).digest("base64url").slice(0, 16)}` : id;
+
+/** The same of a task, whose owner tells whether it has a caller besides its id. */
+export const loggedTask = ({ owner, id }: TaskRef): string =>
+  loggedHandle(owner === ownerOf(ANONYMOUS_PRINCIPAL, id) ? ANONYMOUS_PRINCIPAL : LOCAL_PRINCIPAL, id);
 
 function checkedResult(tool: Tool, result: Record<string, unknown>): Record<string, unknown> {
   if (!tool.output) {

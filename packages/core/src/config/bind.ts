@@ -76,6 +76,7 @@ const optionsFrom = (config: Config): AppOptions => ({
     callsPerMinute: config.callsPerMinute,
     anonymousCallsPerMinute: config.anonymousCallsPerMinute,
     anonymousSessionsPerHour: config.anonymousSessionsPerHour,
+    anonymousTasksPerHour: config.anonymousTasksPerHour,
     bodyMaxBytes: config.bodyMaxBytes,
     callTimeoutMs: config.callTimeoutMs,
   },

@@ -56,6 +56,7 @@ const RULES: readonly Rule[] = [
       "trustedProxies",
       "anonymousCallsPerMinute",
       "anonymousSessionsPerHour",
+      "anonymousTasksPerHour",
       "bodyMaxBytes",
     ],
     needs: "calls over HTTP, as `serve` takes them",

@@ -275,7 +275,10 @@ export const SETTINGS = {
     description: "With `--allow-anonymous`: calls of one network address per minute and process, ten times that of all",
   }),
   anonymousSessionsPerHour: limit("ANONYMOUS_SESSIONS_PER_HOUR", "anonymousSessionsPerHour", 0, 1_000_000, {
-    description: "The same for new sessions per hour; 0 in either: no limit",
+    description: "The same for new sessions per hour",
+  }),
+  anonymousTasksPerHour: limit("ANONYMOUS_TASKS_PER_HOUR", "anonymousTasksPerHour", 0, 1_000_000, {
+    description: "The same for calls that become tasks, per hour; 0 in any of the three: no limit",
   }),
   bodyMaxBytes: limit("BODY_MAX_BYTES", "bodyMaxBytes", 1024, 64 * 1_048_576, {
     unit: "bytes",

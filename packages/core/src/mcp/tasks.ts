@@ -25,7 +25,7 @@ const params = z.looseObject({ taskId: z.string() });
 export function serveTasks(server: Server, services: Services, tracked: Tracked): void {
   const serve = (
     method: "tasks/get" | "tasks/update" | "tasks/cancel",
-    counts: boolean,
+    countsAs: "call" | "look",
     work: (call: TaskRequest) => Promise<Record<string, unknown> | undefined>,
   ) =>
     server.setRequestHandler(method, { params }, ({ taskId }, context) =>
@@ -35,7 +35,7 @@ export function serveTasks(server: Server, services: Services, tracked: Tracked)
             // Before the id is looked at: a client that does not speak the extension learns that first.
             if (!source.channel?.tasks) throw missingTasks();
             const what = { method, task_id: loggedHandle(source.principal, cutText(taskId, 64)) };
-            return runCall(services, source, what, { counts }, async () => {
+            return runCall(services, source, what, { countsAs }, async () => {
               const { tasks } = services.state.forCaller(callerOf(source));
               const admit: Admit = ({ tool }) => authorize(source.principal, scopeOf(services, tool));
               const answered = await work({ tasks, id: taskId, admit, context });
@@ -49,13 +49,13 @@ export function serveTasks(server: Server, services: Services, tracked: Tracked)
         }
       }),
     );
-  // A look costs little, and clients are told how often to look: it does not count towards the calls per minute.
-  serve("tasks/get", false, async ({ tasks, id, admit }) => {
+  // A look costs little, and clients are told how often to look: of these a caller has more than of calls.
+  serve("tasks/get", "look", async ({ tasks, id, admit }) => {
     const view = await tasks.get(id);
     if (view) admit(view);
     return view && detailedTask(view);
   });
-  serve("tasks/update", true, async ({ tasks, id, admit, context }) => {
+  serve("tasks/update", "call", async ({ tasks, id, admit, context }) => {
     const { inputResponses = {}, droppedInputResponseKeys = [] } = context.mcpReq as InputOf;
     if (droppedInputResponseKeys.length > 0) {
       const open = (await tasks.get(id))?.questions ?? {};
@@ -68,7 +68,7 @@ export function serveTasks(server: Server, services: Services, tracked: Tracked)
     }
     return (await tasks.answer(id, inputResponses, admit)) && {};
   });
-  serve("tasks/cancel", true, async ({ tasks, id, admit }) => (await tasks.cancel(id, admit)) && {});
+  serve("tasks/cancel", "call", async ({ tasks, id, admit }) => (await tasks.cancel(id, admit)) && {});
 }
 
 interface TaskRequest {

@@ -2,7 +2,7 @@
 // must not cost a write to the table each. Knows no address: a principal says under what it is counted.
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import type { Limits } from "../limits.ts";
+import { type Limits, LOOKS_PER_CALL } from "../limits.ts";
 import type { Principal } from "../principal.ts";
 
 /** What all networks together may do in one process, as a multiple of what one of them may. */
@@ -57,19 +57,33 @@ class Window {
 
 export class Crowd {
   readonly #calls: Window;
+  readonly #looks: Window;
   readonly #sessions: Window;
+  readonly #tasks: Window;
 
-  constructor({ anonymousCallsPerMinute, anonymousSessionsPerHour }: Limits, clock: Clock) {
-    this.#calls = new Window({ what: "calls this minute", limit: anonymousCallsPerMinute, windowSeconds: 60 }, clock);
-    this.#sessions = new Window(
-      { what: "new sessions this hour", limit: anonymousSessionsPerHour, windowSeconds: 3_600 },
-      clock,
-    );
+  constructor(limits: Limits, clock: Clock) {
+    const { anonymousCallsPerMinute: calls, anonymousSessionsPerHour, anonymousTasksPerHour } = limits;
+    const window = (what: string, limit: number, windowSeconds: number) =>
+      new Window({ what, limit, windowSeconds }, clock);
+    this.#calls = window("calls this minute", calls, 60);
+    this.#looks = window("looks at tasks this minute", calls * LOOKS_PER_CALL, 60);
+    this.#sessions = window("new sessions this hour", anonymousSessionsPerHour, 3_600);
+    this.#tasks = window("new tasks this hour", anonymousTasksPerHour, 3_600);
   }
 
   /** Counts a call of an anonymous caller; others have bounds of their own. @throws AppError `rate_limited` */
   admitCall({ kind, network }: Principal): void {
     if (kind === "anonymous") this.#calls.admit(network);
+  }
+
+  /** Counts a look at a task. @throws AppError `rate_limited` */
+  admitLook({ kind, network }: Principal): void {
+    if (kind === "anonymous") this.#looks.admit(network);
+  }
+
+  /** Counts a call that becomes a task. @throws AppError `rate_limited` */
+  admitTask({ kind, network }: Principal): void {
+    if (kind === "anonymous") this.#tasks.admit(network);
   }
 
   /** Counts a session that one begins. @throws AppError `rate_limited` */

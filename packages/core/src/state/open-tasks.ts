@@ -69,7 +69,8 @@ export class OpenTasks {
     // A call that is made again may be the one that took the last place.
     if (entries.some(({ key }) => openTaskOf(key).id === id)) return;
     const message = `You have ${max} tasks that have not ended, which is the limit. Wait for one, or cancel one.`;
-    throw new AppError("conflict", message, { details: { limit: max } });
+    // Not the answer of an idempotency key: the same call may be made again once there is room.
+    throw new AppError("conflict", message, { details: { limit: max }, beforeEffect: true });
   }
 
   /**

@@ -1,7 +1,7 @@
 // State as a whole: composes sessions, cached results, claims and limits over one store, and gives each call a view that acts for
 // its principal alone.
 import type { Clock } from "../clock.ts";
-import type { Limits } from "../limits.ts";
+import { type Limits, LOOKS_PER_CALL } from "../limits.ts";
 import { countedAs, type Principal } from "../principal.ts";
 import type { BlobStore } from "../stores/blob-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
@@ -16,6 +16,9 @@ import { ALL_TOOLS, RateLimits } from "./rate-limit.ts";
 import { RequestStates } from "./request-state.ts";
 import { SessionParts, type SessionPartsOptions } from "./session-parts.ts";
 import { Tasks } from "./tasks.ts";
+
+/** The bucket that looks at tasks are counted in. */
+const LOOKS = "tasks/get";
 
 export interface StateOptions {
   store: StateStore;
@@ -71,6 +74,12 @@ export class State {
   async admit(principal: Principal): Promise<void> {
     this.crowd.admitCall(principal);
     await this.admitTo(principal, ALL_TOOLS, this.limits.callsPerMinute);
+  }
+
+  /** Counts a look at a task, of which there may be ten for each call. @throws AppError `rate_limited` */
+  async admitLook(principal: Principal): Promise<void> {
+    this.crowd.admitLook(principal);
+    await this.admitTo(principal, LOOKS, this.limits.callsPerMinute * LOOKS_PER_CALL);
   }
 
   /** Counts a call of one kind, over the whole fleet; 0: no limit. @throws AppError `rate_limited` */

@@ -6,10 +6,10 @@ export type NewLease = TaskLease & { readonly untilMs: number };
 
 /** How tasks come to be run: by this process, or by another that is sent for. */
 export interface TaskRuns {
-  /** What a new task is made with when it is to be run at once; undefined: it is made free. */
-  leaseForNew(): NewLease | undefined;
+  /** What a new task is made with when it is to be run at once; undefined: it is made free. `caller`: by what its caller is counted. */
+  leaseForNew(caller: string): NewLease | undefined;
   /** Told of a task that was made just now. @throws AppError `unavailable` when it cannot be handed to the process that would run it. */
-  created(head: TaskHead, call: TaskCall): Promise<void>;
+  created(head: TaskHead, call: TaskCall, caller: string): Promise<void>;
   /** Told of a task that is to be run, and that no process runs. */
   free(head: TaskHead): void;
 }

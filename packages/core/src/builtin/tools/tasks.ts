@@ -4,7 +4,7 @@ import { type InputRequests, inputRequired } from "@modelcontextprotocol/server"
 import * as z from "zod";
 import { defineTool, type Tool } from "../../define/tool.ts";
 import { AppError } from "../../errors.ts";
-import { authorize, type Principal, WRITE_SCOPE } from "../../principal.ts";
+import { authorize, isGranted, type Principal, WRITE_SCOPE } from "../../principal.ts";
 import type { DetailedTaskView, TaskView } from "../../state/caller-tasks.ts";
 import { cutText } from "../../text.ts";
 import { cursorArgument, nextCursorResult } from "./sessions.ts";
@@ -54,8 +54,9 @@ export function taskTools(options: {
   anonymous: boolean;
   scopeOf: (tool: string) => string | undefined;
 }): readonly Tool[] {
+  const neededFor = (tool: string) => options.scopeOf(tool) ?? WRITE_SCOPE;
   const admitTo = (principal: Principal) => (task: { readonly tool: string }) =>
-    authorize(principal, options.scopeOf(task.tool) ?? WRITE_SCOPE);
+    authorize(principal, neededFor(task.tool));
 
   const getTask = defineTool({
     name: "get_task",
@@ -106,9 +107,10 @@ export function taskTools(options: {
     output: z.object({ tasks: z.array(z.object(taskShape)), next_cursor: nextCursorResult }),
     annotations: { readOnlyHint: true },
     session: "none",
-    run: async ({ cursor, limit }, { state }) => {
+    run: async ({ cursor, limit }, { state, principal }) => {
       const { tasks, nextCursor } = await state.tasks.list({ cursor, limit });
-      return { tasks: tasks.map(taskOf), ...(nextCursor && { next_cursor: nextCursor }) };
+      const seen = tasks.filter(({ tool }) => isGranted(principal, neededFor(tool)));
+      return { tasks: seen.map(taskOf), ...(nextCursor && { next_cursor: nextCursor }) };
     },
   });
 
