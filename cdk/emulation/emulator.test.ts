@@ -66,7 +66,7 @@ describe.skipIf(reason !== undefined)(
     it.each(["LambdaStack", "FargateStack"])(
       "%s is deployed with the state's stack, says where it is, and both are destroyed",
       async (stack) => {
-        const context = ["--context", "removeData=true"];
+        const context = ["--context", "removeData=true", "--context", "tasks=true"];
         const outputs = join(folder, `${stack}.json`);
         await cdk(
           "deploy",

@@ -54,6 +54,15 @@ export class LambdaFunction implements AsyncDisposable {
     return this.#child.pid;
   }
 
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Ends its process without a word, as running out of memory does. */
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
   /** @throws FunctionError, or with its log when its process has ended. */
   invoke(event: unknown, timeoutMs?: number): Promise<Answer> {
     const ended = once(this.#child, "exit").then(([code]) => {
@@ -64,7 +73,7 @@ export class LambdaFunction implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (this.alive) {
       const ended = once(this.#child, "exit");
       this.#child.kill("SIGKILL");
       await ended;

@@ -45,7 +45,7 @@ const USE = [
 export function grantThrough(
   key: IKey,
   grantee: IGrantable,
-  services: readonly ("dynamodb" | "s3" | "secretsmanager")[],
+  services: readonly ("dynamodb" | "s3" | "secretsmanager" | "sqs")[],
 ): void {
   const { region, urlSuffix } = Stack.of(key);
   Grant.addToPrincipal({

@@ -1,7 +1,13 @@
 // Turns a TypeScript entry into the code of a Lambda function: one minified file, without Docker. Knows no resources.
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
-import { APP_MODULE, BLOBS_MODULE, ITEMS_MODULE, LAMBDA_BUNDLE } from "@stateful-mcp/adapters/lambda/bundle";
+import {
+  APP_MODULE,
+  BLOBS_MODULE,
+  ITEMS_MODULE,
+  LAMBDA_BUNDLE,
+  TASK_QUEUE_MODULE,
+} from "@stateful-mcp/adapters/lambda/bundle";
 import { AssetHashType, DockerImage } from "aws-cdk-lib";
 import { AssetCode } from "aws-cdk-lib/aws-lambda";
 import { buildSync } from "esbuild";
@@ -24,10 +30,10 @@ function besides(entry: string): Resolve {
 
 const adapterFile = (
   resolve: Resolve,
-  name: "server" | "authorizer" | "oauth-authorizer" | "s3-blobs" | "no-items",
+  name: "server" | "task-worker" | "authorizer" | "oauth-authorizer" | "s3-blobs" | "no-items" | "sqs-tasks",
 ): string => resolve(`@stateful-mcp/adapters/lambda/entries/${name}`);
 
-export interface ServerCodeOptions {
+export interface AppCodeOptions {
   /** File that exports `app`. Undefined: the ready server. */
   readonly entry: string | undefined;
   /** Whether there is a bucket for large values, whose client would otherwise only slow the start down. */
@@ -36,13 +42,25 @@ export interface ServerCodeOptions {
   readonly items: boolean;
 }
 
-export function serverCode({ entry, blobs, items }: ServerCodeOptions): AssetCode {
+/** `tasks`: whether a queue brings its tasks to a worker. */
+export const serverCode = ({ tasks, ...options }: AppCodeOptions & { readonly tasks: boolean }): AssetCode =>
+  appCode("server", options, (from) => tasks && { [TASK_QUEUE_MODULE]: adapterFile(from, "sqs-tasks") });
+
+export const workerCode = (options: AppCodeOptions): AssetCode => appCode("task-worker", options);
+
+/** A function that serves or works for an app. */
+function appCode(
+  name: "server" | "task-worker",
+  { entry, blobs, items }: AppCodeOptions,
+  more: (from: Resolve) => Readonly<Record<string, string>> | false = () => false,
+): AssetCode {
   const app = entry === undefined ? undefined : resolve(entry);
   const from = app === undefined ? own : besides(app);
-  return functionCode(adapterFile(from, "server"), {
+  return functionCode(adapterFile(from, name), {
     ...(app !== undefined && { [APP_MODULE]: app }),
     ...(blobs && { [BLOBS_MODULE]: adapterFile(from, "s3-blobs") }),
     ...(!items && { [ITEMS_MODULE]: adapterFile(from, "no-items") }),
+    ...more(from),
   });
 }
 

@@ -12,3 +12,4 @@ export { FargateStack, type FargateStackProps } from "./stacks/fargate-stack.ts"
 export { LambdaStack, type LambdaStackProps } from "./stacks/lambda-stack.ts";
 export { StateStack, type StateStackProps, stateFor } from "./stacks/state-stack.ts";
 export { type IStateTable, StateTable, type StateTableNames, type StateTableProps } from "./state-table.ts";
+export type { TaskWorker } from "./task-worker.ts";

@@ -54,6 +54,16 @@ export interface LambdaMcpServerProps extends AccessProps, EncryptionProps {
    */
   readonly requestBurst?: number;
   /**
+   * Whether calls of tools defined with `task` become tasks, which a worker runs behind a queue, each for up to 15 minutes at a stretch.
+   * @default false: they are ordinary calls
+   */
+  readonly tasks?: boolean;
+  /**
+   * Tasks that run at the same time, 2 to 1,000; more wait in the queue. Only with `tasks`.
+   * @default 10
+   */
+  readonly taskConcurrency?: number;
+  /**
    * Name under which clients reach the server, at its root; its DNS record is yours to make. Needs `certificate`.
    * OAuth needs it, because discovery starts at the root of a name.
    * @default API Gateway's own name and path
@@ -84,6 +94,8 @@ export function requireBounds({
   requestBurst = 2 * requestsPerSecond,
   reservedConcurrency,
   provisionedConcurrency,
+  tasks,
+  taskConcurrency,
 }: LambdaMcpServerProps): { memoryMiB: number; requestsPerSecond: number; requestBurst: number } {
   requireWhole("memoryMiB", memoryMiB, 128, 10_240);
   requireWhole("requestsPerSecond", requestsPerSecond, 1, 10_000);
@@ -91,6 +103,8 @@ export function requireBounds({
   if (reservedConcurrency !== undefined) requireWhole("reservedConcurrency", reservedConcurrency, 1, MOST_CONCURRENT);
   if (provisionedConcurrency !== undefined)
     requireWhole("provisionedConcurrency", provisionedConcurrency, 1, reservedConcurrency ?? MOST_CONCURRENT);
+  if (taskConcurrency !== undefined && !tasks)
+    throw new TypeError("taskConcurrency is given without tasks; give tasks: true as well");
   return { memoryMiB, requestsPerSecond, requestBurst };
 }
 

@@ -15,18 +15,19 @@ import {
   RestApi,
   SecurityPolicy,
 } from "aws-cdk-lib/aws-apigateway";
-import { Grant, type IGrantable, type IPrincipal, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import type { IKey } from "aws-cdk-lib/aws-kms";
-import { Architecture, type Code, type IFunction, Function as LambdaFunction, Runtime } from "aws-cdk-lib/aws-lambda";
-import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import { Grant, type IGrantable, type IPrincipal } from "aws-cdk-lib/aws-iam";
+import { Architecture, type IFunction, type Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
+import { type LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
 import { type Access, accessFor } from "./access.ts";
 import { acknowledge } from "./checks.ts";
 import { allowLogs, grantThrough } from "./encryption.ts";
-import { authorizerCode, serverCode } from "./function-code.ts";
+import { authorizerCode, serverCode, workerCode } from "./function-code.ts";
 import { type LambdaMcpServerProps, requireBounds } from "./lambda-server-props.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
+import { type FunctionBasis, logGroup, serverFunction } from "./server-function.ts";
+import { BothPrincipals, TaskWorker } from "./task-worker.ts";
 
 /** The longest that a streaming integration may take, and so the function. */
 const LONGEST = Duration.minutes(15);
@@ -46,20 +47,20 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   readonly url: string;
   /** What the DNS record of `domainName` has to point to. */
   readonly dnsTarget?: string;
+  /** Undefined without `tasks`. */
+  readonly tasks?: TaskWorker;
+  /** What is granted here is granted to the function, and to the worker of its tasks. */
   readonly grantPrincipal: IPrincipal;
   readonly signals: readonly Signal[];
-  readonly #retention: RetentionDays;
-  readonly #architecture: Architecture;
-  readonly #key: IKey | undefined;
+  readonly #made: FunctionBasis;
 
   constructor(scope: Construct, id: string, props: LambdaMcpServerProps) {
     super(scope, id);
     const { state, architecture = Architecture.ARM_64, reservedConcurrency, provisionedConcurrency } = props;
     const { memoryMiB, requestsPerSecond, requestBurst } = requireBounds(props);
-    this.#retention = props.logRetention ?? RetentionDays.ONE_MONTH;
-    this.#architecture = architecture;
-    this.#key = props.encryptionKey;
-    if (this.#key) allowLogs(this, this.#key);
+    const { logRetention = RetentionDays.ONE_MONTH, encryptionKey } = props;
+    this.#made = { architecture, logRetention, ...(encryptionKey && { encryptionKey }) };
+    if (encryptionKey) allowLogs(this, encryptionKey);
     this.access = accessFor(this, props);
     if (this.access.tokens) this.tokens = this.access.tokens;
     const publicUrl = props.domainName === undefined ? undefined : `https://${props.domainName}`;
@@ -69,27 +70,42 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
         "OAuth on Lambda needs domainName and certificate (in the settings domainName and certificateArn): clients look for the server's metadata under its own name, and 401 has to say it.",
       );
 
-    this.function = this.#function("Function", {
-      code: serverCode({
-        entry: props.entry,
-        blobs: state.bucket !== undefined,
-        items: props.environment?.DYNAMODB_TABLE_NAME !== undefined,
-      }),
+    const code = {
+      entry: props.entry,
+      blobs: state.bucket !== undefined,
+      items: props.environment?.DYNAMODB_TABLE_NAME !== undefined,
+    };
+    const environment = {
+      ...state.environment,
+      ...this.access.environment,
+      ...(this.tokens && { STATEFUL_MCP_TRUST_AUTHORIZER: "on" }),
+      ...(!this.tokens && publicUrl !== undefined && { STATEFUL_MCP_PUBLIC_URL: publicUrl }),
+      ...props.environment,
+    };
+    if (props.tasks) {
+      this.tasks = new TaskWorker(this, "Tasks", {
+        ...this.#made,
+        code: workerCode(code),
+        memoryMiB,
+        taskConcurrency: props.taskConcurrency,
+        environment,
+      });
+      state.grantServe(this.tasks);
+    }
+    this.function = serverFunction(this, "Function", {
+      ...this.#made,
+      code: serverCode({ ...code, tasks: this.tasks !== undefined }),
       description: "MCP server",
       memoryMiB,
       timeout: LONGEST,
       ...(reservedConcurrency !== undefined && { reservedConcurrency }),
-      environment: {
-        ...state.environment,
-        ...this.access.environment,
-        ...(this.tokens && { STATEFUL_MCP_TRUST_AUTHORIZER: "on" }),
-        ...(!this.tokens && publicUrl !== undefined && { STATEFUL_MCP_PUBLIC_URL: publicUrl }),
-        ...props.environment,
-      },
+      environment: { ...environment, ...this.tasks?.environment },
     });
     this.logGroup = this.function.logGroup as LogGroup;
-    this.grantPrincipal = this.function.grantPrincipal;
-    state.grantServe(this);
+    state.grantServe(this.function);
+    this.tasks?.grantSend(this.function);
+    const { grantPrincipal } = this.function;
+    this.grantPrincipal = this.tasks ? new BothPrincipals(grantPrincipal, this.tasks.grantPrincipal) : grantPrincipal;
 
     this.api = this.#api(requestsPerSecond, requestBurst, props.gatewayLogRole ?? true);
     this.#challenge(
@@ -112,7 +128,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   }
 
   #api(rateLimit: number, burstLimit: number, gatewayLogRole: boolean): RestApi {
-    const logs = this.#logGroup("AccessLog");
+    const logs = logGroup(this, "AccessLog", this.#made);
     const api = new RestApi(this, "Api", {
       // Its metrics go by this name, and other APIs of the account may be called Api too.
       restApiName: Names.uniqueResourceName(this, { maxLength: 100 }),
@@ -226,50 +242,13 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     code: Parameters<typeof authorizerCode>[0],
     environment: Readonly<Record<string, string>>,
   ): LambdaFunction {
-    return this.#function("Authorizer", {
+    return serverFunction(this, "Authorizer", {
+      ...this.#made,
       code: authorizerCode(code),
       description,
       memoryMiB: 512,
       timeout: Duration.seconds(10),
       environment,
-    });
-  }
-
-  #function(
-    id: string,
-    options: {
-      code: Code;
-      description: string;
-      memoryMiB: number;
-      timeout: Duration;
-      reservedConcurrency?: number;
-      environment: Readonly<Record<string, string>>;
-    },
-  ): LambdaFunction {
-    const logGroup = this.#logGroup(`${id}Log`);
-    // The role that CDK would make may write to every log group of the account.
-    const role = new Role(this, `${id}Role`, { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
-    logGroup.grantWrite(role);
-    return new LambdaFunction(this, id, {
-      description: options.description,
-      code: options.code,
-      handler: "index.handler",
-      runtime: Runtime.NODEJS_24_X,
-      architecture: this.#architecture,
-      memorySize: options.memoryMiB,
-      timeout: options.timeout,
-      ...(options.reservedConcurrency !== undefined && { reservedConcurrentExecutions: options.reservedConcurrency }),
-      role,
-      logGroup,
-      environment: { ENVIRONMENT: "production", ...options.environment },
-    });
-  }
-
-  #logGroup(id: string): LogGroup {
-    return new LogGroup(this, id, {
-      retention: this.#retention,
-      removalPolicy: RemovalPolicy.DESTROY,
-      ...(this.#key && { encryptionKey: this.#key }),
     });
   }
 
@@ -297,6 +276,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
         alarmAbove: 0,
         advice: "Look for status 5xx in the access log, then for level error in the logs of the two functions.",
       },
+      ...(this.tasks?.signals ?? []),
       { id: "Requests", title: "Requests", metric: this.api.metricCount({ period }) },
       {
         id: "Concurrency",

@@ -7,6 +7,7 @@ export interface Settings {
   readonly existingBucket?: string;
   readonly removeData: boolean;
   readonly blobs: boolean;
+  readonly tasks: boolean;
   readonly allowedCidrs: readonly string[];
   readonly certificateArn?: string;
   readonly domainName?: string;
@@ -41,6 +42,7 @@ export const SETTINGS = {
     fits: /^[a-z0-9.-]{3,63}$/,
   },
   blobs: flag("makes a bucket for values too large for the table"),
+  tasks: flag("LambdaStack runs calls of tools defined with `task` as tasks, in a worker behind a queue"),
   oauthIssuer: {
     allowed: "an https:// URL",
     description: "accepts tokens of this OAuth issuer instead of static ones",
@@ -118,6 +120,7 @@ export function readSettings(node: Node): Settings {
     ...Object.fromEntries(single.map((name) => [name, text(name)]).filter(([, value]) => value !== undefined)),
     removeData: text("removeData") === "true",
     blobs: text("blobs") === "true",
+    tasks: text("tasks") === "true",
     gatewayLogRole: text("gatewayLogRole") !== "false",
     allowedCidrs: list("allowedCidr"),
     oauthClients: list("oauthClients"),

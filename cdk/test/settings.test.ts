@@ -21,6 +21,7 @@ describe("settings", () => {
     expect(read({})).toEqual({
       removeData: false,
       blobs: false,
+      tasks: false,
       gatewayLogRole: true,
       allowedCidrs: [],
       oauthClients: [],

@@ -29,7 +29,7 @@ const VARIANTS = {
   },
   disposable: { removeData: "true", blobs: "true", alarmEmail: "ops@example.com", allowedCidr: "0.0.0.0/0" },
   adopted: { existingTable: "left-behind", existingBucket: "left-behind-values", encryptionKeyArn: KEY },
-  encrypted: { blobs: "true", encryptionKeyArn: KEY },
+  encrypted: { blobs: "true", tasks: "true", encryptionKeyArn: KEY },
 } satisfies Record<string, Record<string, string>>;
 
 const made = {} as Record<keyof typeof VARIANTS, Synthesis>;
@@ -192,6 +192,7 @@ describe("a key whose ARN is given", () => {
       encrypted.template(stack).allResourcesProperties("AWS::Logs::LogGroup", { KmsKeyId: KEY });
       encrypted.template(stack).allResourcesProperties("AWS::SecretsManager::Secret", { KmsKeyId: KEY });
     }
+    encrypted.template("LambdaStack").allResourcesProperties("AWS::SQS::Queue", { KmsMasterKeyId: KEY });
     expect(encrypted.messages).toContain("has to let logs.<region>.amazonaws.com use the key");
   });
 

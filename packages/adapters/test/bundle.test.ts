@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
-import { APP_MODULE, BLOBS_MODULE, ITEMS_MODULE, LAMBDA_BUNDLE } from "../src/lambda/bundle.ts";
+import { APP_MODULE, BLOBS_MODULE, ITEMS_MODULE, LAMBDA_BUNDLE, TASK_QUEUE_MODULE } from "../src/lambda/bundle.ts";
 
 const { resolve } = createRequire(import.meta.url);
 
@@ -55,6 +55,20 @@ describe.each([
     entry: "server",
     alias: { ...NO_ITEMS, [BLOBS_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/s3-blobs") },
     budget: 1_030_000,
+    unneeded: [...UNNEEDED.slice(0, -2), /credential-provider-(?!env$)|nested-clients/],
+  },
+  {
+    name: "server with a queue for tasks",
+    entry: "server",
+    alias: { ...NO_ITEMS, [TASK_QUEUE_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/sqs-tasks") },
+    budget: 1_021_000,
+    unneeded: [...UNNEEDED.slice(0, -2), /credential-provider-(?!env$)|nested-clients/],
+  },
+  {
+    name: "task worker",
+    entry: "task-worker",
+    alias: NO_ITEMS,
+    budget: 1_015_000,
     unneeded: [...UNNEEDED.slice(0, -2), /credential-provider-(?!env$)|nested-clients/],
   },
   {

@@ -6,6 +6,7 @@ import { builtinResources } from "./builtin/resources/index.ts";
 import { builtinTools } from "./builtin/tools/index.ts";
 import { taskTools } from "./builtin/tools/tasks.ts";
 import { callTool, type ToolCall, type ToolResult } from "./calls/call-tool.ts";
+import { QueuedTasks, type TaskDelivery, type TaskMessage, type TaskQueue } from "./calls/queued-tasks.ts";
 import type { Services } from "./calls/services.ts";
 import { TaskRunner } from "./calls/task-runner.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -93,6 +94,8 @@ export interface AppOptions {
    * ordinary calls there. Default true.
    */
   runsTasks?: boolean;
+  /** Through which a worker is sent for, where no process lives on between requests. Default: the process that makes a task runs it. */
+  taskQueue?: TaskQueue;
   /** `ttlSeconds`: how long tasks and their results are kept, unless a tool says otherwise. Default 86,400. */
   tasks?: { ttlSeconds?: number };
   /** Host names besides localhost under which the server may be addressed. */
@@ -143,6 +146,12 @@ export interface App {
    * app where processes live on.
    */
   resumeTasks(): void;
+  /**
+   * Runs a task for which `taskQueue` brought a message, for at most so many milliseconds; a run that is cut short keeps its steps, and a
+   * worker is sent for again. Resolves to what becomes of the message: `later`, it is to be delivered again.
+   * @throws TypeError without `taskQueue`, AppError `unavailable`: the message is to be delivered again.
+   */
+  runTask(message: TaskMessage, options: { timeLimitMs: number }): Promise<TaskDelivery>;
   /** Resolves when no call runs and background work has ended: a platform may then freeze the process. */
   settle(): Promise<void>;
   /** From now on health routes answer 503, so that a load balancer looks elsewhere, and streams of changes end. Calls are still answered. */
@@ -253,7 +262,8 @@ export function createApp(options: AppOptions = {}): App {
     runsTasks,
     taskTtlSeconds: options.tasks?.ttlSeconds ?? DEFAULT_TASK_TTL_SECONDS,
   };
-  const runner = new TaskRunner(services, limits.tasksPerProcess);
+  const queued = options.taskQueue && new QueuedTasks(services, options.taskQueue);
+  const runner = queued ? undefined : new TaskRunner(services, limits.tasksPerProcess);
   const legacy = legacyState(store, clock, (work) => state.background.run(work));
   const mcp = pooledFactory(services, {
     name,
@@ -293,18 +303,22 @@ export function createApp(options: AppOptions = {}): App {
     memoryOf: (principal) => state.forCaller({ principal, client: "" }),
     ready: () => store.ping(),
     resumeTasks: () => {
-      if (runsTasks && tools.some(({ task }) => task)) runner.lookNowAndThen();
+      if (runsTasks && tools.some(({ task }) => task)) runner?.lookNowAndThen();
+    },
+    runTask: async (message, limit) => {
+      if (!queued) throw new TypeError("This app has no taskQueue, and runs its tasks itself.");
+      return queued.deliver(message, limit);
     },
     settle: () => state.background.settle(),
     drain: () => {
       draining = true;
-      runner.drain();
+      runner?.drain();
       // A stream without an end would hold the process until it is cut, and its client as long.
       router.endStreams().catch((error: unknown) => logger.warn({ err: error }, "a stream did not end"));
     },
     close: async () => {
       await router.close();
-      await runner.close();
+      await runner?.close();
       await state.background.close();
     },
   };

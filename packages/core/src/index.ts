@@ -20,6 +20,7 @@ export { builtinPrompts } from "./builtin/prompts/index.ts";
 export { builtinResources } from "./builtin/resources/index.ts";
 export { type BuiltinToolsOptions, builtinTools } from "./builtin/tools/index.ts";
 export type { ToolCall, ToolResult } from "./calls/call-tool.ts";
+export type { TaskDelivery, TaskMessage, TaskQueue } from "./calls/queued-tasks.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { type AppParts, bindApp, itemTablesFrom } from "./config/bind.ts";
 export { type Carrier, settingsWithoutEffect } from "./config/effects.ts";

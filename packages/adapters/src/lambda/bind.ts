@@ -5,6 +5,7 @@ import { openItemStore } from "@stateful-mcp/adapters/lambda/entries/items";
 import {
   type App,
   AppError,
+  type AppParts,
   type BlobStore,
   bindApp,
   type Config,
@@ -14,6 +15,7 @@ import {
   readConfig,
   type StateStore,
   settingsWithoutEffect,
+  type TaskQueue,
 } from "@stateful-mcp/core";
 import { DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
 import { chooseAccess } from "../access.ts";
@@ -25,11 +27,15 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Connects to the bucket for large values. Given from outside, because its client weighs as much as the table's. */
 export type OpenBlobs = (config: Config, environment: Environment) => BlobStore;
 
+/** Connects to the queue that brings tasks to their worker, for the same reason. */
+export type OpenTaskQueue = (url: string, config: Config) => TaskQueue;
+
 /** What an app is bound to. */
 export interface BindOptions {
   /** Default: this process's. */
   environment?: Environment;
   openBlobs?: OpenBlobs | undefined;
+  openTaskQueue?: OpenTaskQueue | undefined;
 }
 
 /**
@@ -37,7 +43,8 @@ export interface BindOptions {
  * The backend is `dynamodb` unless the environment says `memory`. One client and one store serve the whole process.
  * @throws AppError `invalid_input` naming the variable to correct.
  */
-export function bindEnvironment(app: App, { environment = process.env, openBlobs }: BindOptions = {}): App {
+export function bindEnvironment(app: App, options: BindOptions = {}): App {
+  const { environment = process.env, openBlobs, openTaskQueue } = options;
   const config = readConfig({ MCP_STATE_BACKEND: "dynamodb", ...environment });
   const logger = createLogger({ level: config.logLevel, environment: config.environment });
   for (const notice of settingsWithoutEffect(config, environment, "lambda")) logger.warn({}, notice);
@@ -49,8 +56,8 @@ export function bindEnvironment(app: App, { environment = process.env, openBlobs
     items: app.options.items ? undefined : openItems(config),
     // A stream that waits for something to say keeps a whole environment busy, and its bill running.
     subscriptions: false,
-    // The platform freezes a function between requests, and a task with it: its call is an ordinary one here.
-    runsTasks: false,
+    // The platform freezes a function between requests, and a task with it: without a queue to a worker its call is an ordinary one.
+    ...tasksOf(config, openTaskQueue),
   });
 }
 
@@ -65,6 +72,16 @@ function openStore(config: Config): StateStore {
 function openItems(config: Config): ItemTables | undefined {
   if (config.itemTables.length === 0) return undefined;
   return itemTablesFrom(config, openItemStore(config));
+}
+
+function tasksOf(config: Config, open: OpenTaskQueue | undefined): Pick<AppParts, "runsTasks" | "taskQueue"> {
+  const { taskQueueUrl } = config;
+  if (taskQueueUrl === undefined) return { runsTasks: false };
+  if (open) return { taskQueue: open(taskQueueUrl, config) };
+  throw new AppError(
+    "invalid_input",
+    "STATEFUL_MCP_TASK_QUEUE_URL is set, but this function was bundled without a client for queues",
+  );
 }
 
 function blobsOf(config: Config, open: OpenBlobs | undefined, environment: Environment): BlobStore | undefined {

@@ -10,6 +10,9 @@ export const BLOBS_MODULE = "@stateful-mcp/adapters/lambda/entries/blobs";
 /** Replaced by `@stateful-mcp/adapters/lambda/entries/no-items` where the item tools have no tables. */
 export const ITEMS_MODULE = "@stateful-mcp/adapters/lambda/entries/items";
 
+/** Replaced by `@stateful-mcp/adapters/lambda/entries/sqs-tasks` where a queue brings tasks to a worker. */
+export const TASK_QUEUE_MODULE = "@stateful-mcp/adapters/lambda/entries/task-queue";
+
 const { resolve } = createRequire(import.meta.url);
 
 /** One minified ES module with everything in it: loading many small files is what makes a cold start slow. */

@@ -2,3 +2,4 @@
 export * from "./authorizer.ts";
 export * from "./bind.ts";
 export * from "./handler.ts";
+export * from "./task-worker.ts";

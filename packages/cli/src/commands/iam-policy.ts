@@ -16,12 +16,13 @@ export async function printIamPolicy({ tableArn, setup, envFile }: IamPolicyOpti
       "invalid_input",
       `--table-arn is ${JSON.stringify(tableArn)}; give the table's ARN, such as arn:aws:dynamodb:eu-central-1:123456789012:table/mcp_state`,
     );
-  const { table, region, blobBucket, itemTables, itemModes } = loadConfig({ envFile });
+  const { table, region, blobBucket, itemTables, itemModes, taskQueueUrl } = loadConfig({ envFile });
   const place = placeOf(tableArn, region);
   const tableArns = `arn:${place.partition}:dynamodb:${place.region}:${place.account}:table`;
   const writable = itemTables.filter((name) => itemModes.get(name) === "read-write");
   const features: IamFeature[] = ["state"];
   if (blobBucket !== undefined) features.push("blobs");
+  if (taskQueueUrl !== undefined) features.push("tasks");
   if (itemTables.length > 0) features.push("items");
   if (writable.length > 0) features.push("itemWrites");
   if (setup) features.push("setup");
@@ -31,6 +32,7 @@ export async function printIamPolicy({ tableArn, setup, envFile }: IamPolicyOpti
     writableItemTables: writable.map((name) => `${tableArns}/${name}`),
     bucket: `arn:${place.partition}:s3:::${blobBucket}`,
     objects: `arn:${place.partition}:s3:::${blobBucket}/*`,
+    taskQueue: queueArn(place, taskQueueUrl),
   });
   const text = JSON.stringify(policy, null, 2);
   process.stdout.write(`${text}\n`);
@@ -40,6 +42,12 @@ export async function printIamPolicy({ tableArn, setup, envFile }: IamPolicyOpti
       `The policy still holds ${open.join(" and ")}: put yours in their places, or give --table-arn with the ARN of the state table.\n`,
     );
   return EXIT.done;
+}
+
+/** https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html */
+function queueArn(place: ReturnType<typeof placeOf>, url: string | undefined): string {
+  const [account, name] = url === undefined ? [] : new URL(url).pathname.split("/").slice(1);
+  return `arn:${place.partition}:sqs:${place.region}:${account || place.account}:${name || "<queue>"}`;
 }
 
 /** First letters of the regions outside the partition `aws`. */

@@ -56,7 +56,14 @@ export async function createTask(
   const ttlMs = (tool.task?.ttlSeconds ?? services.taskTtlSeconds) * 1000;
   const head = await tasks.create({ owner: ownerOf(principal, id), id }, { tool: tool.name, call, ttlMs, lease });
   // Made by an earlier attempt at the same call, it may be another process's to run.
-  if (lease === undefined || head.runner === lease.runner) await tasks.runs.created(head, call, counted);
+  if (lease !== undefined && head.runner !== lease.runner) return id;
+  try {
+    await tasks.runs.created(head, call, counted);
+  } catch (error) {
+    // Made again, a call with a key finds this task. Another one would make a second task beside it.
+    if (!caller.keyed) await tasks.cancel(head).catch(() => {});
+    throw error;
+  }
   return id;
 }
 

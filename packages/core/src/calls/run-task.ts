@@ -49,8 +49,15 @@ export interface EndedRun {
   readonly againMs?: number;
 }
 
-/** The run must end, and its task go to another process, without counting as an attempt. */
-export class HandedOver extends Error {}
+/** The run must end, and its task go to another process. It counts as an attempt where its process had all the time there is. */
+export class HandedOver extends Error {
+  readonly counted: boolean;
+
+  constructor({ counted }: { counted: boolean }) {
+    super();
+    this.counted = counted;
+  }
+}
 class Overtaken extends Error {}
 
 export interface RunOptions {
@@ -60,12 +67,34 @@ export interface RunOptions {
   readonly call?: TaskCall | undefined;
 }
 
-export async function runTask(
-  services: Services,
-  tool: Tool | undefined,
-  head: TaskHead,
-  options: RunOptions,
-): Promise<EndedRun> {
+/** A tool that this process does not know may be one of a newer version that is being deployed. */
+const UNKNOWN_TOOL_MS = 600_000;
+
+/** Whether a task is better left to a process that knows its tool. */
+export const isToolToCome = ({ tools, state }: Services, { tool, untilMs, updatedMs }: TaskHead): boolean =>
+  !tools.has(tool) && state.clock.now() - Math.max(untilMs, updatedMs) < UNKNOWN_TOOL_MS;
+
+/** Runs a task whose lease this process holds, and writes the line of this attempt into the log. */
+export async function runAndLogTask(services: Services, head: TaskHead, options: RunOptions): Promise<EndedRun> {
+  const { logger, state } = services;
+  const begunMs = state.clock.now();
+  const started = performance.now();
+  const ended = await runTask(services, head, options);
+  const fields = {
+    task_id: loggedTask(head),
+    tool: head.tool,
+    attempt: head.attempts,
+    principal: head.owner,
+    outcome: ended.ending,
+    waited_ms: Math.max(0, begunMs - head.updatedMs),
+    duration_ms: Math.round(performance.now() - started),
+  };
+  logger.info(fields, "task");
+  return ended;
+}
+
+async function runTask(services: Services, head: TaskHead, options: RunOptions): Promise<EndedRun> {
+  const tool = services.tools.get(head.tool);
   const run = new TaskRun(services, head, options);
   if (!tool) return run.end("failed", protocolFault(ProtocolErrorCode.InvalidParams, `There is no tool ${head.tool}.`));
   if (head.attempts > ATTEMPTS_MAX) {
@@ -223,7 +252,7 @@ class TaskRun {
 
   async #failed(thrown: unknown): Promise<EndedRun> {
     if (thrown instanceof Overtaken) return this.#lost();
-    if (thrown instanceof HandedOver) return this.#release({ uncounted: true });
+    if (thrown instanceof HandedOver) return this.#release({ uncounted: !thrown.counted || this.#progressed });
     // A tool that stops because its signal ended stops for the signal's reason.
     const { signal } = this.#ended;
     if (signal.aborted && thrown !== signal.reason) return this.#failed(signal.reason);

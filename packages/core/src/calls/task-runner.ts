@@ -1,11 +1,10 @@
 // The tasks that this process runs: so many at a time, those it has made first, then those that no other process runs. Finds orphans by
 // being told of them (a client asks for one) or by a slow look at the list of open tasks. Knows not how a task is run.
-import type { Tool } from "../define/tool.ts";
 import { OPEN_TASK_SHARDS } from "../state/keys.ts";
 import { isEnded, isFree, type TaskCall, type TaskHead, type TaskRef } from "../state/task-head.ts";
 import type { NewLease, TaskRuns } from "../state/task-runs.ts";
 import { newRunner, TASK_LEASE_MS } from "../state/tasks.ts";
-import { type EndedRun, HandedOver, runTask } from "./run-task.ts";
+import { HandedOver, isToolToCome, runAndLogTask } from "./run-task.ts";
 import type { Services } from "./services.ts";
 import { loggedTask } from "./tool-io.ts";
 
@@ -18,8 +17,6 @@ const LOOK_PAGE = 100;
 const MAKING_MS = 60_000;
 /** After so many empty looks a process without tasks stops looking: an idle server makes no requests. */
 const EMPTY_LOOKS_MAX = 2;
-/** A tool that this process does not know may be one of a newer version that is being deployed. */
-const UNKNOWN_TOOL_MS = 600_000;
 const WAITING_MAX = 1_000;
 /** This share of the slots one caller leaves to others: long tasks of one must not keep those of everybody waiting. */
 const SLOTS_LEFT = 0.25;
@@ -58,7 +55,7 @@ export class TaskRunner implements TaskRuns {
 
   leaseForNew(caller: string): NewLease | undefined {
     if (this.#draining || !this.#hasSlotFor(caller)) return undefined;
-    return { runner: newRunner(), fence: 1, untilMs: this.#services.state.clock.now() + TASK_LEASE_MS };
+    return { runner: newRunner(), fence: 1, attempts: 1, untilMs: this.#services.state.clock.now() + TASK_LEASE_MS };
   }
 
   async created(head: TaskHead, call: TaskCall, caller: string): Promise<void> {
@@ -71,14 +68,12 @@ export class TaskRunner implements TaskRuns {
 
   /** Without a caller that is known, a task counts as its owner's. */
   free(head: TaskHead, caller = this.#waiting.get(head.id)?.caller ?? head.owner): void {
-    const { tools, state } = this.#services;
-    if (this.#draining || this.#running.has(head.id)) return;
-    if (!tools.has(head.tool) && state.clock.now() - Math.max(head.untilMs, head.updatedMs) < UNKNOWN_TOOL_MS) return;
+    if (this.#draining || this.#running.has(head.id) || isToolToCome(this.#services, head)) return;
     if (!this.#hasSlotFor(caller)) {
       if (this.#waiting.size < WAITING_MAX) this.#waiting.set(head.id, { ref: head, caller });
       return;
     }
-    this.#start({ ref: head, caller }, () => state.tasks.take(head));
+    this.#start({ ref: head, caller }, () => this.#services.state.tasks.take(head));
   }
 
   /** From now on this process looks for tasks that none runs, until there are none. */
@@ -99,7 +94,7 @@ export class TaskRunner implements TaskRuns {
   /** Hands over what still runs, so that another process goes on with it at once. */
   async close(): Promise<void> {
     this.drain();
-    this.#leaving.abort(new HandedOver());
+    this.#leaving.abort(new HandedOver({ counted: false }));
     await Promise.all(this.#running.values());
   }
 
@@ -110,7 +105,9 @@ export class TaskRunner implements TaskRuns {
       const services = this.#services;
       try {
         const head = await take();
-        if (head) await this.#run(head, call ?? (await services.state.tasks.callOf(head)), caller);
+        if (!head) return;
+        const ended = await runAndLogTask(services, head, { leaving: this.#leaving.signal, call });
+        if (ended.againMs !== undefined) this.#startAgain({ ref: head, caller }, ended.againMs);
       } catch (error) {
         services.logger.warn(
           { task_id: loggedTask(ref), err: error },
@@ -127,25 +124,6 @@ export class TaskRunner implements TaskRuns {
     });
     this.#running.set(id, done);
     this.#taken.set(caller, (this.#taken.get(caller) ?? 0) + 1);
-  }
-
-  async #run(head: TaskHead, call: TaskCall, caller: string): Promise<void> {
-    const { logger, tools, state } = this.#services;
-    const begunMs = state.clock.now();
-    const started = performance.now();
-    const tool: Tool | undefined = tools.get(head.tool);
-    const ended: EndedRun = await runTask(this.#services, tool, head, { leaving: this.#leaving.signal, call });
-    const fields = {
-      task_id: loggedTask(head),
-      tool: head.tool,
-      attempt: head.attempts,
-      principal: head.owner,
-      outcome: ended.ending,
-      waited_ms: Math.max(0, begunMs - head.updatedMs),
-      duration_ms: Math.round(performance.now() - started),
-    };
-    logger.info(fields, "task");
-    if (ended.againMs !== undefined) this.#startAgain({ ref: head, caller }, ended.againMs);
   }
 
   /** Others were made at the same time and have taken the slots. */

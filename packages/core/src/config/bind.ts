@@ -2,6 +2,7 @@
 // store or a bucket is opened nor how the app is served.
 import type { App, AppOptions } from "../app.ts";
 import type { Access } from "../auth/access.ts";
+import type { TaskQueue } from "../calls/queued-tasks.ts";
 import type { ItemStore, ItemTables } from "../items/item-store.ts";
 import type { Logger } from "../logger.ts";
 import type { BlobStore } from "../stores/blob-store.ts";
@@ -21,6 +22,8 @@ export interface AppParts {
   readonly subscriptions?: boolean;
   /** Whether calls can become tasks, where the app does not say. Default true. */
   readonly runsTasks?: boolean;
+  /** Through which a worker is sent for. Default: the process that makes a task runs it. */
+  readonly taskQueue?: TaskQueue;
 }
 
 /**
@@ -28,10 +31,11 @@ export interface AppParts {
  * here win over both, because the process has chosen them with the app in view.
  */
 export function bindApp(app: App, config: Config, parts: AppParts): App {
-  const { store, access, logger, blobs, items, subscriptions, runsTasks } = parts;
+  const { store, access, logger, blobs, items, subscriptions, runsTasks, taskQueue } = parts;
   return app.with({
     ...(subscriptions !== undefined && { subscriptions }),
     ...(runsTasks !== undefined && { runsTasks }),
+    ...(taskQueue && { taskQueue }),
     ...optionsFrom(config),
     ...(blobs && { blobs }),
     ...(items && { items }),

@@ -63,7 +63,7 @@ const RULES: readonly Rule[] = [
     met: (_, carrier) => carrier !== "stdio",
   },
   {
-    settings: ["authTokenSecret", "tokenCacheSeconds", "trustAuthorizer"],
+    settings: ["authTokenSecret", "tokenCacheSeconds", "trustAuthorizer", "taskQueueUrl"],
     needs: "AWS Lambda",
     met: (_, carrier) => carrier === "lambda" || carrier === "command",
   },

@@ -3,8 +3,11 @@
 
 export { TABLE_SHAPE } from "../stores/table-shape.ts";
 
-/** What an action is allowed on: the state table, the bucket for large values, the objects in it, or the user's own tables. */
-export type IamResource = "table" | "bucket" | "objects" | "itemTables" | "writableItemTables";
+/**
+ * What an action is allowed on: the state table, the bucket for large values, the objects in it, the user's own tables, or the queue that
+ * brings tasks to their worker.
+ */
+export type IamResource = "table" | "bucket" | "objects" | "itemTables" | "writableItemTables" | "taskQueue";
 
 /** Actions on one kind of resource. */
 export interface IamGrant {
@@ -57,6 +60,16 @@ export const IAM_GRANTS = {
       sid: "ItemWrites",
       on: "writableItemTables",
       actions: ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+    },
+  ],
+  /** Serving with STATEFUL_MCP_TASK_QUEUE_URL. */
+  tasks: [{ sid: "TaskMessages", on: "taskQueue", actions: ["sqs:SendMessage"] }],
+  /** The worker of that queue, besides `state`, `tasks` and what its tools need. Lambda receives and deletes in its name. */
+  taskWorker: [
+    {
+      sid: "TaskDeliveries",
+      on: "taskQueue",
+      actions: ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
     },
   ],
   /** The commands `setup`, `doctor` and `teardown`, and `serve --create-table`: for the operator, not for the server. */

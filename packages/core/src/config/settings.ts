@@ -209,6 +209,11 @@ export const SETTINGS = {
       description: "How long a task and its result are kept after its creation",
     }),
   ),
+  taskQueueUrl: url("STATEFUL_MCP_TASK_QUEUE_URL", {
+    defaultText: "none: calls are ordinary ones on Lambda; elsewhere the process runs its tasks itself",
+    description:
+      "On Lambda: the URL of the SQS queue that brings tasks to their worker; the stack sets it with `-c tasks=true`",
+  }),
   defaultSession: text("STATEFUL_MCP_DEFAULT_SESSION", {
     allowed: "a session name",
     defaultText: "on stdio and local use `default`, or the name of your own app",

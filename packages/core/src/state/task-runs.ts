@@ -1,8 +1,12 @@
 // The seam between tasks as they are kept and the part of a process that runs them. Types, and a process that runs none.
 import type { TaskCall, TaskHead, TaskLease } from "./task-head.ts";
 
-/** The lease of a run that begins when its task is made. */
-export type NewLease = TaskLease & { readonly untilMs: number };
+/** The lease that a task is made with: that of its first run, or of the worker that is sent for. */
+export type NewLease = TaskLease & {
+  readonly untilMs: number;
+  /** Runs begun by making it. */
+  readonly attempts: 0 | 1;
+};
 
 /** How tasks come to be run: by this process, or by another that is sent for. */
 export interface TaskRuns {

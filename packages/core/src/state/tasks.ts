@@ -112,7 +112,7 @@ export class Tasks {
       runner: lease?.runner ?? "",
       fence: lease?.fence ?? 0,
       until: lease?.untilMs ?? 0,
-      attempts: lease ? 1 : 0,
+      attempts: lease?.attempts ?? 0,
       created: now,
       updated: now,
       ttl: ttlMs,
@@ -138,6 +138,17 @@ export class Tasks {
     const change = { set: { ...lease, attempts: seen.attempts + 1 }, versions: 0 };
     const { standing } = await this.#change(seen, change, { match });
     return standing && standing.status === "working" && isHolder(standing, lease) ? standing : undefined;
+  }
+
+  /**
+   * Keeps a free task, for so many milliseconds, for the worker that is sent for. Undefined when another process was faster, or the task has changed
+   * since it was seen. Its fence tells this sending from those before.
+   */
+  async reserve(seen: TaskHead, runner: string, ms: number): Promise<TaskHead | undefined> {
+    const set = { runner, fence: seen.fence + 1, until: this.clock.now() + ms };
+    const match = { status: "working", runner: seen.runner, fence: seen.fence, until: seen.untilMs };
+    const { standing } = await this.#change(seen, { set, versions: 0 }, { match });
+    return standing && isHolder(standing, set) ? standing : undefined;
   }
 
   /** Says that the run is alive, and what it last reported. False when the task is no longer its own. */

@@ -2,10 +2,11 @@
 // function's depends on whether its front door streams.
 import { app } from "@stateful-mcp/adapters/lambda/entries/app";
 import { openBlobs } from "@stateful-mcp/adapters/lambda/entries/blobs";
+import { openTaskQueue } from "@stateful-mcp/adapters/lambda/entries/task-queue";
 import { bindEnvironment } from "../bind.ts";
 import { bufferedLambdaHandler, lambdaHandler } from "../handler.ts";
 
-const bound = bindEnvironment(app, { openBlobs });
+const bound = bindEnvironment(app, { openBlobs, openTaskQueue });
 
 /** For a front door that streams. */
 export const handler = lambdaHandler(bound);

@@ -1,0 +1,59 @@
+// A Lambda function with a log group and a role of its own, as every function of a server is made. Knows not what it does.
+import { type Duration, RemovalPolicy } from "aws-cdk-lib";
+import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import type { IKey } from "aws-cdk-lib/aws-kms";
+import {
+  type Architecture,
+  type Code,
+  Function as LambdaFunction,
+  type RecursiveLoop,
+  Runtime,
+} from "aws-cdk-lib/aws-lambda";
+import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
+import type { Construct } from "constructs";
+
+/** What all functions of one server have in common. */
+export interface FunctionBasis {
+  readonly architecture: Architecture;
+  readonly logRetention: RetentionDays;
+  readonly encryptionKey?: IKey;
+}
+
+interface ServerFunction extends FunctionBasis {
+  readonly code: Code;
+  readonly description: string;
+  readonly memoryMiB: number;
+  readonly timeout: Duration;
+  readonly reservedConcurrency?: number;
+  readonly recursiveLoop?: RecursiveLoop;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export function serverFunction(scope: Construct, id: string, props: ServerFunction): LambdaFunction {
+  const { description, code, architecture, timeout, reservedConcurrency, recursiveLoop } = props;
+  const logs = logGroup(scope, `${id}Log`, props);
+  // The role that CDK would make may write to every log group of the account.
+  const role = new Role(scope, `${id}Role`, { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
+  logs.grantWrite(role);
+  return new LambdaFunction(scope, id, {
+    description,
+    code,
+    handler: "index.handler",
+    runtime: Runtime.NODEJS_24_X,
+    architecture,
+    memorySize: props.memoryMiB,
+    timeout,
+    ...(reservedConcurrency !== undefined && { reservedConcurrentExecutions: reservedConcurrency }),
+    ...(recursiveLoop !== undefined && { recursiveLoop }),
+    role,
+    logGroup: logs,
+    environment: { ENVIRONMENT: "production", ...props.environment },
+  });
+}
+
+export const logGroup = (scope: Construct, id: string, { logRetention, encryptionKey }: FunctionBasis): LogGroup =>
+  new LogGroup(scope, id, {
+    retention: logRetention,
+    removalPolicy: RemovalPolicy.DESTROY,
+    ...(encryptionKey && { encryptionKey }),
+  });
