@@ -34,6 +34,10 @@ export interface Limits {
   unsentBytesPerCaller: number;
   /** The same for everybody on one process; a caller for whom nothing waits is answered all the same. */
   unsentBytesPerProcess: number;
+  /** Bytes of request bodies of one caller that have arrived in part, or are announced, and are held until they are whole. */
+  arrivingBytesPerCaller: number;
+  /** The same for everybody on one process; a caller with no other body under way is heard all the same. */
+  arrivingBytesPerProcess: number;
   /** Streams that one principal may hold open to be told of changes. */
   listensPerPrincipal: number;
   /** The same for everybody on one process: each polls the table. */
@@ -64,6 +68,9 @@ export const DEFAULT_LIMITS: Limits = {
   // Two batches of a hundred full pages, or three of the largest values. A process holds up to three times that, encoded and on its way.
   unsentBytesPerCaller: 32 * 1_048_576,
   unsentBytesPerProcess: 128 * 1_048_576,
+  // Whoever begins many bodies and ends none holds them for 60 s.
+  arrivingBytesPerCaller: 32 * 1_048_576,
+  arrivingBytesPerProcess: 128 * 1_048_576,
   listensPerPrincipal: 32,
   listensPerProcess: 1_000,
 };

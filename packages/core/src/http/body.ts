@@ -1,12 +1,66 @@
-// Reads a request's JSON within bounds: size, nesting, encoding. Answers bad input with an AppError, never with a crash.
+// Reads a request's JSON within bounds: size, nesting, encoding, and how much of one caller may be under way. Answers bad input with an
+// AppError, never with a crash.
 import { isUtf8 } from "node:buffer";
 import { isJsonContentType } from "@modelcontextprotocol/server";
 import { AppError } from "../errors.ts";
 import { parseJson } from "../json.ts";
+import type { Limits } from "../limits.ts";
+import type { Principal } from "../principal.ts";
+import { type CallerRoom, Room } from "../room.ts";
 import { cutText } from "../text.ts";
 
-/** @throws AppError `invalid_input`, `unsupported_media_type` or `too_large`. */
-export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
+/** The bodies that are being read. */
+export class Bodies {
+  readonly #maxBytes: number;
+  readonly #room: Room;
+
+  constructor(maxBytes: number, { arrivingBytesPerCaller, arrivingBytesPerProcess }: Limits) {
+    this.#maxBytes = maxBytes;
+    this.#room = new Room(arrivingBytesPerCaller, arrivingBytesPerProcess);
+  }
+
+  /** @throws AppError `invalid_input`, `unsupported_media_type`, `too_large` or `rate_limited`. */
+  async readJson(request: Request, principal: Principal): Promise<unknown> {
+    const arriving = new Arriving(this.#room.of(principal));
+    try {
+      return await readJson(request, this.#maxBytes, arriving);
+    } finally {
+      arriving.end();
+    }
+  }
+}
+
+/** One body under way. */
+class Arriving {
+  readonly #room: CallerRoom;
+  #bytes = 0;
+
+  constructor(room: CallerRoom) {
+    this.#room = room;
+  }
+
+  /** @throws AppError `rate_limited` when the caller has too much under way for so many bytes more. */
+  take(bytes: number): void {
+    // What has been let in so far does not stand in its own way.
+    this.#room.change(-this.#bytes);
+    const fits = this.#room.fits(this.#bytes + bytes);
+    this.#room.change(this.#bytes);
+    if (!fits)
+      throw new AppError(
+        "rate_limited",
+        "Too many bytes of your requests are under way. Finish those that you have begun, then send this one again.",
+        { retryAfterSeconds: 1, beforeEffect: true },
+      );
+    this.#bytes += bytes;
+    this.#room.change(bytes);
+  }
+
+  end(): void {
+    this.#room.change(-this.#bytes);
+  }
+}
+
+async function readJson(request: Request, maxBytes: number, arriving: Arriving): Promise<unknown> {
   if (!isJsonContentType(request.headers.get("content-type")))
     throw new AppError("unsupported_media_type", "Send JSON with the header: Content-Type: application/json.");
   const encoding = request.headers.get("content-encoding") ?? "identity";
@@ -15,7 +69,7 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
       "unsupported_media_type",
       `The body is encoded as ${JSON.stringify(cutText(encoding, 40))}. Send it without Content-Encoding.`,
     );
-  const bytes = await readBytes(request, maxBytes);
+  const bytes = await readBytes(request, maxBytes, arriving);
   // To decode it anyway would put U+FFFD in the place of what was sent.
   if (!isUtf8(bytes))
     throw new AppError("invalid_input", "The request body is not valid UTF-8. Encode it as UTF-8 and send it again.");
@@ -23,11 +77,13 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
   return parseJson(text.startsWith("\ufeff") ? text.slice(1) : text);
 }
 
-async function readBytes(request: Request, maxBytes: number): Promise<Buffer> {
+async function readBytes(request: Request, maxBytes: number, arriving: Arriving): Promise<Buffer> {
   const tooLarge = () => new AppError("too_large", `The request body is larger than the limit of ${maxBytes} bytes.`);
   const declared = request.headers.get("content-length");
   if (declared !== null) {
-    if (Number(declared) > maxBytes) throw tooLarge();
+    const length = Number(declared);
+    if (length > maxBytes) throw tooLarge();
+    arriving.take(length >= 0 ? length : maxBytes);
     // arrayBuffer() is a fast path of the Node adapter; a declared length has already bounded what it reads.
     const bytes = Buffer.from(await request.arrayBuffer().catch(unreadable));
     if (bytes.byteLength > maxBytes) throw tooLarge();
@@ -40,6 +96,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Buffer> {
       size += chunk.byteLength;
       // Leaving the loop cancels the rest of the body.
       if (size > maxBytes) throw tooLarge();
+      arriving.take(chunk.byteLength);
       chunks.push(chunk);
     }
   } catch (error) {

@@ -8,7 +8,7 @@ import type { Unsent } from "../calls/unsent.ts";
 import { AppError } from "../errors.ts";
 import { wireTools } from "../mcp/server.ts";
 import type { Principal } from "../principal.ts";
-import { readJson } from "./body.ts";
+import type { Bodies } from "./body.ts";
 import { type Bindings, type Door, principalOf, type RequestContext, traceOfHeaders } from "./carried.ts";
 import { docsPage } from "./docs-page.ts";
 import { openApi } from "./openapi.ts";
@@ -20,7 +20,7 @@ export interface RestOptions {
   readonly unsent: Unsent;
   readonly service: string;
   readonly version: string;
-  readonly bodyMaxBytes: number;
+  readonly bodies: Bodies;
 }
 
 export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
@@ -56,7 +56,7 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
   app.post("/mcp/call_tool", async (c) => {
     try {
       const principal = await principalOf(c, door);
-      const body = await readJson(c.req.raw, options.bodyMaxBytes);
+      const body = await options.bodies.readJson(c.req.raw, principal);
       const { name, arguments: given } = (body ?? {}) as { name?: unknown; arguments?: unknown };
       if (typeof name !== "string") throw new AppError("invalid_input", 'Send {"name": "<tool>", "arguments": {…}}.');
       const { structured, headers } = await call(c, principal, name, given);
@@ -72,7 +72,7 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
   app.post("/tools/:name", async (c) => {
     try {
       const principal = await principalOf(c, door);
-      const given = await readJson(c.req.raw, options.bodyMaxBytes);
+      const given = await options.bodies.readJson(c.req.raw, principal);
       const { structured, headers } = await call(c, principal, c.req.param("name"), given);
       return c.json({ success: true, ...structured }, 200, headers);
     } catch (thrown) {

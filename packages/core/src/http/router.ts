@@ -19,7 +19,7 @@ import { RAN_KEY } from "../mcp/server.ts";
 import { answerInTime } from "../mcp/sse.ts";
 import { authorize, isGranted } from "../principal.ts";
 import { cutText } from "../text.ts";
-import { readJson } from "./body.ts";
+import { Bodies } from "./body.ts";
 import {
   type Bindings,
   type Carried,
@@ -32,7 +32,7 @@ import {
 import { serveMetadata } from "./discovery.ts";
 import { guard } from "./guard.ts";
 import { addressBehind } from "./network.ts";
-import { asAppError, problem } from "./problem.ts";
+import { asAppError, headersFor, problem } from "./problem.ts";
 import { Refusals } from "./refusals.ts";
 import { serveRest } from "./rest.ts";
 import { serveWelcome } from "./welcome-page.ts";
@@ -99,9 +99,10 @@ export function createRouter(options: RouterOptions): Router {
   );
   app.get("/mcp/health", (c) => health(c, { ...options, ready }, { status: "ok" }));
 
-  const { service, version, bodyMaxBytes } = options;
+  const { service, version } = options;
+  const bodies = new Bodies(options.bodyMaxBytes, services.state.limits);
   const unsent = new Unsent(services.state.limits);
-  serveRest(app, { services, door, unsent, service, version, bodyMaxBytes });
+  serveRest(app, { services, door, unsent, service, version, bodies });
 
   serveWelcome(app, options);
   app.all("/mcp", async (c) => {
@@ -124,11 +125,12 @@ export function createRouter(options: RouterOptions): Router {
     if (request.method !== "POST") return legacy.fetch(request, { principal, authInfo }, undefined);
     let parsedBody: unknown;
     try {
-      parsedBody = withoutNulls(await readJson(request, options.bodyMaxBytes));
+      parsedBody = withoutNulls(await bodies.readJson(request, principal));
     } catch (thrown) {
       const error = asAppError(thrown, services.logger);
       const code = error.code === "invalid_input" ? -32_700 : -32_000;
-      return c.json({ jsonrpc: "2.0", error: { code, message: error.message }, id: null }, error.status as 400);
+      const body = { jsonrpc: "2.0", error: { code, message: error.message }, id: null };
+      return c.json(body, error.status as 400, headersFor(error, c, access));
     }
     const fault = faultOfMessage(parsedBody);
     if (fault !== undefined)
