@@ -1,11 +1,14 @@
 # Starts moto's server with stand-ins for the resource types that it cannot create, so that our stacks deploy against it.
-# A stand-in keeps nothing but a name; the table becomes a real one of moto's.
+# A stand-in keeps nothing but a name; the table becomes a real one of moto's. Between stacks it knows what moto does not: outputs that are read
+# without an export, exports that come with an update, that an export in use cannot go, and that what is retained stays.
 import sys
 from secrets import token_hex
 from urllib.parse import urlparse
 
 from moto.core.common_models import CloudFormationModel
 from moto.cloudformation import parsing, responses
+from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.models import CloudFormationBackend, cloudformation_backends
 from moto.dynamodb.models.table import Table
 from moto.secretsmanager.models import secretsmanager_backends
 
@@ -21,6 +24,7 @@ UNKNOWN = (
     "AWS::ECS::Service",
     "AWS::ElasticLoadBalancingV2::",
     "AWS::Logs::MetricFilter",
+    "AWS::S3::BucketPolicy",
 )
 
 
@@ -107,6 +111,53 @@ def resource_class(resource_type):
 
 
 parsing.resource_class_from_type = resource_class
+
+clean_json = parsing.clean_json
+
+
+def clean_json_with_outputs(resource_json, resources_map):
+    if not isinstance(resource_json, dict) or "Fn::GetStackOutput" not in resource_json:
+        return clean_json(resource_json, resources_map)
+    wanted = resource_json["Fn::GetStackOutput"]
+    backend = cloudformation_backends[resources_map["AWS::AccountId"]][resources_map["AWS::Region"]]
+    stack = backend.get_stack(wanted["StackName"])
+    return next(output["OutputValue"] for output in stack.outputs if output["OutputKey"] == wanted["OutputName"])
+
+
+parsing.clean_json = clean_json_with_outputs
+
+update_stack = CloudFormationBackend.update_stack
+
+
+def update_stack_with_exports(self, name, template, role_arn, parameters, tags):
+    stack = self.get_stack(name)
+    outputs = stack.parse_template(template).get("Outputs", {}).values()
+    kept = {clean_json(output["Export"]["Name"], stack.resource_map) for output in outputs if "Export" in output}
+    for export in stack.exports:
+        if export.name in kept:
+            continue
+        users = [other.name for other in self.stacks.values() if f'"Fn::ImportValue": "{export.name}"' in other.template]
+        if users:
+            raise ValidationError(name, f"Cannot delete export {export.name} as it is in use by {', '.join(users)}")
+        del self.exports[export.name]
+    # The previous value of a parameter that was never given is its default.
+    given = [each for each in parameters if "ParameterValue" in each or each["ParameterKey"] in stack.parameters]
+    update_stack(self, name, template, role_arn, given, tags)
+    self.exports.update({export.name: export for export in stack.exports})
+    return stack
+
+
+CloudFormationBackend.update_stack = update_stack_with_exports
+
+delete_resource = parsing.ResourceMap._delete_resource
+
+
+def delete_unless_retained(self, resource, resource_json):
+    if resource_json.get("DeletionPolicy") != "Retain":
+        delete_resource(self, resource, resource_json)
+
+
+parsing.ResourceMap._delete_resource = delete_unless_retained
 
 read_template = responses.get_stack_from_s3_url
 

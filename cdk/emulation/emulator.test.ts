@@ -63,20 +63,15 @@ describe.skipIf(reason !== undefined)(
     }, 180_000);
     afterAll(() => void emulator?.kill("SIGKILL"));
 
+    const deploy = (stacks: readonly string[], outputs: string, context: readonly string[]) =>
+      cdk("deploy", ...stacks, "--method=direct", "--require-approval=never", "--outputs-file", outputs, ...context);
+
     it.each(["LambdaStack", "FargateStack"])(
       "%s is deployed with the state's stack, says where it is, and both are destroyed",
       async (stack) => {
         const context = ["--context", "removeData=true", "--context", "tasks=true"];
         const outputs = join(folder, `${stack}.json`);
-        await cdk(
-          "deploy",
-          stack,
-          "--method=direct",
-          "--require-approval=never",
-          "--outputs-file",
-          outputs,
-          ...context,
-        );
+        await deploy([stack], outputs, context);
         const { StateStack, [stack]: server } = JSON.parse(readFileSync(outputs, "utf8"));
 
         const { body } = await describeTable(StateStack.TableName);
@@ -98,5 +93,21 @@ describe.skipIf(reason !== undefined)(
       },
       600_000,
     );
+
+    it("a bucket comes with a later deployment, and is taken back by that of one server while another still uses it", async () => {
+      const outputs = join(folder, "bucket.json");
+      const bucketOf = () => JSON.parse(readFileSync(outputs, "utf8")).StateStack.BucketName as string | undefined;
+      const both = ["LambdaStack", "FargateStack"];
+      await deploy(both, outputs, []);
+      expect(bucketOf()).toBeUndefined();
+      await deploy(both, outputs, ["--context", "blobs=true"]);
+      const bucket = bucketOf();
+      await deploy(["LambdaStack"], outputs, []);
+      expect(bucketOf()).toBeUndefined();
+      // It belongs to no stack any more, and keeps what is in it.
+      expect((await fetch(`${endpoint}/${bucket}`)).status).toBe(200);
+      await deploy(["FargateStack"], outputs, []);
+      await cdk("destroy", ...both, "StateStack", "--force");
+    }, 600_000);
   },
 );

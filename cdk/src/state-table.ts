@@ -1,7 +1,7 @@
 // The table (and, on request, the bucket) that holds all state, and the exact rights a server needs on them.
 // Knows nothing of servers.
 import { IAM_GRANTS, type IamFeature, TABLE_SHAPE } from "@stateful-mcp/core/iam";
-import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { CrossStackReferences, Duration, ReferenceStrength, RemovalPolicy, Stack } from "aws-cdk-lib";
 import {
   AttributeType,
   Billing,
@@ -110,6 +110,9 @@ export class StateTable extends Construct implements IStateTable {
         removalPolicy,
         autoDeleteObjects: removeData,
       });
+      // Stacks that use the bucket read where it is from this stack's outputs. An export could not be taken back while they import it, and
+      // so the bucket could not be given up before them, while this stack is always deployed first.
+      CrossStackReferences.of(this.bucket).produce(ReferenceStrength.WEAK);
       acknowledge(this.bucket, {
         S1: "Only the server's role reaches this bucket, and the server logs every call that makes it do so.",
       });
@@ -151,15 +154,19 @@ function toStateTable(table: ITableV2, bucket: IBucket | undefined, key: IKey | 
 /** The one wildcard that there is: all objects of the bucket. cdk-nag wants it named the way it spells resources. */
 function acknowledgeObjects({ grantPrincipal }: IGrantable, bucket: IBucket): void {
   if (!Construct.isConstruct(grantPrincipal)) return;
-  const [user, owner] = [Stack.of(grantPrincipal), Stack.of(bucket)];
-  const arn = user.resolve(user === owner ? bucket.bucketArn : owner.exportValue(bucket.bucketArn));
-  acknowledge(grantPrincipal, { [`IAM5[Resource::${spelled(arn)}/*]`]: "All objects of that one bucket." });
+  // How one stack refers to another's bucket is known only once all stacks are complete, which is when validations run.
+  const validate = () => {
+    const arn = spelled(Stack.of(grantPrincipal).resolve(bucket.bucketArn));
+    acknowledge(grantPrincipal, { [`IAM5[Resource::${arn}/*]`]: "All objects of that one bucket." });
+    return [];
+  };
+  grantPrincipal.node.addValidation({ validate });
 }
 
 function spelled(arn: Readonly<Record<string, unknown>>): string {
   const [reference] = Object.values(arn);
   if ("Fn::GetAtt" in arn) return `<${(reference as string[]).join(".")}>`;
-  if ("Fn::ImportValue" in arn) return String(reference);
+  if ("Fn::GetStackOutput" in arn) return JSON.stringify(arn);
   const [, parts] = reference as [string, (string | { Ref: string })[]];
   return parts.map((part) => (typeof part === "string" ? part : `<${part.Ref}>`)).join("");
 }

@@ -85,6 +85,20 @@ describe("every stack", () => {
     expect(stable(made.plain.template("FargateStack"))).not.toContain("LambdaStack");
   });
 
+  it("exports nothing that another choice of settings would take back while a server's stack imports it", () => {
+    const exports = Object.values(made)
+      .filter(({ stacks }) => stacks.includes("StateStack"))
+      .map((synthesis) =>
+        Object.entries(synthesis.template("StateStack").toJSON().Outputs)
+          .filter(([, output]) => (output as { Export?: object }).Export !== undefined)
+          .map(([name]) => name)
+          .sort(),
+      );
+    expect(exports.length).toBeGreaterThan(4);
+    expect(exports[0]).toHaveLength(2);
+    for (const each of exports) expect(each).toEqual(exports[0]);
+  });
+
   it("asks for no account, no region and no look-up", () => {
     for (const { messages, folder } of Object.values(made)) {
       expect(messages).not.toContain("missing");
