@@ -78,7 +78,9 @@ export const DEFAULT_LIMITS: Limits = {
 /** Bytes that a request may have beside the largest value. */
 export const BODY_HEADROOM_BYTES = 262_144;
 
-/** A DynamoDB sort key holds 1,024 bytes; percent-encoding may triple a key, and a generation and a letter come before it. */
+/** What a DynamoDB sort key holds. */
+export const SORT_KEY_MAX_BYTES = 1_024;
+/** Percent-encoding may triple a key, and in a sort key a generation and a letter come before it. */
 export const KEY_MAX_BYTES = 256;
 export const SESSION_NAME_MAX_BYTES = 128;
 export const PAGE_DEFAULT_ENTRIES = 100;

@@ -2,7 +2,7 @@
 import { AppError } from "../errors.ts";
 import { backoff, pause } from "../waiting.ts";
 import { type Caller, ownerOf } from "./caller.ts";
-import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import {
   isEnded,
   isFree,
@@ -93,6 +93,7 @@ export class CallerTasks {
     if (principal.kind === "anonymous")
       throw new AppError("forbidden", "Tasks of an open server cannot be listed. Keep the id that the call gave.");
     const [after] = options.cursor === undefined ? [] : decodeCursor(options.cursor, ["string"]);
+    if (after !== undefined && !isTaskId(after)) throw badCursor();
     const { tasks, next } = await this.#tasks.list(principal.id, { after, limit: options.limit });
     return {
       tasks: tasks.map((head) => this.view(head)),

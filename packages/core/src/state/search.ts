@@ -1,11 +1,11 @@
 // Finds text in what a caller's sessions hold, a bounded part per call: the caller is told how far it came, and goes on from there.
 // Knows how notes and values are kept, and nothing of who asks.
 import { AppError } from "../errors.ts";
-import { PAGE_MAX_BYTES } from "../limits.ts";
+import { PAGE_MAX_BYTES, SORT_KEY_MAX_BYTES } from "../limits.ts";
 import type { Entry, StateStore } from "../stores/state-store.ts";
 import { byteLength, composed, cutText, sentBytes, startOfCharacter } from "../text.ts";
 import { textAtHand } from "./blobs.ts";
-import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { notesPrefix, sessionPartition, valueNameOf, valuesPrefix } from "./keys.ts";
 import { noteIdAt } from "./notes.ts";
 import type { Session } from "./session.ts";
@@ -59,6 +59,8 @@ export async function searchSessions(
   // As it stands in JSON text, where quotes and line breaks are escaped.
   const inValues = JSON.stringify(query).slice(1, -1);
   const [fromId, fromKey] = cursor === undefined ? ["", ""] : decodeCursor(cursor, ["string", "string"]);
+  // No key is longer, and a store refuses to look for one.
+  if (byteLength(fromKey) > SORT_KEY_MAX_BYTES) throw badCursor();
   const hits: Hit[] = [];
   const searched = { notes: 0, values: 0, apart: 0 };
   let read = 0;
