@@ -9,8 +9,9 @@ export default defineConfig({
       "examples/*/**/*.test.ts",
       "cdk/{src,test}/**/*.test.ts",
     ],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // A limit is there for a test that hangs. What a busy machine needs is far below it.
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     // A condition that is waited for takes as long as a busy machine needs: never a test's own time limit.
     expect: { poll: { timeout: 20_000 } },
     pool: "forks",

@@ -6,8 +6,9 @@ import { Match, type Template } from "aws-cdk-lib/assertions";
 import { beforeAll, describe, expect, it } from "vitest";
 import { REPOSITORY, type StackName, type Synthesis, stable, synthesize } from "./synthesis.ts";
 
-/** The README's table of settings, which a test of its own holds to the code. */
-const [, SETTINGS = ""] = readFileSync(join(REPOSITORY, "README.md"), "utf8").split(/<!-- \/?configuration -->/);
+/** The table of settings, which a test of its own holds to the code. */
+const SETTINGS_PAGE = join(REPOSITORY, "docs/reference/settings.md");
+const [, SETTINGS = ""] = readFileSync(SETTINGS_PAGE, "utf8").split(/<!-- \/?configuration -->/);
 const CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0b8cf0c2-0000-4000-8000-000000000000";
 
 const KEY = "arn:aws:kms:eu-central-1:123456789012:key/0b8cf0c2-0000-4000-8000-000000000001";

@@ -1,4 +1,4 @@
-// The architecture as the README describes it, read from the imports of every source file, so that prose cannot drift from code.
+// The architecture as docs/architecture.md describes it, read from the imports of every source file, so that prose cannot drift from code.
 import { globSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";

@@ -15,17 +15,14 @@ const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const FOLDER = fileURLToPath(new URL("./docs.tmp/", import.meta.url));
 
 /** Pages whose blocks are not modules of this package. */
-const ELSEWHERE = ["first-tool", "deploy", "cdk"];
+const ELSEWHERE = ["README", "first-tool", "deploy", "cdk"];
 /** Packages whose example starts a process of its own: it compiles, and what it starts is tested in the package. */
 const NOT_RUN = ["adapters", "cli", "local"];
 
 /** Guides go by the name of their file, packages by that of their folder. */
-const pages = globSync(
-  ["CONTRIBUTING.md", "docs/*.md", "docs/decisions/*.md", "packages/*/README.md", "cdk/README.md"],
-  {
-    cwd: ROOT,
-  },
-).map((found) => {
+const pages = globSync(["CONTRIBUTING.md", "README.md", "docs/**/*.md", "packages/*/README.md", "cdk/README.md"], {
+  cwd: ROOT,
+}).map((found) => {
   const path = found.replaceAll("\\", "/");
   const text = readFileSync(join(ROOT, path), "utf8");
   const name = /([\w-]+)(?:\/README)?\.md$/.exec(path)?.[1] ?? path;

@@ -8,12 +8,12 @@ export interface Setting<T> {
   readonly name: string;
   /** Another name for the same thing, from systems people come from. */
   readonly alias?: string;
-  /** What is allowed, as it stands in the README and after "expected" in an error. */
+  /** What is allowed, as it stands in the table of settings and after "expected" in an error. */
   readonly allowed: string;
   readonly unit?: Unit;
   /** Written as a user would write it; read by `parse` like any other value. */
   readonly default?: string;
-  /** What the README shows as the default where that is not one fixed value. */
+  /** What the table of settings shows as the default where that is not one fixed value. */
   readonly defaultText?: string;
   /** Its value appears in no message and no log. */
   readonly secret?: true;

@@ -1,4 +1,4 @@
-// Every environment variable, once: its name, kind, default and meaning. The README's table and all error messages come
+// Every environment variable, once: its name, kind, default and meaning. The table in docs/reference/settings.md and all error messages come
 // from here. Reads the map it is given and never the process, so that the process decides what counts.
 import { AppError } from "../errors.ts";
 import {
@@ -389,7 +389,7 @@ export interface ConfigRow {
   readonly description: string;
 }
 
-/** One row per variable, in the order and words of the README's table. */
+/** One row per variable, in the order and words of the table in docs/reference/settings.md. */
 export const describeConfig = (): ConfigRow[] =>
   Object.values(table).map((variable) => ({
     variable: variable.alias === undefined ? `\`${variable.name}\`` : `\`${variable.name}\` (or \`${variable.alias}\`)`,
