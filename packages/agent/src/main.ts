@@ -61,7 +61,7 @@ async function converse({ url, tokenEnv, model: id, script, resume, maxRounds }:
     token: tokenFor(url, tokenEnv),
     ask: (question) => terminal.ask(question),
   }).catch((error: unknown) => {
-    const hint = "start it with `npx -y pnpm@10.34.9 start`, or give --url, and --token-env if it wants a token";
+    const hint = "start it with `npm start`, or give --url, and --token-env if it wants a token";
     throw new Error(`No MCP server answers at ${url} (${messageOf(error)}); ${hint}`, { cause: error });
   });
   const transcript = resume === undefined ? await Transcript.create(server) : await Transcript.resume(server, resume);

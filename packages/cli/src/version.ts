@@ -4,7 +4,7 @@ import manifest from "../package.json" with { type: "json" };
 export const VERSION: string = manifest.version;
 
 /** What to type before a subcommand: in a checkout there is no `stateful-mcp` on the path. */
-export const COMMAND: string = import.meta.url.endsWith(".ts") ? "npx -y pnpm@10.34.9 stateful-mcp" : "stateful-mcp";
+export const COMMAND: string = import.meta.url.endsWith(".ts") ? "bin/stateful-mcp" : "stateful-mcp";
 
 /** The oldest Node.js that runs this, as package.json says. */
 export const OLDEST_NODE: string = manifest.engines.node.replace(">=", "");

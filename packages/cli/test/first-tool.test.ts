@@ -40,7 +40,9 @@ it("leads from an empty folder to a tool of one's own that answers in a client a
     text
       .replaceAll("../my-server", project)
       .replaceAll("--from dist", `--from ${folder}`)
-      .replaceAll(":3333", `:${port}`);
+      .replaceAll(":3333", `:${port}`)
+      // Without what installs: other tests are using this clone.
+      .replaceAll("bin/stateful-mcp ", `${process.execPath} ${join(ROOT, "packages/cli/src/main.ts")} `);
   let cwd = ROOT;
   const type = async (line: string): Promise<string> => {
     if (line.startsWith("cd ")) {

@@ -32,7 +32,7 @@ const here = (text: string): string =>
   text
     .replaceAll("127.0.0.1:4000", `127.0.0.1:${ports.issuer}`)
     .replaceAll("127.0.0.1:3333", `127.0.0.1:${ports.server}`)
-    .replaceAll("npx -y pnpm@10.34.9 stateful-mcp", `${process.execPath} --import ${TSX} packages/cli/src/main.ts`);
+    .replaceAll("bin/stateful-mcp", `${process.execPath} --import ${TSX} packages/cli/src/main.ts`);
 
 const shell = async (commands: string): Promise<string> =>
   (await promisify(execFile)("bash", ["-c", here(commands)], { cwd: ROOT })).stdout;

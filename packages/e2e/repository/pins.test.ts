@@ -22,7 +22,9 @@ test("pnpm has one exact version in the checks, the images and the docs", () => 
   const found = named(/\bpnpm@([0-9][\w.-]*[\w]|latest|next)/g);
   const [pinned] = found.filter(({ path }) => path === ".ci/run");
   expect(pinned?.version).toMatch(EXACT);
-  expect(found.map(({ path }) => path)).toEqual(expect.arrayContaining(["packages/cli/Dockerfile", "README.md"]));
+  expect(found.map(({ path }) => path)).toEqual(
+    expect.arrayContaining(["packages/cli/Dockerfile", "README.md", "bin/workspace.mjs"]),
+  );
   expect(found.filter(({ version }) => version !== pinned?.version)).toEqual([]);
 });
 
@@ -35,6 +37,18 @@ test("every image is built from the Node.js that the workspace is tested with", 
   expect(dockerfiles).toContain("packages/cli/template/deploy/Dockerfile");
   for (const path of dockerfiles)
     expect(named(/\bnode:(\S+)/g, [path]), path).toEqual([{ path, version: `${devDependencies.node}-slim` }]);
+});
+
+test("what a clone serves with is what the command line imports, in the command line's versions", () => {
+  const [root] = manifests.filter(({ path }) => path === "package.json");
+  const [cli] = manifests.filter(({ path }) => path === "packages/cli/package.json");
+  const sources = files.filter((path) => path.startsWith("packages/cli/src/") && !path.endsWith(".test.ts"));
+  const imported = named(/(?:from|import\() ?"((?:@[^/"]+\/)?[^@."/][^/"]*)[^"]*"/g, sources)
+    .map(({ version }) => version)
+    .filter((name) => !name.startsWith("node:"));
+  // Taken where it is installed, so no import shows it to TypeScript.
+  const wanted = [...new Set([...imported, "@stateful-mcp/local"])].sort();
+  expect(root?.dependencies).toEqual(Object.fromEntries(wanted.map((name) => [name, cli?.devDependencies[name]])));
 });
 
 test("contributors are told the same Node.js", () => {

@@ -209,6 +209,11 @@ describe.each(PAGES)("$path", ({ path, prose, blocks, links, anchors }) => {
     const named = [prose, ...blocks.map(({ text }) => text)].flatMap((text) =>
       [...text.matchAll(/pnpm@[0-9.]+ (?:--silent )?([a-z][a-z:-]*)/g)].map(([, script = ""]) => script),
     );
+    const started = blocks
+      .filter(({ language }) => language === "sh")
+      .flatMap(({ text }) => [...text.matchAll(/^(?:\w+=\S+ )*npm (start|test)\b/gm)].map(([, script = ""]) => script));
+    if (path === "README.md") expect(started).toEqual(["start", "test"]);
+    named.push(...started);
     const known = (name: string) =>
       ["install", "pack"].includes(name) ||
       Object.hasOwn(scripts, name) ||
