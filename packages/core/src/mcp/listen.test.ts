@@ -1,8 +1,10 @@
 // subscriptions/listen over instances that share nothing but the store.
 import { afterEach, describe, expect, it } from "vitest";
+import { interceptStore } from "../../test-support/intercepted-store.ts";
 import { framesOf, type ModernOptions, modern, modernFetch, type Wire } from "../../test-support/modern-requests.ts";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
+import { makePrincipal } from "../principal.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { StateStore } from "../stores/state-store.ts";
 
@@ -46,6 +48,16 @@ function counting(store: StateStore): { store: StateStore; count: Record<string,
     },
   });
   return { store: counted, count };
+}
+
+/** The partitions that are read from a real store, in order. */
+function readKeysOf(store: StateStore): { store: StateStore; keys: string[] } {
+  const keys: string[] = [];
+  const seen = interceptStore(store, ({ method, pk }, send) => {
+    if (["get", "getMany", "list"].includes(method)) keys.push(pk);
+    return send();
+  });
+  return { store: seen, keys };
 }
 
 describe("a stream of changes", () => {
@@ -180,6 +192,26 @@ describe("the number of streams", () => {
     const { error } = await modern(app, "subscriptions/listen", wanted);
     expect(error.message).toContain("its limit of 1 streams");
     await first.end();
+  });
+
+  it("looks less often the more its caller watches, and others are told as soon as ever", async () => {
+    const { store, keys } = readKeysOf(new MemoryStore());
+    const app = instance({ store, access });
+    const uris = Array.from({ length: 32 }, (_, i) => `session://s${i}/notes`);
+    const many = [];
+    for (let i = 0; i < 20; i++) many.push(await listen(app, { resourceSubscriptions: uris }, { token: ALICE }));
+    const own = await listen(app, { resourceSubscriptions: [NOTES] }, { token: BOB });
+    keys.length = 0;
+    const begun = performance.now();
+    for (let i = 0; i < 4; i++) {
+      const told = own.next();
+      await addNote(app, BOB);
+      await told;
+    }
+    const foreign = keys.filter((pk) => !pk.includes(makePrincipal("token", "token", "bob").id)).length;
+    // 64 looks in a second, where 640 resources were looked at up to four times.
+    expect(foreign).toBeLessThan(2 * 64 * (1 + (performance.now() - begun) / 1_000));
+    for (const one of [...many, own]) await one.end();
   });
 
   it("counts no stream that was refused", async () => {

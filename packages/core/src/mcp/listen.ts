@@ -10,6 +10,7 @@ import {
 import { versionOf } from "../calls/call-resource.ts";
 import type { CallSource, Services } from "../calls/services.ts";
 import { authorize, countedAs, type Principal, READ_SCOPE } from "../principal.ts";
+import type { WatchingStream } from "../state/watched.ts";
 
 const POLL_FIRST_MS = 250;
 const POLL_MAX_MS = 2_000;
@@ -123,6 +124,7 @@ class Watch implements ServerEventBus {
   readonly #source: CallSource;
   readonly #seen: Map<Watched, string>;
   readonly #ended = new AbortController();
+  readonly #stream: WatchingStream;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
 
@@ -130,6 +132,7 @@ class Watch implements ServerEventBus {
     this.#services = services;
     this.#source = source;
     this.#seen = new Map(watched.map((one) => [one, ""]));
+    this.#stream = services.state.watched.open(source.principal);
   }
 
   get running(): boolean {
@@ -147,9 +150,11 @@ class Watch implements ServerEventBus {
 
   subscribe(listener: (event: ServerEvent) => void): () => void {
     this.#running = true;
+    this.#stream.watches(this.#seen.size);
     this.#pollAfter(POLL_FIRST_MS, listener);
     return () => {
       this.#running = false;
+      this.#stream.end();
       clearTimeout(this.#timer);
       this.#ended.abort();
       this.onend();
@@ -161,7 +166,7 @@ class Watch implements ServerEventBus {
       const changed = await this.#look(listener);
       if (!this.#running) return;
       this.#pollAfter(changed ? POLL_FIRST_MS : Math.min(delayMs * 2, POLL_MAX_MS), listener);
-    }, delayMs);
+    }, this.#stream.pauseMs(delayMs));
     this.#timer.unref();
   }
 

@@ -10,11 +10,13 @@ import { notesPrefix, sessionPartition, valueNameOf, valuesPrefix } from "./keys
 import { noteIdAt } from "./notes.ts";
 import type { Session } from "./session.ts";
 
-/** What one call reads at most: about 125 read units of DynamoDB. */
+/** What one call reads at most: about 250 read units of DynamoDB. */
 const SEARCHED_MAX_BYTES = 1_000_000;
 const PAGE_ENTRIES = 200;
 /** What an entry counts beside its text: its key and what it says of who wrote it. */
 const BESIDE_TEXT_BYTES = 200;
+/** What a request for a page counts as, also one that finds nothing: what DynamoDB charges for at least. */
+const PAGE_MIN_BYTES = 4_096;
 /** Characters that a hit shows before and after what was found. */
 const AROUND_LENGTH = 100;
 
@@ -79,6 +81,9 @@ export async function searchSessions(
       if (resumed > prefix && !resumed.startsWith(prefix)) continue;
       let after: string | undefined = resumed.startsWith(prefix) ? resumed : undefined;
       do {
+        if (read > SEARCHED_MAX_BYTES)
+          return { hits, searched, nextCursor: encodeCursor([session.id, after ?? prefix]) };
+        read += PAGE_MIN_BYTES;
         const page = await store.list(pk, { prefix, limit: PAGE_ENTRIES, ...(after && { after }) });
         for (const entry of page.entries) {
           const found = prefix === notes ? inNote(entry, session, inNotes) : inValue(entry, inValues, inNotes);

@@ -16,6 +16,7 @@ import { ALL_TOOLS, RateLimits } from "./rate-limit.ts";
 import { RequestStates } from "./request-state.ts";
 import { SessionParts, type SessionPartsOptions } from "./session-parts.ts";
 import { Tasks } from "./tasks.ts";
+import { Watched } from "./watched.ts";
 
 /** The bucket that looks at tasks are counted in. */
 const LOOKS = "tasks/get";
@@ -40,6 +41,8 @@ export class State {
   readonly rateLimits: RateLimits;
   readonly requestStates: RequestStates;
   readonly tasks: Tasks;
+  /** What the open streams of this process watch. */
+  readonly watched = new Watched();
   readonly #parts: SessionParts;
 
   constructor(options: StateOptions) {

@@ -99,6 +99,25 @@ describe("search_memory", () => {
     expect(calls).toBeGreaterThan(2);
   });
 
+  it("makes a bounded number of requests per call, also through sessions that hold nothing, and comes to the last", async () => {
+    let requests = 0;
+    const base = testApp();
+    const store = interceptStore(base.store, async (request, send) => {
+      if (request.method === "list") requests += 1;
+      return send();
+    });
+    const { call } = testApp({ ...base, store });
+    for (let i = 0; i < 400; i++) await call("create_session", { name: `s${i}` });
+    await call("add_note", { session_id: "z", note: "needle" });
+    requests = 0;
+    expect(await call("search_memory", { query: "needle" })).toMatchObject({
+      hits: [],
+      next_cursor: expect.any(String),
+    });
+    expect(requests).toBeLessThan(260);
+    expect((await all(call, { query: "needle" })).hits).toHaveLength(1);
+  });
+
   it("looks at a bounded number of entries per call, also where they are deleted notes", async () => {
     const { call } = testApp();
     for (let i = 0; i < 6_000; i++) {

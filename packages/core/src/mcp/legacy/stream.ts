@@ -80,35 +80,44 @@ export async function deliver(
   const { stream, session } = place;
   const ofCall = stream !== STANDALONE;
   const tell = (message: JSONRPCMessage) => legacy.events.append(place, JSON.stringify(message));
+  const watching = services.state.watched.open(principal);
   let subscribed = !ofCall;
   let events = first;
   let position = after;
   let quietSince = performance.now();
   let checkedAt = performance.now();
   let pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS, 1.5);
-  while (!sse.closed) {
-    for (const event of events) {
-      await sse.room();
-      sse.send({ id: eventId(stream, event.sequence), data: event.message });
-      position = event.sequence;
+  try {
+    while (!sse.closed) {
+      for (const event of events) {
+        await sse.room();
+        sse.send({ id: eventId(stream, event.sequence), data: event.message });
+        position = event.sequence;
+      }
+      if (ofCall && events.some((event) => isAnswer(event.message))) return;
+      if (events.length > 0) {
+        pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS, 1.5);
+        quietSince = performance.now();
+      }
+      if (ofCall && performance.now() - quietSince > SILENCE_MS) return;
+      await pause(watching.pauseMs(pauseMs()), signal);
+      if (sse.closed) return;
+      if (performance.now() - checkedAt > ALIVE_CHECK_MS) {
+        checkedAt = performance.now();
+        const found = await legacy.sessions.find(principal.id, session);
+        if (!found || (holder !== undefined && found.stream !== holder)) return;
+        // A change since the subscription is told all the same: the subscription holds the version of its own time.
+        subscribed = !ofCall;
+      }
+      if (subscribed) {
+        const watched = await tellChanges(services, legacy, { principal, session, signal }, tell);
+        watching.watches(watched);
+        subscribed = watched > 0;
+      }
+      events = await legacy.events.read(place, position);
     }
-    if (ofCall && events.some((event) => isAnswer(event.message))) return;
-    if (events.length > 0) {
-      pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS, 1.5);
-      quietSince = performance.now();
-    }
-    if (ofCall && performance.now() - quietSince > SILENCE_MS) return;
-    await pause(pauseMs(), signal);
-    if (sse.closed) return;
-    if (performance.now() - checkedAt > ALIVE_CHECK_MS) {
-      checkedAt = performance.now();
-      const found = await legacy.sessions.find(principal.id, session);
-      if (!found || (holder !== undefined && found.stream !== holder)) return;
-      // A change since the subscription is told all the same: the subscription holds the version of its own time.
-      subscribed = !ofCall;
-    }
-    if (subscribed) subscribed = await tellChanges(services, legacy, { principal, session, signal }, tell);
-    events = await legacy.events.read(place, position);
+  } finally {
+    watching.end();
   }
 }
 

@@ -35,7 +35,7 @@ export function serveSubscriptions(server: Server, services: Services, { session
 }
 
 /**
- * Tells of what has changed since a session's client was told last. False when it has subscribed to nothing. What is told is
+ * Tells of what has changed since a session's client was told last. Resolves to how much it has subscribed to. What is told is
  * noted afterwards: a crash in between tells twice, never not at all.
  */
 export async function tellChanges(
@@ -43,7 +43,7 @@ export async function tellChanges(
   { subscriptions }: LegacyState,
   { principal, session, signal }: { principal: Principal; session: string; signal: AbortSignal },
   tell: (message: JSONRPCNotification) => Promise<unknown>,
-): Promise<boolean> {
+): Promise<number> {
   const all = await subscriptions.list(principal.id, session);
   for (const { uri, version: seen } of all) {
     const version = await versionOf(services, { principal, transportSession: session }, { uri }, signal);
@@ -51,5 +51,5 @@ export async function tellChanges(
     await tell({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } });
     await subscriptions.told(principal.id, session, { uri, version });
   }
-  return all.length > 0;
+  return all.length;
 }
