@@ -39,6 +39,12 @@ it("stops where all later checks would fail for the same reason", async () => {
   expect(printed).not.toContain("another");
 });
 
+it("shows what a server says of itself, and tells the terminal nothing", async () => {
+  await runChecks([{ ...passing, run: async () => "evil\u001b[2J\u009b1m" }, failing(new Error("\u202eno"))]);
+  expect(printed).toContain("evil\\u001b[2J\\u009b1m");
+  expect(printed).toContain("\\u202eno");
+});
+
 it("prints one JSON document when asked", async () => {
   await runChecks([passing, failing(new Error("down"))], { json: true });
   expect(JSON.parse(printed)).toMatchObject({

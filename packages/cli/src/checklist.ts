@@ -1,7 +1,7 @@
 // A list of checks with a mark, a detail and a way to fix each: the form in which both doctors report.
 import { styleText } from "node:util";
 import { AppError } from "@stateful-mcp/core";
-import { EXIT, messageOf } from "./run.ts";
+import { EXIT, messageOf, printable } from "./run.ts";
 
 export interface Check {
   readonly name: string;
@@ -78,8 +78,8 @@ function causeOf(error: unknown, fix: string): { detail: string; fix: string } {
 
 const lineOf = ({ name, ok, detail, fix, milliseconds }: Outcome): string =>
   ok
-    ? `${mark("green", "✓")} ${name}: ${detail} ${faint(`(${milliseconds} ms)`)}`
-    : `${mark("red", "✗")} ${name}: ${detail}\n  → ${fix}`;
+    ? `${mark("green", "✓")} ${name}: ${printable(detail)} ${faint(`(${milliseconds} ms)`)}`
+    : `${mark("red", "✗")} ${name}: ${printable(detail)}\n  → ${fix}`;
 
 const coloured = () => process.stdout.isTTY && !process.env.NO_COLOR;
 const mark = (colour: "green" | "red", text: string) => (coloured() ? styleText(colour, text) : text);

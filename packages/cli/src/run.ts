@@ -1,2 +1,2 @@
 // How commands end: shared with servers that people write themselves.
-export { EXIT, endWith, messageOf } from "@stateful-mcp/adapters/process";
+export { EXIT, endWith, messageOf, printable } from "@stateful-mcp/adapters/process";

@@ -22,6 +22,8 @@ export interface Limits {
   anonymousSessionsPerHour: number;
   /** The same for calls that become tasks, per hour. */
   anonymousTasksPerHour: number;
+  /** The same for bytes of request bodies, per hour: what strangers send is kept for a day, and a disk has an end. */
+  anonymousBytesPerHour: number;
   /** Bytes of one request body. */
   bodyMaxBytes: number;
   /** Milliseconds a call may take before it is answered with an error. */
@@ -60,6 +62,8 @@ export const DEFAULT_LIMITS: Limits = {
   anonymousCallsPerMinute: 600,
   anonymousSessionsPerHour: 100,
   anonymousTasksPerHour: 100,
+  // More than 600 calls of 1 KB in each minute; at most 24 GB of all strangers together in the day that it is kept.
+  anonymousBytesPerHour: 100_000_000,
   bodyMaxBytes: 1_048_576,
   // Hosts give up on a tool call after about 60 s: answer before they do.
   callTimeoutMs: 50_000,

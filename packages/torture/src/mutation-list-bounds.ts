@@ -5,18 +5,19 @@ import type { Mutation } from "./mutation-list.ts";
 const CROWD = { file: "state/crowd.ts", tests: ["http/open-server.test.ts"] };
 const NETWORK = { file: "http/network.ts", tests: ["http/open-server.test.ts"] };
 const UNSENT = { file: "calls/unsent.ts", tests: ["calls/unsent.test.ts"] };
+const ROOM = { file: "room.ts", tests: ["calls/unsent.test.ts"] };
 
 export const BOUND_MUTATIONS: readonly Mutation[] = [
   {
     ...CROWD,
     name: "one network makes so many calls and no more",
-    from: "own >= limit\n",
-    to: "own >= limit * NETWORKS_AT_THEIR_LIMIT\n",
+    from: "own + amount > limit\n",
+    to: "own + amount > most\n",
   },
   {
     ...CROWD,
     name: "all networks together have a bound",
-    from: "this.#all >= limit * NETWORKS_AT_THEIR_LIMIT",
+    from: "this.#all + amount > most",
     to: "false",
   },
   {
@@ -32,13 +33,13 @@ export const BOUND_MUTATIONS: readonly Mutation[] = [
     to: "const NETWORK_GROUPS = 8;",
   },
   {
-    ...UNSENT,
+    ...ROOM,
     name: "what one caller leaves unread is bounded",
     from: "own + bytes <= this.#perCaller && ",
     to: "",
   },
   {
-    ...UNSENT,
+    ...ROOM,
     name: "what all callers leave unread is bounded",
     from: " && this.#all + bytes <= this.#perProcess",
     to: "",
@@ -46,8 +47,8 @@ export const BOUND_MUTATIONS: readonly Mutation[] = [
   {
     ...UNSENT,
     name: "what has been read makes room",
-    from: "this.#count(-this.#bytes);",
-    to: "this.#count(0);",
+    from: "this.#room.change(-this.#bytes);",
+    to: "this.#room.change(0);",
   },
   {
     ...UNSENT,

@@ -66,8 +66,8 @@ export const TASK_MUTATIONS: readonly Mutation[] = [
   {
     ...RUN,
     name: "a run that is handed over is no attempt",
-    from: "this.#release({ uncounted: true })",
-    to: "this.#release({ uncounted: false })",
+    from: "uncounted: !thrown.counted || this.#progressed",
+    to: "uncounted: false",
   },
   {
     ...RUN,

@@ -3,6 +3,7 @@ import { type App, AppError, type Config, LOCAL_PRINCIPAL, type Tool } from "@st
 import { compose } from "./compose.ts";
 import { type LoadOptions, loadConfig, openLogger } from "./environment.ts";
 import { EXIT } from "./exit.ts";
+import { printable } from "./printable.ts";
 
 /** Prints each tool with its arguments and what it is for. Resolves with the exit code. */
 export async function listTools(app: App, options: LoadOptions = {}): Promise<number> {
@@ -85,7 +86,9 @@ function readable(answer: Record<string, unknown>): string {
   const { content } = answer;
   const texts = Array.isArray(content) ? content.map((block: { text?: unknown }) => block.text) : [];
   const isText = texts.length > 0 && texts.every((text) => typeof text === "string");
-  return isText ? texts.join("\n") : JSON.stringify(answer, null, 2);
+  // A program that reads a text gets it as it is; JSON is the same for both.
+  if (isText) return process.stdout.isTTY ? printable(texts.join("\n")) : texts.join("\n");
+  return printable(JSON.stringify(answer, null, 2));
 }
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

@@ -1,5 +1,6 @@
 // Runs one command of a process and turns its end into an exit code. An error becomes one line on stderr.
 import type { ErrorCode } from "@stateful-mcp/core";
+import { printable } from "./printable.ts";
 
 /** The exit codes of every command. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unavailable: 3 } as const;
@@ -17,7 +18,7 @@ export async function endWith(command: () => Promise<number>): Promise<never> {
     const { AppError } = await import("@stateful-mcp/core");
     const shown =
       process.env.LOG_LEVEL?.toLowerCase() === "debug" && error instanceof Error ? error.stack : messageOf(error);
-    process.stderr.write(`stateful-mcp: ${shown}\n`);
+    process.stderr.write(`stateful-mcp: ${printable(String(shown))}\n`);
     process.exit((error instanceof AppError && EXIT_CODES[error.code]) || EXIT.failed);
   }
 }

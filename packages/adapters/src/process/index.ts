@@ -11,6 +11,7 @@ export { type Backend, openBackend, openItems } from "./backend.ts";
 export { type LoadOptions, loadConfig, openLogger } from "./environment.ts";
 export { EXIT, endWith, messageOf } from "./exit.ts";
 export { reachable, serviceAt } from "./neighbour.ts";
+export { printable } from "./printable.ts";
 export type { ServeOptions, StdioProcessOptions };
 
 /** Serves over HTTP until the process is told to stop. Resolves with the exit code. @throws AppError when it cannot start. */

@@ -81,6 +81,7 @@ const optionsFrom = (config: Config): AppOptions => ({
     anonymousCallsPerMinute: config.anonymousCallsPerMinute,
     anonymousSessionsPerHour: config.anonymousSessionsPerHour,
     anonymousTasksPerHour: config.anonymousTasksPerHour,
+    anonymousBytesPerHour: config.anonymousBytesPerHour,
     bodyMaxBytes: config.bodyMaxBytes,
     callTimeoutMs: config.callTimeoutMs,
   },

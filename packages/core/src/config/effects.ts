@@ -57,6 +57,7 @@ const RULES: readonly Rule[] = [
       "anonymousCallsPerMinute",
       "anonymousSessionsPerHour",
       "anonymousTasksPerHour",
+      "anonymousBytesPerHour",
       "bodyMaxBytes",
     ],
     needs: "calls over HTTP, as `serve` takes them",

@@ -23,6 +23,8 @@ describe("readConfig", () => {
     const {
       listensPerPrincipal: _,
       listensPerProcess: __,
+      arrivingBytesPerCaller: _____,
+      arrivingBytesPerProcess: ______,
       unsentBytesPerCaller: ___,
       unsentBytesPerProcess: ____,
       ...limits

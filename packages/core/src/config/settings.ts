@@ -283,7 +283,11 @@ export const SETTINGS = {
     description: "The same for new sessions per hour",
   }),
   anonymousTasksPerHour: limit("ANONYMOUS_TASKS_PER_HOUR", "anonymousTasksPerHour", 0, 1_000_000, {
-    description: "The same for calls that become tasks, per hour; 0 in any of the three: no limit",
+    description: "The same for calls that become tasks, per hour",
+  }),
+  anonymousBytesPerHour: limit("ANONYMOUS_BYTES_PER_HOUR", "anonymousBytesPerHour", 0, 1_000_000_000_000, {
+    unit: "bytes",
+    description: "The same for bytes of request bodies, per hour; 0 in any of the four: no limit",
   }),
   bodyMaxBytes: limit("BODY_MAX_BYTES", "bodyMaxBytes", 1024, 64 * 1_048_576, {
     unit: "bytes",

@@ -4,26 +4,31 @@ import { isUtf8 } from "node:buffer";
 import { isJsonContentType } from "@modelcontextprotocol/server";
 import { AppError } from "../errors.ts";
 import { parseJson } from "../json.ts";
-import type { Limits } from "../limits.ts";
 import type { Principal } from "../principal.ts";
 import { type CallerRoom, Room } from "../room.ts";
+import type { Crowd } from "../state/crowd.ts";
+import type { State } from "../state/state.ts";
 import { cutText } from "../text.ts";
 
 /** The bodies that are being read. */
 export class Bodies {
   readonly #maxBytes: number;
   readonly #room: Room;
+  readonly #crowd: Crowd;
 
-  constructor(maxBytes: number, { arrivingBytesPerCaller, arrivingBytesPerProcess }: Limits) {
+  constructor(maxBytes: number, { limits, crowd }: Pick<State, "limits" | "crowd">) {
     this.#maxBytes = maxBytes;
-    this.#room = new Room(arrivingBytesPerCaller, arrivingBytesPerProcess);
+    this.#room = new Room(limits.arrivingBytesPerCaller, limits.arrivingBytesPerProcess);
+    this.#crowd = crowd;
   }
 
   /** @throws AppError `invalid_input`, `unsupported_media_type`, `too_large` or `rate_limited`. */
   async readJson(request: Request, principal: Principal): Promise<unknown> {
     const arriving = new Arriving(this.#room.of(principal));
     try {
-      return await readJson(request, this.#maxBytes, arriving);
+      const bytes = await bodyOf(request, this.#maxBytes, arriving);
+      this.#crowd.admitBytes(principal, bytes.byteLength);
+      return jsonOf(bytes);
     } finally {
       arriving.end();
     }
@@ -60,7 +65,7 @@ class Arriving {
   }
 }
 
-async function readJson(request: Request, maxBytes: number, arriving: Arriving): Promise<unknown> {
+async function bodyOf(request: Request, maxBytes: number, arriving: Arriving): Promise<Buffer> {
   if (!isJsonContentType(request.headers.get("content-type")))
     throw new AppError("unsupported_media_type", "Send JSON with the header: Content-Type: application/json.");
   const encoding = request.headers.get("content-encoding") ?? "identity";
@@ -69,7 +74,10 @@ async function readJson(request: Request, maxBytes: number, arriving: Arriving):
       "unsupported_media_type",
       `The body is encoded as ${JSON.stringify(cutText(encoding, 40))}. Send it without Content-Encoding.`,
     );
-  const bytes = await readBytes(request, maxBytes, arriving);
+  return readBytes(request, maxBytes, arriving);
+}
+
+function jsonOf(bytes: Buffer): unknown {
   // To decode it anyway would put U+FFFD in the place of what was sent.
   if (!isUtf8(bytes))
     throw new AppError("invalid_input", "The request body is not valid UTF-8. Encode it as UTF-8 and send it again.");

@@ -46,6 +46,27 @@ const repeated = <T>(times: number, make: (i: number) => T): T[] => Array.from({
 const refusedOf = (all: readonly number[]) => all.filter((status) => status === 429).length;
 const HANDLE = { session_id: `ses_${"a".repeat(26)}` };
 
+describe("bytes an hour", () => {
+  const limits = { anonymousBytesPerHour: 10_000 };
+  const note = { ...HANDLE, note: "x".repeat(3_000) };
+
+  it("are counted by network address, each body as a whole, over both ways of calling", async () => {
+    const { tool, send, clock } = open({ limits });
+    const answers = await statuses(repeated(5, () => tool("add_note", "192.0.2.1", note)));
+    expect(refusedOf(answers)).toBe(2);
+    expect((await send("/mcp", "192.0.2.1", { jsonrpc: "2.0", id: 1, method: "ping", params: note })).status).toBe(429);
+    expect((await tool("add_note", "192.0.2.2", note)).status).not.toBe(429);
+    clock.advance(3_600);
+    expect((await tool("add_note", "192.0.2.1", note)).status).not.toBe(429);
+  });
+
+  it("are bounded for all together in one process, at ten times as many", async () => {
+    const { tool } = open({ limits });
+    const answers = await statuses(repeated(40, (i) => tool("add_note", `192.0.2.${i}`, note)));
+    expect(refusedOf(answers)).toBeGreaterThan(5);
+  });
+});
+
 describe("calls a minute", () => {
   const limits = { anonymousCallsPerMinute: 5 };
 

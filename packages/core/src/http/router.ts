@@ -100,7 +100,7 @@ export function createRouter(options: RouterOptions): Router {
   app.get("/mcp/health", (c) => health(c, { ...options, ready }, { status: "ok" }));
 
   const { service, version } = options;
-  const bodies = new Bodies(options.bodyMaxBytes, services.state.limits);
+  const bodies = new Bodies(options.bodyMaxBytes, services.state);
   const unsent = new Unsent(services.state.limits);
   serveRest(app, { services, door, unsent, service, version, bodies });
 

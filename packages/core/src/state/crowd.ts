@@ -9,7 +9,7 @@ import type { Principal } from "../principal.ts";
 const NETWORKS_AT_THEIR_LIMIT = 10;
 
 interface Bound {
-  /** In words that complete "This network has made 5 …". */
+  /** In words that complete "Your network has reached its limit of 5 …". */
   readonly what: string;
   readonly limit: number;
   readonly windowSeconds: number;
@@ -29,7 +29,7 @@ class Window {
   }
 
   /** @throws AppError `rate_limited` with the seconds until the next window. */
-  admit(network: string | undefined): void {
+  admit(network: string | undefined, amount = 1): void {
     const { limit, windowSeconds, what } = this.#bound;
     if (limit === 0) return;
     const seconds = this.#clock.now() / 1000;
@@ -40,18 +40,19 @@ class Window {
       this.#byNetwork.clear();
     }
     const own = network === undefined ? 0 : (this.#byNetwork.get(network) ?? 0);
+    const most = limit * NETWORKS_AT_THEIR_LIMIT;
     const full =
-      own >= limit
-        ? `Your network has made ${own} ${what}, which is the limit for each.`
-        : this.#all >= limit * NETWORKS_AT_THEIR_LIMIT
-          ? `All callers together have made ${this.#all} ${what}, which is the limit of this server.`
+      own + amount > limit
+        ? `Your network has reached its limit of ${limit} ${what}.`
+        : this.#all + amount > most
+          ? `All callers together have reached this server's limit of ${most} ${what}.`
           : undefined;
     if (full !== undefined) {
       const retryAfterSeconds = Math.max(1, Math.ceil((number + 1) * windowSeconds - seconds));
       throw new AppError("rate_limited", `${full} Try again in ${retryAfterSeconds} s.`, { retryAfterSeconds });
     }
-    this.#all += 1;
-    if (network !== undefined) this.#byNetwork.set(network, own + 1);
+    this.#all += amount;
+    if (network !== undefined) this.#byNetwork.set(network, own + amount);
   }
 }
 
@@ -60,6 +61,7 @@ export class Crowd {
   readonly #looks: Window;
   readonly #sessions: Window;
   readonly #tasks: Window;
+  readonly #bytes: Window;
 
   constructor(limits: Limits, clock: Clock) {
     const { anonymousCallsPerMinute: calls, anonymousSessionsPerHour, anonymousTasksPerHour } = limits;
@@ -69,11 +71,17 @@ export class Crowd {
     this.#looks = window("looks at tasks this minute", calls * LOOKS_PER_CALL, 60);
     this.#sessions = window("new sessions this hour", anonymousSessionsPerHour, 3_600);
     this.#tasks = window("new tasks this hour", anonymousTasksPerHour, 3_600);
+    this.#bytes = window("bytes sent this hour", limits.anonymousBytesPerHour, 3_600);
   }
 
   /** Counts a call of an anonymous caller; others have bounds of their own. @throws AppError `rate_limited` */
   admitCall({ kind, network }: Principal): void {
     if (kind === "anonymous") this.#calls.admit(network);
+  }
+
+  /** Counts what one has sent. @throws AppError `rate_limited` */
+  admitBytes({ kind, network }: Principal, bytes: number): void {
+    if (kind === "anonymous") this.#bytes.admit(network, bytes);
   }
 
   /** Counts a look at a task. @throws AppError `rate_limited` */
