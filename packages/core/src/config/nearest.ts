@@ -1,10 +1,11 @@
-// What was meant by a name that is none. Knows no setting.
+// What was meant by a name that is no setting. Knows no setting itself.
+import { AppError } from "../errors.ts";
 
 /** More changes than these make another name of it. */
 const CHANGES_MAX = 6;
 
 /** The name that a mistyped one is nearest to; undefined when it is like none of them. */
-export function nearestName(given: string, names: readonly string[]): string | undefined {
+function nearestName(given: string, names: readonly string[]): string | undefined {
   const [nearest] = names
     .map((name) => ({ name, distance: editDistance(given, name) }))
     .sort((a, b) => a.distance - b.distance);
@@ -23,4 +24,11 @@ function editDistance(from: string, to: string): number {
     }
   }
   return row[to.length]!;
+}
+
+/** Says that a name is no setting, and which one may be meant. */
+export function unknownSetting(name: string, known: readonly string[]): AppError {
+  const nearest = nearestName(name, known);
+  const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
+  return new AppError("invalid_input", `${name} is not a setting of this version${hint}`);
 }

@@ -28,7 +28,7 @@ import {
   url,
   withDefault,
 } from "./kinds.ts";
-import { nearestName } from "./nearest.ts";
+import { unknownSetting } from "./nearest.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -329,7 +329,7 @@ export interface ReadOptions {
  */
 export function readConfig(environment: Environment, { tolerate }: ReadOptions = {}): Config {
   for (const name of Object.keys(environment)) {
-    if (name.startsWith("STATEFUL_MCP_") && !settingNames.includes(name)) throw unknownVariable(name);
+    if (name.startsWith("STATEFUL_MCP_") && !settingNames.includes(name)) throw unknownSetting(name, settingNames);
   }
   const values = Object.fromEntries(
     Object.entries(table).map(([key, variable]) => [key, readVariable(variable, environment, tolerate)]),
@@ -377,12 +377,6 @@ function readVariable(
   if (!variable.generic || !tolerate) throw new AppError("invalid_input", fault);
   tolerate(`${fault}. It may be meant for another program, so the default applies: ${variable.default}`);
   return variable.parse(variable.default ?? "");
-}
-
-function unknownVariable(name: string): AppError {
-  const nearest = nearestName(name, settingNames);
-  const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-  return new AppError("invalid_input", `${name} is not a setting of this version${hint}`);
 }
 
 /** One setting as documentation shows it, in Markdown. */
