@@ -35,12 +35,15 @@ describe.skipIf(reason !== undefined)(
         },
       });
 
+    const signedFor = (service: string) =>
+      `AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/${service}/aws4_request, SignedHeaders=host, Signature=0`;
+
     /** One request to the emulator, in the way of the services that speak JSON. */
     const ask = async (service: string, target: string, body: object) => {
       const answer = await fetch(endpoint, {
         method: "POST",
         headers: {
-          Authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/${service}/aws4_request, SignedHeaders=host, Signature=0`,
+          Authorization: signedFor(service),
           "Content-Type": "application/x-amz-json-1.0",
           "X-Amz-Target": target,
         },
@@ -93,6 +96,32 @@ describe.skipIf(reason !== undefined)(
       },
       600_000,
     );
+
+    it("a stack of the same name that another app has made is not touched without consent, and a name of one's own goes round it", async () => {
+      const others = {
+        Resources: { Orders: { Type: "AWS::SQS::Queue", Properties: { QueueName: "orders-of-another-app" } } },
+      };
+      const cloudFormation = (parameters: Record<string, string>) =>
+        fetch(endpoint, {
+          method: "POST",
+          headers: { Authorization: signedFor("cloudformation") },
+          body: new URLSearchParams({ Version: "2010-05-15", StackName: "StateStack", ...parameters }),
+        });
+      await cloudFormation({ Action: "CreateStack", TemplateBody: JSON.stringify(others) });
+
+      const refused = await cdk("deploy", "StateStack", "--method=direct").catch((error: { stderr: string }) => error);
+      expect(refused.stderr).toMatch(/Destructive changes:[\s\S]*Orders/);
+      expect(refused.stderr).toContain("unable to get a confirmation");
+      const resources = await cloudFormation({ Action: "DescribeStackResources" });
+      expect(await resources.text()).toContain("orders-of-another-app");
+
+      const outputs = join(folder, "named.json");
+      await deploy(["prod-StateStack"], outputs, ["--context", "name=prod"]);
+      const { TableName } = JSON.parse(readFileSync(outputs, "utf8"))["prod-StateStack"];
+      expect((await describeTable(TableName)).status).toBe(200);
+      await cdk("destroy", "prod-StateStack", "--force", "--context", "name=prod");
+      await cloudFormation({ Action: "DeleteStack" });
+    }, 600_000);
 
     it("a bucket comes with a later deployment, and is taken back by that of one server while another still uses it", async () => {
       const outputs = join(folder, "bucket.json");

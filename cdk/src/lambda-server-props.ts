@@ -44,6 +44,12 @@ export interface LambdaMcpServerProps extends AccessProps, EncryptionProps {
    */
   readonly provisionedConcurrency?: number;
   /**
+   * How long one request may last at most, in seconds, 30 to 900: calls and streams end some seconds before. AWS does not tell a function
+   * that a client has gone, so this is also what a stream costs whose client is no longer there.
+   * @default 900, the longest that AWS allows
+   */
+  readonly longestRequestSeconds?: number;
+  /**
    * Requests per second that the API accepts in the long run; more are answered with 429.
    * @default 100
    */
@@ -87,17 +93,23 @@ export interface LambdaMcpServerProps extends AccessProps, EncryptionProps {
   readonly gatewayLogRole?: boolean;
 }
 
+type Bounds = Required<
+  Pick<LambdaMcpServerProps, "memoryMiB" | "longestRequestSeconds" | "requestsPerSecond" | "requestBurst">
+>;
+
 /** @throws TypeError for numbers out of bounds. */
 export function requireBounds({
   memoryMiB = 1024,
+  longestRequestSeconds = 900,
   requestsPerSecond = 100,
   requestBurst = 2 * requestsPerSecond,
   reservedConcurrency,
   provisionedConcurrency,
   tasks,
   taskConcurrency,
-}: LambdaMcpServerProps): { memoryMiB: number; requestsPerSecond: number; requestBurst: number } {
+}: LambdaMcpServerProps): Bounds {
   requireWhole("memoryMiB", memoryMiB, 128, 10_240);
+  requireWhole("longestRequestSeconds", longestRequestSeconds, 30, 900);
   requireWhole("requestsPerSecond", requestsPerSecond, 1, 10_000);
   requireWhole("requestBurst", requestBurst, requestsPerSecond, 20_000);
   if (reservedConcurrency !== undefined) requireWhole("reservedConcurrency", reservedConcurrency, 1, MOST_CONCURRENT);
@@ -105,7 +117,7 @@ export function requireBounds({
     requireWhole("provisionedConcurrency", provisionedConcurrency, 1, reservedConcurrency ?? MOST_CONCURRENT);
   if (taskConcurrency !== undefined && !tasks)
     throw new TypeError("taskConcurrency is given without tasks; give tasks: true as well");
-  return { memoryMiB, requestsPerSecond, requestBurst };
+  return { memoryMiB, longestRequestSeconds, requestsPerSecond, requestBurst };
 }
 
 /** Far above what accounts have; it catches a slip of the hand. */

@@ -29,9 +29,6 @@ import type { MonitoredServer, Signal } from "./monitoring.ts";
 import { type FunctionBasis, logGroup, serverFunction } from "./server-function.ts";
 import { BothPrincipals, TaskWorker } from "./task-worker.ts";
 
-/** The longest that a streaming integration may take, and so the function. */
-const LONGEST = Duration.minutes(15);
-
 /**
  * An MCP server as a Lambda function behind a REST API that streams, with exactly the permissions that serving needs.
  * @throws TypeError when a property is out of bounds or does not fit another.
@@ -57,7 +54,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   constructor(scope: Construct, id: string, props: LambdaMcpServerProps) {
     super(scope, id);
     const { state, architecture = Architecture.ARM_64, reservedConcurrency, provisionedConcurrency } = props;
-    const { memoryMiB, requestsPerSecond, requestBurst } = requireBounds(props);
+    const { memoryMiB, longestRequestSeconds, requestsPerSecond, requestBurst } = requireBounds(props);
     const { logRetention = RetentionDays.ONE_MONTH, encryptionKey } = props;
     this.#made = { architecture, logRetention, ...(encryptionKey && { encryptionKey }) };
     if (encryptionKey) allowLogs(this, encryptionKey);
@@ -97,7 +94,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       code: serverCode({ ...code, tasks: this.tasks !== undefined }),
       description: "MCP server",
       memoryMiB,
-      timeout: LONGEST,
+      timeout: Duration.seconds(longestRequestSeconds),
       ...(reservedConcurrency !== undefined && { reservedConcurrency }),
       environment: { ...environment, ...this.tasks?.environment },
     });
@@ -181,7 +178,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   #routes(called: IFunction, authorizer: RequestAuthorizer): void {
     const integration = new LambdaIntegration(called, {
       responseTransferMode: ResponseTransferMode.STREAM,
-      timeout: LONGEST,
+      timeout: this.function.timeout!,
       // One permission for the API instead of one for each route.
       scopePermissionToMethod: false,
     });

@@ -3,6 +3,7 @@ import type { Node } from "constructs";
 
 /** What a CDK app's context says, under the names and with the meanings of the table of settings in docs/deploy.md. */
 export interface Settings {
+  readonly name?: string;
   readonly existingTable?: string;
   readonly existingBucket?: string;
   readonly removeData: boolean;
@@ -16,6 +17,7 @@ export interface Settings {
   readonly oauthClients: readonly string[];
   readonly alarmEmail?: string;
   readonly gatewayLogRole: boolean;
+  readonly longestRequestSeconds?: number;
   readonly encryptionKeyArn?: string;
 }
 
@@ -30,6 +32,12 @@ const flag = (description: string): Setting => ({ allowed: "true or false", desc
 
 /** One row per setting, in the order of the documentation. */
 export const SETTINGS = {
+  name: {
+    allowed: "up to 30 letters, digits and hyphens, a letter first",
+    description:
+      "stands before the names of the stacks, `prod-LambdaStack`, so that one account holds [several deployments](#several-deployments)",
+    fits: /^[A-Za-z][A-Za-z0-9-]{0,29}$/,
+  },
   removeData: flag("`cdk destroy` also deletes the table and the bucket, with everything in them"),
   existingTable: {
     allowed: "a table name",
@@ -75,6 +83,11 @@ export const SETTINGS = {
     fits: /^[a-z0-9-]+(\.[a-z0-9-]+)+$/,
   },
   gatewayLogRole: flag("false where API Gateway's log role of this account and region is already set up"),
+  longestRequestSeconds: {
+    allowed: "a whole number from 30 to 900",
+    description: "LambdaStack: how long one request lasts at most, streams included; 900 where it is not given",
+    fits: /^\d{1,5}$/,
+  },
   encryptionKeyArn: {
     allowed: "the ARN of a KMS key",
     description:
@@ -107,6 +120,7 @@ export function readSettings(node: Node): Settings {
       ?.split(",")
       .map((part) => part.trim()) ?? [];
   const single = [
+    "name",
     "existingTable",
     "existingBucket",
     "oauthIssuer",
@@ -116,6 +130,7 @@ export function readSettings(node: Node): Settings {
     "domainName",
     "encryptionKeyArn",
   ] as const;
+  const longest = text("longestRequestSeconds");
   const settings: Settings = {
     ...Object.fromEntries(single.map((name) => [name, text(name)]).filter(([, value]) => value !== undefined)),
     removeData: text("removeData") === "true",
@@ -124,10 +139,15 @@ export function readSettings(node: Node): Settings {
     gatewayLogRole: text("gatewayLogRole") !== "false",
     allowedCidrs: list("allowedCidr"),
     oauthClients: list("oauthClients"),
+    ...(longest !== undefined && { longestRequestSeconds: Number(longest) }),
   };
   requireConsistent(settings);
   return settings;
 }
+
+/** The id of a stack, with the deployment's name before it where there is one. */
+export const stackId = ({ name }: Pick<Settings, "name">, id: string): string =>
+  name === undefined ? id : `${name}-${id}`;
 
 function requireConsistent(settings: Settings): void {
   const { existingTable, existingBucket, blobs, removeData, domainName, certificateArn } = settings;

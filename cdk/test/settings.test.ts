@@ -42,6 +42,9 @@ describe("settings", () => {
   });
 
   it.each([
+    ["name", "two words", "letters, digits and hyphens"],
+    ["name", "1st", "a letter first"],
+    ["longestRequestSeconds", "2m", "a whole number from 30 to 900"],
     ["blobs", "yes", "true or false"],
     ["existingTable", "no spaces", "a table name"],
     ["allowedCidr", "everybody", "203.0.113.7/32"],
@@ -94,6 +97,7 @@ describe("properties of constructs", () => {
   });
 
   it.each([
+    [{ longestRequestSeconds: 901 }, "longestRequestSeconds is 901; give a whole number from 30 to 900"],
     [{ memoryMiB: 64 }, "memoryMiB is 64; give a whole number from 128 to 10240"],
     [{ reservedConcurrency: 0 }, "reservedConcurrency is 0; give a whole number from 1 to 100000"],
     [

@@ -31,6 +31,7 @@ const VARIANTS = {
   disposable: { removeData: "true", blobs: "true", alarmEmail: "ops@example.com", allowedCidr: "0.0.0.0/0" },
   adopted: { existingTable: "left-behind", existingBucket: "left-behind-values", encryptionKeyArn: KEY },
   encrypted: { blobs: "true", tasks: "true", encryptionKeyArn: KEY },
+  named: { name: "prod", longestRequestSeconds: "120" },
 } satisfies Record<string, Record<string, string>>;
 
 const made = {} as Record<keyof typeof VARIANTS, Synthesis>;
@@ -53,6 +54,8 @@ function statements(template: Template): { actions: string[]; resource: unknown 
   );
 }
 
+const serversOf = ({ stacks }: Synthesis) => stacks.filter((id) => !id.endsWith("StateStack")) as StackName[];
+
 const actionsOn = (template: Template, service: string): string[] =>
   statements(template)
     .flatMap(({ actions }) => actions)
@@ -73,6 +76,25 @@ const environments = (template: Template): Record<string, unknown>[] => [
   ),
 ];
 
+/** The names that a template chooses and that its account and region hold once: CloudFormation names the rest after its stack. */
+function namesIn(template: Template): string[] {
+  const { Resources = {}, Outputs = {} } = template.toJSON();
+  const chosen = Object.values(Resources as Record<string, { Type: string; Properties?: Record<string, unknown> }>)
+    // What is within another resource is named there: stages of an API, methods, policies of a role.
+    .filter(({ Type }) => !/ApiGateway::(?!RestApi)|IAM::Policy|ScalingPolicy/.test(Type))
+    .flatMap(({ Type, Properties = {} }) => {
+      const [, own = ""] = /::(\w+)$/.exec(Type)!;
+      const { MetricTransformations: metrics = [] } = Properties as {
+        MetricTransformations?: { MetricName: string }[];
+      };
+      return [Properties.Name, Properties[`${own}Name`], ...metrics.map(({ MetricName }) => MetricName)];
+    });
+  const exported = Object.values(Outputs as Record<string, { Export?: { Name: string } }>).map(
+    (out) => out.Export?.Name,
+  );
+  return [...chosen, ...exported].filter((name): name is string => typeof name === "string");
+}
+
 describe("every stack", () => {
   it.each(["StateStack", "LambdaStack", "FargateStack"] as const)("%s is what it was", async (stack: StackName) => {
     await expect(stable(made.plain.template(stack))).toMatchFileSnapshot(`__snapshots__/${stack}.json.snap`);
@@ -84,6 +106,17 @@ describe("every stack", () => {
     expect(lambda).toContain("StateStack:ExportsOutput");
     expect(lambda).not.toContain("FargateStack");
     expect(stable(made.plain.template("FargateStack"))).not.toContain("LambdaStack");
+  });
+
+  it("of another name shares no stack and no name with one that has none", () => {
+    expect(made.named.stacks).toEqual(["prod-StateStack", "prod-LambdaStack", "prod-FargateStack"]);
+    expect(stable(made.named.template("prod-LambdaStack"))).toContain("prod-StateStack:ExportsOutput");
+    for (const stack of ["StateStack", "LambdaStack", "FargateStack"] as const) {
+      const named = namesIn(made.named.template(`prod-${stack}`));
+      for (const name of namesIn(made.plain.template(stack))) expect(named).not.toContain(name);
+    }
+    // The API, and two metrics.
+    expect(namesIn(made.plain.template("LambdaStack"))).toHaveLength(3);
   });
 
   it("exports nothing that another choice of settings would take back while a server's stack imports it", () => {
@@ -135,7 +168,7 @@ describe("every stack", () => {
 
   it("sets only variables that the server knows, and no secret among them", () => {
     for (const synthesis of Object.values(made)) {
-      for (const stack of ["LambdaStack", "FargateStack"] as const) {
+      for (const stack of serversOf(synthesis)) {
         const found = environments(synthesis.template(stack));
         expect(found.length).toBeGreaterThan(0);
         for (const environment of found) {
@@ -187,7 +220,7 @@ describe("every stack", () => {
 
   it("leaves nothing behind except data and what was there before", () => {
     for (const synthesis of Object.values(made)) {
-      for (const stack of ["LambdaStack", "FargateStack"] as const) {
+      for (const stack of serversOf(synthesis)) {
         const kept = Object.values(
           synthesis.template(stack).toJSON().Resources as Record<string, { DeletionPolicy?: string }>,
         );
@@ -312,6 +345,14 @@ describe("LambdaStack", () => {
       Timeout: 900,
       Runtime: "nodejs24.x",
     });
+  });
+
+  it("ends requests sooner when told so, at the front door and in the function", () => {
+    made.named
+      .template("prod-LambdaStack")
+      .hasResourceProperties("AWS::Lambda::Function", { Description: "MCP server", Timeout: 120 });
+    const methods = Object.values(made.named.template("prod-LambdaStack").findResources("AWS::ApiGateway::Method"));
+    expect(methods.map(({ Properties }) => Properties.Integration.TimeoutInMillis)).toEqual(methods.map(() => 120_000));
   });
 
   it("asks its authorizer about every route but health and discovery, at every request", () => {

@@ -8,7 +8,7 @@ import { vi } from "vitest";
 
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 
-export type StackName = "StateStack" | "LambdaStack" | "FargateStack";
+export type StackName = `${"" | "prod-"}${"StateStack" | "LambdaStack" | "FargateStack"}`;
 
 export interface Synthesis {
   /** The cloud assembly. */
