@@ -6,10 +6,11 @@ import type { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { AccessProps } from "./access.ts";
 import { requireWhole } from "./checks.ts";
 import type { EncryptionProps } from "./encryption.ts";
+import type { NetworkProps } from "./network.ts";
 import type { IStateTable } from "./state-table.ts";
 
 /** What `FargateMcpServer` runs, where, and for whom. */
-export interface FargateMcpServerProps extends AccessProps, EncryptionProps {
+export interface FargateMcpServerProps extends AccessProps, EncryptionProps, NetworkProps {
   /** Where its state is. */
   readonly state: IStateTable;
   /**
@@ -18,10 +19,16 @@ export interface FargateMcpServerProps extends AccessProps, EncryptionProps {
    */
   readonly image?: ContainerImage;
   /**
-   * Where to run. Tasks use the private subnets with a way out where there are any, else the public ones with a public address.
-   * @default a new network of two public subnets, with an endpoint for DynamoDB
+   * Where to run. Tasks use the private subnets with a way out where there are any, else the public ones with a public address; with
+   * `isolated` the isolated ones.
+   * @default a new network of two public subnets, and with `isolated` two isolated ones, with endpoints for DynamoDB and S3
    */
   readonly vpc?: IVpc;
+  /**
+   * Whether the load balancer is reached only from inside the network, and from networks that are connected to it.
+   * @default false: from the internet, by those in `allowedCidrs`
+   */
+  readonly internal?: boolean;
   /**
    * IPv4 networks that may connect, such as `203.0.113.0/24`.
    * @default none

@@ -4,15 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Annotations, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import type { ICertificate } from "aws-cdk-lib/aws-certificatemanager";
-import {
-  GatewayVpcEndpointAwsService,
-  type IVpc,
-  Peer,
-  Port,
-  SecurityGroup,
-  SubnetType,
-  Vpc,
-} from "aws-cdk-lib/aws-ec2";
+import { type IVpc, Peer, Port } from "aws-cdk-lib/aws-ec2";
 import { Platform } from "aws-cdk-lib/aws-ecr-assets";
 import {
   AwsLogDriverMode,
@@ -42,6 +34,15 @@ import { acknowledge } from "./checks.ts";
 import { allowLogs, grantThrough } from "./encryption.ts";
 import { type FargateMcpServerProps, requireSize, requireTasks } from "./fargate-server-props.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
+import {
+  addEndpoints,
+  balancerSubnets,
+  newNetwork,
+  type Place,
+  placeIn,
+  requireIssuerInReach,
+  TASK_SERVICES,
+} from "./network.ts";
 
 const PORT = 3333;
 const HEALTH_PATH = "/healthz";
@@ -80,12 +81,16 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
       minTasks = 2,
       maxTasks = Math.max(10, minTasks),
       requestsPerTaskPerMinute = 3000,
+      isolated = false,
+      internal = false,
+      endpoints = isolated && !props.vpc,
     } = props;
     for (const cidr of allowedCidrs) requireIpv4Network(cidr);
     requireTasks(minTasks, maxTasks, requestsPerTaskPerMinute);
     this.access = accessFor(this, props);
     if (this.access.tokens) this.tokens = this.access.tokens;
-    this.vpc = props.vpc ?? this.#network();
+    requireIssuerInReach(this, isolated, props.oauthIssuer);
+    this.vpc = props.vpc ?? newNetwork(this, isolated, internal);
     if (props.encryptionKey) allowLogs(this, props.encryptionKey);
     this.logGroup = new LogGroup(this, "Log", {
       ...(props.encryptionKey && { encryptionKey: props.encryptionKey }),
@@ -95,32 +100,17 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
     const task = this.#task(props);
     this.grantPrincipal = task.taskRole;
     props.state.grantServe(this);
-    this.service = this.#service(task);
-    this.loadBalancer = this.#loadBalancer();
+    const place = placeIn(this, "TaskSecurityGroup", this.vpc, "tasks", isolated);
+    this.service = this.#service(task, place);
+    // Without them a task finds neither its image nor its token, and the deployment would be rolled back.
+    if (endpoints) this.service.node.addDependency(...addEndpoints(this, place, TASK_SERVICES));
+    this.loadBalancer = this.#loadBalancer(place, internal);
     const listener = this.#listener(props.certificate, allowedCidrs);
     this.targetGroup = this.#targets(listener);
     this.#scale(minTasks, maxTasks, requestsPerTaskPerMinute);
     this.dnsTarget = this.loadBalancer.loadBalancerDnsName;
     this.url = `${props.certificate ? "https" : "http"}://${props.domainName ?? this.dnsTarget}/mcp`;
     this.signals = this.#signals();
-  }
-
-  #network(): Vpc {
-    const vpc = new Vpc(this, "Vpc", {
-      maxAzs: 2,
-      natGateways: 0,
-      subnetConfiguration: [{ name: "Public", subnetType: SubnetType.PUBLIC }],
-      gatewayEndpoints: {
-        DynamoDb: { service: GatewayVpcEndpointAwsService.DYNAMODB },
-        S3: { service: GatewayVpcEndpointAwsService.S3 },
-      },
-      // Nothing uses that group, and emptying it takes a function of its own.
-      restrictDefaultSecurityGroup: false,
-    });
-    acknowledge(vpc, {
-      VPC7: "Only the load balancer and the tasks are in here, and the server logs every call. Flow logs can be added to the network.",
-    });
-    return vpc;
   }
 
   #task(props: FargateMcpServerProps): FargateTaskDefinition {
@@ -168,24 +158,16 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
     return TaskSecret.fromSecretsManager(Secret.fromSecretCompleteArn(this, "InjectedTokens", secretArn));
   }
 
-  #service(taskDefinition: FargateTaskDefinition): FargateService {
+  #service(taskDefinition: FargateTaskDefinition, { subnets, isPublic, securityGroup }: Place): FargateService {
     const cluster = new Cluster(this, "Cluster", { vpc: this.vpc });
     acknowledge(cluster, {
       ECS4: "Alarms use metrics that come without it; Container Insights can be turned on for the cluster.",
     });
-    // AWS services and the state table are reached over HTTPS; nothing else is.
-    const securityGroup = new SecurityGroup(this, "TaskSecurityGroup", {
-      vpc: this.vpc,
-      description: "Tasks of the MCP server",
-      allowAllOutbound: false,
-    });
-    securityGroup.addEgressRule(Peer.anyIpv4(), Port.tcp(443), "AWS services");
-    const isPublic = this.vpc.privateSubnets.length === 0;
     return new FargateService(this, "Service", {
       cluster,
       taskDefinition,
       securityGroups: [securityGroup],
-      vpcSubnets: { subnetType: isPublic ? SubnetType.PUBLIC : SubnetType.PRIVATE_WITH_EGRESS },
+      vpcSubnets: { subnets: [...subnets] },
       // Without a way out of its own, a task fetches its image through this address. Only the load balancer may connect to it.
       assignPublicIp: isPublic,
       minHealthyPercent: 100,
@@ -195,10 +177,11 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
     });
   }
 
-  #loadBalancer(): ApplicationLoadBalancer {
+  #loadBalancer(place: Place, internal: boolean): ApplicationLoadBalancer {
     const loadBalancer = new ApplicationLoadBalancer(this, "LoadBalancer", {
       vpc: this.vpc,
-      internetFacing: true,
+      vpcSubnets: { subnets: [...balancerSubnets(this, place, internal)] },
+      internetFacing: !internal,
       idleTimeout: IDLE_TIMEOUT,
       dropInvalidHeaderFields: true,
     });

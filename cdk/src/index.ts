@@ -7,6 +7,7 @@ export { grantItemTables, type ItemTable, itemTablesEnvironment } from "./item-t
 export { LambdaMcpServer } from "./lambda-server.ts";
 export type { LambdaMcpServerProps } from "./lambda-server-props.ts";
 export { type MonitoredServer, ServerMonitoring, type ServerMonitoringProps, type Signal } from "./monitoring.ts";
+export type { NetworkIdsProps, NetworkProps } from "./network.ts";
 export { readSettings, type Settings, stackId } from "./settings.ts";
 export { FargateStack, type FargateStackProps } from "./stacks/fargate-stack.ts";
 export { LambdaStack, type LambdaStackProps } from "./stacks/lambda-stack.ts";

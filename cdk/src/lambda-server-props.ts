@@ -1,14 +1,16 @@
 // What can be chosen about a server on Lambda. Makes nothing.
 import type { ICertificate } from "aws-cdk-lib/aws-certificatemanager";
+import type { IVpc } from "aws-cdk-lib/aws-ec2";
 import type { Architecture } from "aws-cdk-lib/aws-lambda";
 import type { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { AccessProps } from "./access.ts";
 import { requireWhole } from "./checks.ts";
 import type { EncryptionProps } from "./encryption.ts";
+import type { NetworkProps } from "./network.ts";
 import type { IStateTable } from "./state-table.ts";
 
 /** What `LambdaMcpServer` runs, and for whom. */
-export interface LambdaMcpServerProps extends AccessProps, EncryptionProps {
+export interface LambdaMcpServerProps extends AccessProps, EncryptionProps, NetworkProps {
   /** Where its state is. */
   readonly state: IStateTable;
   /**
@@ -26,6 +28,12 @@ export interface LambdaMcpServerProps extends AccessProps, EncryptionProps {
    * @default 1024
    */
   readonly memoryMiB?: number;
+  /**
+   * A network for the server's function and the worker of its tasks, in its private subnets, or with `isolated` in its isolated ones. The API
+   * and the authorizer stay outside.
+   * @default none: functions reach AWS and the internet by themselves
+   */
+  readonly vpc?: IVpc;
   /**
    * Processor of both functions.
    * @default arm64, a fifth cheaper
@@ -107,6 +115,9 @@ export function requireBounds({
   provisionedConcurrency,
   tasks,
   taskConcurrency,
+  vpc,
+  isolated,
+  endpoints,
 }: LambdaMcpServerProps): Bounds {
   requireWhole("memoryMiB", memoryMiB, 128, 10_240);
   requireWhole("longestRequestSeconds", longestRequestSeconds, 30, 900);
@@ -115,6 +126,8 @@ export function requireBounds({
   if (reservedConcurrency !== undefined) requireWhole("reservedConcurrency", reservedConcurrency, 1, MOST_CONCURRENT);
   if (provisionedConcurrency !== undefined)
     requireWhole("provisionedConcurrency", provisionedConcurrency, 1, reservedConcurrency ?? MOST_CONCURRENT);
+  if (!vpc && (isolated || endpoints))
+    throw new TypeError("isolated and endpoints are about a network, which is missing; give vpc as well");
   if (taskConcurrency !== undefined && !tasks)
     throw new TypeError("taskConcurrency is given without tasks; give tasks: true as well");
   return { memoryMiB, longestRequestSeconds, requestsPerSecond, requestBurst };

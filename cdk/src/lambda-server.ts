@@ -26,6 +26,7 @@ import { allowLogs, grantThrough } from "./encryption.ts";
 import { authorizerCode, serverCode, workerCode } from "./function-code.ts";
 import { type LambdaMcpServerProps, requireBounds } from "./lambda-server-props.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
+import { addEndpoints, FUNCTION_SERVICES, type Place, placeIn, requireIssuerInReach } from "./network.ts";
 import { type FunctionBasis, logGroup, serverFunction } from "./server-function.ts";
 import { BothPrincipals, TaskWorker } from "./task-worker.ts";
 
@@ -67,6 +68,8 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
         "OAuth on Lambda needs domainName and certificate (in the settings domainName and certificateArn): clients look for the server's metadata under its own name, and 401 has to say it.",
       );
 
+    const place = this.#place(props);
+
     const code = {
       entry: props.entry,
       blobs: state.bucket !== undefined,
@@ -82,6 +85,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     if (props.tasks) {
       this.tasks = new TaskWorker(this, "Tasks", {
         ...this.#made,
+        ...place,
         code: workerCode(code),
         memoryMiB,
         taskConcurrency: props.taskConcurrency,
@@ -91,6 +95,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     }
     this.function = serverFunction(this, "Function", {
       ...this.#made,
+      ...place,
       code: serverCode({ ...code, tasks: this.tasks !== undefined }),
       description: "MCP server",
       memoryMiB,
@@ -122,6 +127,14 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     if (domain) this.dnsTarget = domain.domainNameAliasDomainName;
     this.url = domain ? `https://${props.domainName}/mcp` : this.api.urlForPath("/mcp");
     this.signals = this.#signals();
+  }
+
+  #place({ vpc, isolated = false, endpoints = false, oauthIssuer, tasks }: LambdaMcpServerProps): { place?: Place } {
+    if (!vpc) return {};
+    requireIssuerInReach(this, isolated, oauthIssuer);
+    const place = placeIn(this, "FunctionSecurityGroup", vpc, "function", isolated);
+    if (endpoints) addEndpoints(this, place, tasks ? FUNCTION_SERVICES : {});
+    return { place };
   }
 
   #api(rateLimit: number, burstLimit: number, gatewayLogRole: boolean): RestApi {

@@ -17,6 +17,12 @@ export interface Settings {
   readonly oauthClients: readonly string[];
   readonly alarmEmail?: string;
   readonly gatewayLogRole: boolean;
+  readonly vpcId?: string;
+  readonly availabilityZones?: readonly string[];
+  readonly subnetIds?: readonly string[];
+  readonly publicSubnetIds?: readonly string[];
+  readonly isolated: boolean;
+  readonly internal: boolean;
   readonly longestRequestSeconds?: number;
   readonly encryptionKeyArn?: string;
 }
@@ -29,6 +35,12 @@ interface Setting {
 }
 
 const flag = (description: string): Setting => ({ allowed: "true or false", description, fits: /^(true|false)$/ });
+
+const subnets = (description: string): Setting => ({
+  allowed: "ids of subnets, separated by commas",
+  description,
+  fits: /^subnet-[0-9a-f]{8,17}(, ?subnet-[0-9a-f]{8,17})*$/,
+});
 
 /** One row per setting, in the order of the documentation. */
 export const SETTINGS = {
@@ -72,6 +84,22 @@ export const SETTINGS = {
     description: "who may connect to the load balancer of FargateStack",
     fits: /^[\d./, ]+$/,
   },
+  vpcId: {
+    allowed: "the id of a VPC",
+    description: "runs the servers [in this network](#a-network-of-your-own); needs `availabilityZones` and subnets",
+    fits: /^vpc-[0-9a-f]{8,17}$/,
+  },
+  availabilityZones: {
+    allowed: "zones such as eu-central-1a, separated by commas",
+    description: "the zones of the subnets, in their order",
+    fits: /^[a-z0-9-]+(, ?[a-z0-9-]+)*$/,
+  },
+  subnetIds: subnets("private subnets for the servers, one for each zone"),
+  publicSubnetIds: subnets("public subnets for the load balancer of FargateStack, one for each zone"),
+  isolated: flag(
+    "the servers' subnets have no way to the internet; AWS is reached through [endpoints](#a-network-of-your-own)",
+  ),
+  internal: flag("the load balancer of FargateStack is reached only from inside the network"),
   certificateArn: {
     allowed: "the ARN of a certificate",
     description: "HTTPS for FargateStack; for LambdaStack only together with `domainName`",
@@ -129,10 +157,17 @@ export function readSettings(node: Node): Settings {
     "certificateArn",
     "domainName",
     "encryptionKeyArn",
+    "vpcId",
   ] as const;
+  const lists = (["availabilityZones", "subnetIds", "publicSubnetIds"] as const)
+    .map((name) => [name, list(name)] as const)
+    .filter(([, parts]) => parts.length > 0);
   const longest = text("longestRequestSeconds");
   const settings: Settings = {
     ...Object.fromEntries(single.map((name) => [name, text(name)]).filter(([, value]) => value !== undefined)),
+    ...Object.fromEntries(lists),
+    isolated: text("isolated") === "true",
+    internal: text("internal") === "true",
     removeData: text("removeData") === "true",
     blobs: text("blobs") === "true",
     tasks: text("tasks") === "true",
@@ -145,6 +180,28 @@ export function readSettings(node: Node): Settings {
   return settings;
 }
 
+function requireNetwork({ vpcId, availabilityZones, internal, ...settings }: Settings): void {
+  const given = { subnetIds: settings.subnetIds, publicSubnetIds: settings.publicSubnetIds };
+  if (vpcId === undefined) {
+    const [name] =
+      Object.entries({ availabilityZones, ...given, ...(internal && { internal }) }).find(([, value]) => value) ?? [];
+    if (name !== undefined) throw new TypeError(`${name} is about a network that exists; give its vpcId as well`);
+    return;
+  }
+  if (!settings.subnetIds && !settings.publicSubnetIds)
+    throw new TypeError(
+      "vpcId is given without subnets; give subnetIds, publicSubnetIds or both, with availabilityZones",
+    );
+  if (settings.isolated && !settings.subnetIds)
+    throw new TypeError("isolated is given without subnetIds; give the ids of the isolated subnets");
+  for (const [name, ids] of Object.entries(given)) {
+    if (!ids || ids.length === availabilityZones?.length) continue;
+    throw new TypeError(
+      `${name} has ${ids.length} subnets for ${availabilityZones?.length ?? 0} availabilityZones; give one for each zone`,
+    );
+  }
+}
+
 /** The id of a stack, with the deployment's name before it where there is one. */
 export const stackId = ({ name }: Pick<Settings, "name">, id: string): string =>
   name === undefined ? id : `${name}-${id}`;
@@ -154,6 +211,7 @@ function requireConsistent(settings: Settings): void {
   if (domainName !== undefined && certificateArn === undefined) {
     throw new TypeError("domainName is given without certificateArn; give the certificate for that name as well");
   }
+  requireNetwork(settings);
   if (existingTable === undefined) {
     if (existingBucket !== undefined)
       throw new TypeError("existingBucket is given without existingTable; give both, or blobs=true");

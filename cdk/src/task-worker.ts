@@ -17,6 +17,7 @@ import { Construct } from "constructs";
 import { acknowledge, requireWhole } from "./checks.ts";
 import { grantThrough } from "./encryption.ts";
 import type { Signal } from "./monitoring.ts";
+import type { Place } from "./network.ts";
 import { type FunctionBasis, serverFunction } from "./server-function.ts";
 
 /** The longest that a function may run. */
@@ -33,6 +34,7 @@ interface TaskWorkerProps extends FunctionBasis {
   readonly code: Code;
   readonly memoryMiB: number;
   readonly taskConcurrency: number | undefined;
+  readonly place?: Place;
   readonly environment: Readonly<Record<string, string>>;
 }
 

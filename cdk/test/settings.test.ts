@@ -21,6 +21,8 @@ describe("settings", () => {
     expect(read({})).toEqual({
       removeData: false,
       blobs: false,
+      isolated: false,
+      internal: false,
       tasks: false,
       gatewayLogRole: true,
       allowedCidrs: [],
@@ -45,6 +47,8 @@ describe("settings", () => {
     ["name", "two words", "letters, digits and hyphens"],
     ["name", "1st", "a letter first"],
     ["longestRequestSeconds", "2m", "a whole number from 30 to 900"],
+    ["vpcId", "default", "the id of a VPC"],
+    ["subnetIds", "a,b", "ids of subnets"],
     ["blobs", "yes", "true or false"],
     ["existingTable", "no spaces", "a table name"],
     ["allowedCidr", "everybody", "203.0.113.7/32"],
@@ -64,6 +68,22 @@ describe("settings", () => {
     [{ existingTable: "table", blobs: "true" }, "existingBucket"],
     [{ existingTable: "table", removeData: "true" }, "removeData"],
     [{ domainName: "mcp.example.com" }, "certificateArn"],
+    [{ internal: "true" }, "vpcId"],
+    [{ subnetIds: "subnet-000000a1" }, "subnetIds is about a network that exists; give its vpcId as well"],
+    [{ vpcId: "vpc-0a1b2c3d" }, "vpcId is given without subnets"],
+    [
+      { vpcId: "vpc-0a1b2c3d", subnetIds: "subnet-000000a1,subnet-000000a2", availabilityZones: "eu-central-1a" },
+      "one for each zone",
+    ],
+    [
+      {
+        vpcId: "vpc-0a1b2c3d",
+        publicSubnetIds: "subnet-000000a1",
+        availabilityZones: "eu-central-1a",
+        isolated: "true",
+      },
+      "subnetIds",
+    ],
   ])("%j is refused, because it contradicts itself", (context, named) => {
     expect(() => read(context)).toThrow(named);
   });
@@ -108,6 +128,7 @@ describe("properties of constructs", () => {
     [{ requestsPerSecond: 100, requestBurst: 50 }, "requestBurst is 50"],
     [{ oauthIssuer: "http://issuer.example", oauthAudience: "mcp" }, "https://"],
     [{ domainName: "mcp.example.com" }, "certificate"],
+    [{ isolated: true }, "isolated and endpoints are about a network, which is missing; give vpc as well"],
   ])("of LambdaMcpServer are checked at once: %j", (props, message) => {
     expect(lambda(props)).toThrow(message);
   });

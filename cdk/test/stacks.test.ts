@@ -13,11 +13,20 @@ const CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0b8cf0c2-
 
 const KEY = "arn:aws:kms:eu-central-1:123456789012:key/0b8cf0c2-0000-4000-8000-000000000001";
 
+const NETWORK = {
+  vpcId: "vpc-0a1b2c3d",
+  availabilityZones: "eu-central-1a,eu-central-1b",
+  subnetIds: "subnet-000000a1,subnet-000000a2",
+};
+
 /** Every way in which the stacks differ. That they are synthesized at all means that cdk-nag has no open finding. */
 const VARIANTS = {
   plain: {},
   secured: {
     allowedCidr: "203.0.113.7/32, 198.51.100.0/24",
+    ...NETWORK,
+    subnetIds: "",
+    publicSubnetIds: "subnet-000000c1,subnet-000000c2",
     certificateArn: CERTIFICATE,
     domainName: "mcp.example.com",
   },
@@ -28,16 +37,37 @@ const VARIANTS = {
     domainName: "mcp.example.com",
     gatewayLogRole: "false",
   },
-  disposable: { removeData: "true", blobs: "true", alarmEmail: "ops@example.com", allowedCidr: "0.0.0.0/0" },
-  adopted: { existingTable: "left-behind", existingBucket: "left-behind-values", encryptionKeyArn: KEY },
-  encrypted: { blobs: "true", tasks: "true", encryptionKeyArn: KEY },
+  disposable: {
+    removeData: "true",
+    blobs: "true",
+    alarmEmail: "ops@example.com",
+    allowedCidr: "0.0.0.0/0",
+    isolated: "true",
+  },
+  adopted: {
+    existingTable: "left-behind",
+    existingBucket: "left-behind-values",
+    encryptionKeyArn: KEY,
+    ...NETWORK,
+    isolated: "true",
+    internal: "true",
+  },
+  encrypted: {
+    blobs: "true",
+    tasks: "true",
+    encryptionKeyArn: KEY,
+    ...NETWORK,
+    publicSubnetIds: "subnet-000000c1,subnet-000000c2",
+  },
   named: { name: "prod", longestRequestSeconds: "120" },
 } satisfies Record<string, Record<string, string>>;
 
 const made = {} as Record<keyof typeof VARIANTS, Synthesis>;
 beforeAll(async () => {
-  for (const [name, context] of Object.entries(VARIANTS))
-    made[name as keyof typeof VARIANTS] = await synthesize(context);
+  // What functions run has suites of its own, and bundling it takes most of the time.
+  const context = { "aws:cdk:bundling-stacks": [] };
+  for (const [name, settings] of Object.entries(VARIANTS))
+    made[name as keyof typeof VARIANTS] = await synthesize({ ...settings, ...context });
 }, 300_000);
 
 /** All statements of all policies of a stack. */
@@ -145,7 +175,8 @@ describe("every stack", () => {
       for (const stack of synthesis.stacks as StackName[]) {
         for (const { actions, resource } of statements(synthesis.template(stack))) {
           expect(actions.filter((action) => action.includes("*"))).toEqual([]);
-          if (resource === "*") expect(actions).toEqual(["ecr:GetAuthorizationToken"]);
+          if (resource !== "*" || actions.every((action) => action.startsWith("ec2:"))) continue;
+          expect(actions).toEqual(["ecr:GetAuthorizationToken"]);
         }
       }
     }
@@ -247,6 +278,93 @@ describe("a key whose ARN is given", () => {
   it.each(["LambdaStack", "FargateStack"] as const)("may be used by %s on a table that was adopted", (stack) => {
     expect(actionsOn(made.adopted.template(stack), "kms")).toContain("kms:GenerateDataKey");
     expect(actionsOn(made.plain.template(stack), "kms")).toEqual([]);
+  });
+});
+
+describe("networks", () => {
+  const serviceOf = (synthesis: Synthesis) => {
+    const [service] = Object.values(synthesis.template("FargateStack").findResources("AWS::ECS::Service"));
+    return service!;
+  };
+  const balancerOf = (synthesis: Synthesis) =>
+    Object.values(synthesis.template("FargateStack").findResources("AWS::ElasticLoadBalancingV2::LoadBalancer"))[0]!
+      .Properties;
+  const endpointsOf = (template: Template, type: string): string[] =>
+    Object.values(template.findResources("AWS::EC2::VPCEndpoint"))
+      .filter(({ Properties }) => Properties.VpcEndpointType === type)
+      .map(
+        ({ Properties }) =>
+          /\.([a-z0-9.-]+)"/.exec(JSON.stringify(Properties.ServiceName).replace("com.amazonaws.", ""))![1]!,
+      )
+      .sort();
+
+  it("of two isolated subnets reach AWS through endpoints, before a task starts, and the internet not at all", () => {
+    const template = made.disposable.template("FargateStack");
+    expect(endpointsOf(template, "Gateway")).toEqual(["dynamodb", "s3"]);
+    expect(endpointsOf(template, "Interface")).toEqual(["ecr.api", "ecr.dkr", "logs", "secretsmanager"]);
+    expect(template.findResources("AWS::EC2::NatGateway")).toEqual({});
+    const { AwsvpcConfiguration } = serviceOf(made.disposable).Properties.NetworkConfiguration;
+    expect(AwsvpcConfiguration.AssignPublicIp).toBe("DISABLED");
+    expect(JSON.stringify(AwsvpcConfiguration.Subnets)).toMatch(/Isolated.*Isolated/);
+    for (const id of Object.keys(template.findResources("AWS::EC2::VPCEndpoint")))
+      expect(serviceOf(made.disposable).DependsOn).toContain(id);
+    const [group] = AwsvpcConfiguration.SecurityGroups;
+    const admitted = Object.values(template.findResources("AWS::EC2::SecurityGroupIngress")).filter(
+      ({ Properties }) => Properties.ToPort === 443,
+    );
+    expect(admitted).toHaveLength(4);
+    for (const { Properties } of admitted) expect(Properties.SourceSecurityGroupId).toEqual(group);
+    expect(balancerOf(made.disposable).Scheme).toBe("internet-facing");
+    expect(JSON.stringify(balancerOf(made.disposable).Subnets)).toMatch(/Public.*Public/);
+  });
+
+  it("that exist are used by their ids, without a look-up: tasks and functions in private subnets, the load balancer in public ones", () => {
+    const { AwsvpcConfiguration } = serviceOf(made.encrypted).Properties.NetworkConfiguration;
+    expect(AwsvpcConfiguration).toMatchObject({
+      AssignPublicIp: "DISABLED",
+      Subnets: ["subnet-000000a1", "subnet-000000a2"],
+    });
+    expect(balancerOf(made.encrypted)).toMatchObject({
+      Scheme: "internet-facing",
+      Subnets: ["subnet-000000c1", "subnet-000000c2"],
+    });
+    const template = made.encrypted.template("LambdaStack");
+    for (const Description of ["MCP server", "Runs the tasks of the MCP server"])
+      template.hasResourceProperties("AWS::Lambda::Function", {
+        Description,
+        VpcConfig: { SubnetIds: ["subnet-000000a1", "subnet-000000a2"], SecurityGroupIds: [Match.anyValue()] },
+      });
+    template.hasResourceProperties("AWS::Lambda::Function", {
+      Description: Match.stringLikeRegexp("bearer tokens"),
+      VpcConfig: Match.absent(),
+    });
+    template.hasResourceProperties("AWS::EC2::SecurityGroup", {
+      VpcId: "vpc-0a1b2c3d",
+      SecurityGroupEgress: [Match.objectLike({ CidrIp: "0.0.0.0/0", FromPort: 443, ToPort: 443, IpProtocol: "tcp" })],
+    });
+    expect(actionsOn(template, "ec2")).toHaveLength(12);
+    expect(actionsOn(made.plain.template("LambdaStack"), "ec2")).toEqual([]);
+    for (const stack of ["LambdaStack", "FargateStack"] as const)
+      expect(made.encrypted.template(stack).findResources("AWS::EC2::VPC")).toEqual({});
+  });
+
+  it("hold a load balancer that only they reach", () => {
+    expect(balancerOf(made.adopted)).toMatchObject({
+      Scheme: "internal",
+      Subnets: ["subnet-000000a1", "subnet-000000a2"],
+    });
+    // The endpoints of a network that exists are its owner's.
+    for (const stack of ["LambdaStack", "FargateStack"] as const)
+      expect(made.adopted.template(stack).findResources("AWS::EC2::VPCEndpoint")).toEqual({});
+  });
+
+  it("of public subnets alone are for tasks, with addresses of their own, and not for functions", () => {
+    const { AwsvpcConfiguration } = serviceOf(made.secured).Properties.NetworkConfiguration;
+    expect(AwsvpcConfiguration).toMatchObject({
+      AssignPublicIp: "ENABLED",
+      Subnets: ["subnet-000000c1", "subnet-000000c2"],
+    });
+    made.secured.template("LambdaStack").allResourcesProperties("AWS::Lambda::Function", { VpcConfig: Match.absent() });
   });
 });
 

@@ -24,7 +24,7 @@ interface Manifest {
 }
 
 /** @throws what the app throws, when it refuses. */
-export async function synthesize(context: Readonly<Record<string, string>> = {}): Promise<Synthesis> {
+export async function synthesize(context: Readonly<Record<string, unknown>> = {}): Promise<Synthesis> {
   const folder = mkdtempSync(join(tmpdir(), "cdk-"));
   const { context: own } = JSON.parse(readFileSync(join(REPOSITORY, "cdk.json"), "utf8"));
   // What the command line tells an app.

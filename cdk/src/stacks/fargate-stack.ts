@@ -4,6 +4,7 @@ import type { Construct } from "constructs";
 import { keyFor } from "../encryption.ts";
 import { FargateMcpServer } from "../fargate-server.ts";
 import type { FargateMcpServerProps } from "../fargate-server-props.ts";
+import { vpcFor } from "../network.ts";
 import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
 
 /** The properties of `FargateMcpServer`, and of the stack around it. */
@@ -20,6 +21,7 @@ export class FargateStack extends Stack {
     this.server = new FargateMcpServer(this, "Server", {
       ...props,
       ...key,
+      ...vpcFor(this, props),
       state,
       certificate: certificateOf(this, props),
     });

@@ -4,6 +4,7 @@ import type { Construct } from "constructs";
 import { keyFor } from "../encryption.ts";
 import { LambdaMcpServer } from "../lambda-server.ts";
 import type { LambdaMcpServerProps } from "../lambda-server-props.ts";
+import { vpcFor } from "../network.ts";
 import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
 
 /** The properties of `LambdaMcpServer`, and of the stack around it. */
@@ -17,9 +18,12 @@ export class LambdaStack extends Stack {
     super(scope, id, { description: "MCP server on Lambda", ...props });
     const key = keyFor(this, props);
     const state = stateOf(this, props, key);
+    // Settings may be about FargateStack alone: public subnets, or isolated ones of a network that it makes.
+    const { vpc } = props.vpcId !== undefined && !props.subnetIds ? {} : vpcFor(this, props);
     this.server = new LambdaMcpServer(this, "Server", {
       ...props,
       ...key,
+      ...(vpc ? { vpc } : { isolated: false }),
       state,
       certificate: certificateOf(this, props),
     });

@@ -6,9 +6,10 @@ import { EmailSubscription } from "aws-cdk-lib/aws-sns-subscriptions";
 import type { Access, AccessProps } from "../access.ts";
 import type { EncryptionProps, StackEncryptionProps } from "../encryption.ts";
 import { type MonitoredServer, ServerMonitoring } from "../monitoring.ts";
+import type { NetworkIdsProps } from "../network.ts";
 import { type IStateTable, StateTable, type StateTableNames } from "../state-table.ts";
 
-export interface ServerStackProps extends StackProps, AccessProps, StackEncryptionProps {
+export interface ServerStackProps extends StackProps, AccessProps, StackEncryptionProps, NetworkIdsProps {
   /** Where state is kept: what a StateStack made, or the names of a table (and a bucket) that exist. */
   readonly state: IStateTable | StateTableNames;
   /**
