@@ -6,11 +6,12 @@ import type { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { AccessProps } from "./access.ts";
 import { requireWhole } from "./checks.ts";
 import type { EncryptionProps } from "./encryption.ts";
+import type { FrontDoorProps } from "./front-door.ts";
 import type { NetworkProps } from "./network.ts";
 import type { IStateTable } from "./state-table.ts";
 
 /** What `FargateMcpServer` runs, where, and for whom. */
-export interface FargateMcpServerProps extends AccessProps, EncryptionProps, NetworkProps {
+export interface FargateMcpServerProps extends AccessProps, EncryptionProps, FrontDoorProps, NetworkProps {
   /** Where its state is. */
   readonly state: IStateTable;
   /**
@@ -40,7 +41,8 @@ export interface FargateMcpServerProps extends AccessProps, EncryptionProps, Net
    */
   readonly certificate?: ICertificate;
   /**
-   * Name that the certificate covers and that clients use; its DNS record, an alias of the load balancer, is yours to make.
+   * Name that the certificate covers and that clients use; its DNS record is made in `hostedZone`, or an alias of the load balancer
+   * that is yours to make.
    * @default the load balancer's own name
    */
   readonly domainName?: string;

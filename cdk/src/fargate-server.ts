@@ -27,12 +27,14 @@ import {
 } from "aws-cdk-lib/aws-elasticloadbalancingv2";
 import type { IGrantable, IPrincipal } from "aws-cdk-lib/aws-iam";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import { LoadBalancerTarget } from "aws-cdk-lib/aws-route53-targets";
 import { type ISecret, Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
 import { type Access, accessFor } from "./access.ts";
 import { acknowledge } from "./checks.ts";
 import { allowLogs, grantThrough } from "./encryption.ts";
 import { type FargateMcpServerProps, requireSize, requireTasks } from "./fargate-server-props.ts";
+import { addRecord, addWebAcl } from "./front-door.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
 import {
   addEndpoints,
@@ -108,6 +110,8 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
     const listener = this.#listener(props.certificate, allowedCidrs);
     this.targetGroup = this.#targets(listener);
     this.#scale(minTasks, maxTasks, requestsPerTaskPerMinute);
+    addRecord(this, props, () => new LoadBalancerTarget(this.loadBalancer));
+    addWebAcl(this, props, this.loadBalancer.loadBalancerArn);
     this.dnsTarget = this.loadBalancer.loadBalancerDnsName;
     this.url = `${props.certificate ? "https" : "http"}://${props.domainName ?? this.dnsTarget}/mcp`;
     this.signals = this.#signals();

@@ -6,11 +6,12 @@ import type { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { AccessProps } from "./access.ts";
 import { requireWhole } from "./checks.ts";
 import type { EncryptionProps } from "./encryption.ts";
+import type { FrontDoorProps } from "./front-door.ts";
 import type { NetworkProps } from "./network.ts";
 import type { IStateTable } from "./state-table.ts";
 
 /** What `LambdaMcpServer` runs, and for whom. */
-export interface LambdaMcpServerProps extends AccessProps, EncryptionProps, NetworkProps {
+export interface LambdaMcpServerProps extends AccessProps, EncryptionProps, FrontDoorProps, NetworkProps {
   /** Where its state is. */
   readonly state: IStateTable;
   /**
@@ -78,7 +79,8 @@ export interface LambdaMcpServerProps extends AccessProps, EncryptionProps, Netw
    */
   readonly taskConcurrency?: number;
   /**
-   * Name under which clients reach the server, at its root; its DNS record is yours to make. Needs `certificate`.
+   * Name under which clients reach the server, at its root; its DNS record is made in `hostedZone`, or yours to make. Needs
+   * `certificate`.
    * OAuth needs it, because discovery starts at the root of a name.
    * @default API Gateway's own name and path
    */

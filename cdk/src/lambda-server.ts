@@ -18,11 +18,13 @@ import {
 import { Grant, type IGrantable, type IPrincipal } from "aws-cdk-lib/aws-iam";
 import { Architecture, type IFunction, type Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import { type LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import { ApiGatewayDomain } from "aws-cdk-lib/aws-route53-targets";
 import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
 import { type Access, accessFor } from "./access.ts";
 import { acknowledge } from "./checks.ts";
 import { allowLogs, grantThrough } from "./encryption.ts";
+import { addRecord, addWebAcl } from "./front-door.ts";
 import { authorizerCode, serverCode, workerCode } from "./function-code.ts";
 import { type LambdaMcpServerProps, requireBounds } from "./lambda-server-props.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
@@ -124,6 +126,8 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
         : this.function.addAlias("live", { provisionedConcurrentExecutions: provisionedConcurrency });
     this.#routes(called, this.tokens ? this.#tokenAuthorizer(this.tokens) : this.#oauthAuthorizer(props.environment));
     const domain = this.#domain(props);
+    addRecord(this, props, () => new ApiGatewayDomain(domain!));
+    addWebAcl(this, props, this.api.deploymentStage.stageArn);
     if (domain) this.dnsTarget = domain.domainNameAliasDomainName;
     this.url = domain ? `https://${props.domainName}/mcp` : this.api.urlForPath("/mcp");
     this.signals = this.#signals();

@@ -12,6 +12,8 @@ export interface Settings {
   readonly allowedCidrs: readonly string[];
   readonly certificateArn?: string;
   readonly domainName?: string;
+  readonly hostedZoneId?: string;
+  readonly webAclArn?: string;
   readonly oauthIssuer?: string;
   readonly oauthAudience?: string;
   readonly oauthClients: readonly string[];
@@ -107,8 +109,19 @@ export const SETTINGS = {
   },
   domainName: {
     allowed: "a host name that the certificate covers",
-    description: "the name under which clients reach the server; its DNS record is yours to make",
+    description:
+      "the name under which clients reach the server; its DNS record is made in `hostedZoneId`, or yours to make",
     fits: /^[a-z0-9-]+(\.[a-z0-9-]+)+$/,
+  },
+  hostedZoneId: {
+    allowed: "the id of a zone of Route 53",
+    description: "makes the DNS record of `domainName` in this zone",
+    fits: /^Z[A-Z0-9]{3,31}$/,
+  },
+  webAclArn: {
+    allowed: "the ARN of a regional web ACL of AWS WAF",
+    description: "looks at each request first, before the API of LambdaStack or the load balancer of FargateStack",
+    fits: /^arn:[a-z-]+:wafv2:[a-z0-9-]+:\d{12}:regional\/webacl\/[\w-]+\/[0-9a-f-]+$/,
   },
   gatewayLogRole: flag("false where API Gateway's log role of this account and region is already set up"),
   longestRequestSeconds: {
@@ -158,6 +171,8 @@ export function readSettings(node: Node): Settings {
     "domainName",
     "encryptionKeyArn",
     "vpcId",
+    "hostedZoneId",
+    "webAclArn",
   ] as const;
   const lists = (["availabilityZones", "subnetIds", "publicSubnetIds"] as const)
     .map((name) => [name, list(name)] as const)
@@ -211,6 +226,8 @@ function requireConsistent(settings: Settings): void {
   if (domainName !== undefined && certificateArn === undefined) {
     throw new TypeError("domainName is given without certificateArn; give the certificate for that name as well");
   }
+  if (settings.hostedZoneId !== undefined && domainName === undefined)
+    throw new TypeError("hostedZoneId is given without domainName; give the name that the record is for");
   requireNetwork(settings);
   if (existingTable === undefined) {
     if (existingBucket !== undefined)

@@ -13,6 +13,8 @@ const CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0b8cf0c2-
 
 const KEY = "arn:aws:kms:eu-central-1:123456789012:key/0b8cf0c2-0000-4000-8000-000000000001";
 
+const WEB_ACL = "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/mine/0b8cf0c2-0000-4000-8000-000000000002";
+const BOUNDARY = { "@aws-cdk/core:permissionsBoundary": { name: "developers" } };
 const NETWORK = {
   vpcId: "vpc-0a1b2c3d",
   availabilityZones: "eu-central-1a,eu-central-1b",
@@ -35,6 +37,8 @@ const VARIANTS = {
     oauthAudience: "https://mcp.example.com/mcp",
     certificateArn: CERTIFICATE,
     domainName: "mcp.example.com",
+    hostedZoneId: "Z0123456789",
+    webAclArn: WEB_ACL,
     gatewayLogRole: "false",
   },
   disposable: {
@@ -43,6 +47,7 @@ const VARIANTS = {
     alarmEmail: "ops@example.com",
     allowedCidr: "0.0.0.0/0",
     isolated: "true",
+    ...BOUNDARY,
   },
   adopted: {
     existingTable: "left-behind",
@@ -56,11 +61,12 @@ const VARIANTS = {
     blobs: "true",
     tasks: "true",
     encryptionKeyArn: KEY,
+    ...BOUNDARY,
     ...NETWORK,
     publicSubnetIds: "subnet-000000c1,subnet-000000c2",
   },
   named: { name: "prod", longestRequestSeconds: "120" },
-} satisfies Record<string, Record<string, string>>;
+} satisfies Record<string, Record<string, unknown>>;
 
 const made = {} as Record<keyof typeof VARIANTS, Synthesis>;
 beforeAll(async () => {
@@ -249,6 +255,17 @@ describe("every stack", () => {
     },
   );
 
+  it("puts the permissions boundary of cdk.json on each role, those of the CDK's own helpers included", () => {
+    const roles = [made.disposable, made.encrypted].flatMap((synthesis) =>
+      (synthesis.stacks as StackName[]).flatMap((stack) =>
+        Object.values(synthesis.template(stack).findResources("AWS::IAM::Role")),
+      ),
+    );
+    expect(roles.length).toBeGreaterThan(10);
+    for (const { Properties } of roles)
+      expect(JSON.stringify(Properties.PermissionsBoundary)).toContain(":policy/developers");
+  });
+
   it("leaves nothing behind except data and what was there before", () => {
     for (const synthesis of Object.values(made)) {
       for (const stack of serversOf(synthesis)) {
@@ -278,6 +295,41 @@ describe("a key whose ARN is given", () => {
   it.each(["LambdaStack", "FargateStack"] as const)("may be used by %s on a table that was adopted", (stack) => {
     expect(actionsOn(made.adopted.template(stack), "kms")).toContain("kms:GenerateDataKey");
     expect(actionsOn(made.plain.template(stack), "kms")).toEqual([]);
+  });
+});
+
+describe("the front door", () => {
+  it("has its DNS record made where the zone is given, and else says where it has to point", () => {
+    for (const [stack, target] of [
+      ["LambdaStack", "RegionalDomainName"],
+      ["FargateStack", "DNSName"],
+    ] as const) {
+      made.oauth.template(stack).hasResourceProperties("AWS::Route53::RecordSet", {
+        HostedZoneId: "Z0123456789",
+        Name: "mcp.example.com.",
+        Type: "A",
+        AliasTarget: Match.anyValue(),
+      });
+      const [record] = Object.values(made.oauth.template(stack).findResources("AWS::Route53::RecordSet"));
+      expect(JSON.stringify(record!.Properties.AliasTarget.DNSName)).toContain(target);
+      expect(made.oauth.template(stack).findOutputs("DnsTarget")).toEqual({});
+      expect(made.secured.template(stack).findResources("AWS::Route53::RecordSet")).toEqual({});
+      made.secured.template(stack).hasOutput("DnsTarget", {});
+    }
+  });
+
+  it("has a web ACL before it where one is given", () => {
+    made.oauth.template("LambdaStack").hasResourceProperties("AWS::WAFv2::WebACLAssociation", {
+      WebACLArn: WEB_ACL,
+      ResourceArn: {
+        "Fn::Join": ["", Match.arrayWith([Match.stringLikeRegexp("/restapis/"), Match.stringLikeRegexp("/stages/")])],
+      },
+    });
+    made.oauth.template("FargateStack").hasResourceProperties("AWS::WAFv2::WebACLAssociation", {
+      WebACLArn: WEB_ACL,
+      ResourceArn: { Ref: Match.stringLikeRegexp("LoadBalancer") },
+    });
+    expect(made.plain.template("LambdaStack").findResources("AWS::WAFv2::WebACLAssociation")).toEqual({});
   });
 });
 

@@ -5,10 +5,12 @@ import { keyFor } from "../encryption.ts";
 import { FargateMcpServer } from "../fargate-server.ts";
 import type { FargateMcpServerProps } from "../fargate-server-props.ts";
 import { vpcFor } from "../network.ts";
-import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
+import { certificateOf, finish, hostedZoneOf, type ServerStackProps, stateOf } from "./server-stack.ts";
 
 /** The properties of `FargateMcpServer`, and of the stack around it. */
-export interface FargateStackProps extends ServerStackProps, Omit<FargateMcpServerProps, "state" | "certificate"> {}
+export interface FargateStackProps
+  extends ServerStackProps,
+    Omit<FargateMcpServerProps, "state" | "certificate" | "hostedZone"> {}
 
 /** The server on Fargate with its dashboard and alarms. Outputs `Url`, `TokenCommand`, `RestartCommand` and what operating needs. */
 export class FargateStack extends Stack {
@@ -24,6 +26,7 @@ export class FargateStack extends Stack {
       ...vpcFor(this, props),
       state,
       certificate: certificateOf(this, props),
+      ...hostedZoneOf(this, props),
     });
     finish(this, this.server, state, props);
     const { cluster, serviceName } = this.server.service;

@@ -5,10 +5,12 @@ import { keyFor } from "../encryption.ts";
 import { LambdaMcpServer } from "../lambda-server.ts";
 import type { LambdaMcpServerProps } from "../lambda-server-props.ts";
 import { vpcFor } from "../network.ts";
-import { certificateOf, finish, type ServerStackProps, stateOf } from "./server-stack.ts";
+import { certificateOf, finish, hostedZoneOf, type ServerStackProps, stateOf } from "./server-stack.ts";
 
 /** The properties of `LambdaMcpServer`, and of the stack around it. */
-export interface LambdaStackProps extends ServerStackProps, Omit<LambdaMcpServerProps, "state" | "certificate"> {}
+export interface LambdaStackProps
+  extends ServerStackProps,
+    Omit<LambdaMcpServerProps, "state" | "certificate" | "hostedZone"> {}
 
 /** The server on Lambda with its dashboard and alarms. Outputs `Url`, `TokenCommand` and what operating needs. */
 export class LambdaStack extends Stack {
@@ -26,6 +28,7 @@ export class LambdaStack extends Stack {
       ...(vpc ? { vpc } : { isolated: false }),
       state,
       certificate: certificateOf(this, props),
+      ...hostedZoneOf(this, props),
     });
     finish(this, this.server, state, props);
   }

@@ -1,6 +1,7 @@
 // What the stacks of both servers have in common: where state is, who may call, and who hears of alarms.
 import { CfnOutput, type Stack, type StackProps } from "aws-cdk-lib";
 import { Certificate, type ICertificate } from "aws-cdk-lib/aws-certificatemanager";
+import { HostedZone, type IHostedZone } from "aws-cdk-lib/aws-route53";
 import { type ITopic, Topic } from "aws-cdk-lib/aws-sns";
 import { EmailSubscription } from "aws-cdk-lib/aws-sns-subscriptions";
 import type { Access, AccessProps } from "../access.ts";
@@ -22,6 +23,11 @@ export interface ServerStackProps extends StackProps, AccessProps, StackEncrypti
    * @default API Gateway's own on Lambda; on Fargate HTTP, with a warning
    */
   readonly certificateArn?: string;
+  /**
+   * Id of the zone of Route 53 in which the record of `domainName` is made.
+   * @default the record is yours to make; the output `DnsTarget` says where it has to point
+   */
+  readonly hostedZoneId?: string;
 }
 
 export const stateOf = (stack: Stack, { state }: ServerStackProps, { encryptionKey }: EncryptionProps): IStateTable =>
@@ -32,12 +38,15 @@ export const stateOf = (stack: Stack, { state }: ServerStackProps, { encryptionK
 export const certificateOf = (stack: Stack, { certificateArn }: ServerStackProps): ICertificate | undefined =>
   certificateArn === undefined ? undefined : Certificate.fromCertificateArn(stack, "Certificate", certificateArn);
 
+export const hostedZoneOf = (stack: Stack, { hostedZoneId }: ServerStackProps): { hostedZone?: IHostedZone } =>
+  hostedZoneId === undefined ? {} : { hostedZone: HostedZone.fromHostedZoneId(stack, "HostedZone", hostedZoneId) };
+
 /** The outputs and the monitoring that every server gets. */
 export function finish(
   stack: Stack,
   server: MonitoredServer & { readonly url: string; readonly dnsTarget?: string; readonly access: Access },
   state: IStateTable,
-  { alarmEmail }: ServerStackProps,
+  { alarmEmail, hostedZoneId }: ServerStackProps,
 ): void {
   const alarmTopic = alarmEmail === undefined ? undefined : topicFor(stack, alarmEmail);
   const { dashboard } = new ServerMonitoring(stack, "Monitoring", { server, state, ...(alarmTopic && { alarmTopic }) });
@@ -46,7 +55,8 @@ export function finish(
   output("Url", "Where MCP clients connect", server.url);
   output("DashboardName", "In CloudWatch", dashboard.dashboardName);
   output("LogGroupName", "The server's log", server.logGroup.logGroupName);
-  if (server.dnsTarget !== undefined) output("DnsTarget", "What a DNS record of your own points to", server.dnsTarget);
+  if (server.dnsTarget !== undefined && hostedZoneId === undefined)
+    output("DnsTarget", "What a DNS record of your own points to", server.dnsTarget);
   const { tokens } = server.access;
   if (!tokens) return;
   const where = `--region ${stack.region} --secret-id ${tokens.secretArn}`;
