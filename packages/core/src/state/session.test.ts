@@ -417,6 +417,23 @@ describe("list_sessions", () => {
     const times = seen.map(({ last_active_at }) => last_active_at);
     expect(times).toEqual(times.toSorted().reverse());
   });
+
+  it.each([
+    ["never end", 0, 60],
+    ["end after a day", 86_400, 3600],
+    ["end after a minute", 60, 15],
+  ])("puts a session that is used again first, where sessions %s", async (_, ttlSeconds, exactToSeconds) => {
+    const { call, clock } = testApp({ sessions: { ttlSeconds } });
+    await create(call, { name: "first" });
+    clock.advance(exactToSeconds);
+    await create(call, { name: "second" });
+    const order = async () =>
+      ((await call("list_sessions")).sessions as { session_id: string }[]).map(({ session_id }) => session_id);
+    expect(await order()).toEqual(["second", "first"]);
+    clock.advance(1);
+    await call("get_notes", { session_id: "first" });
+    expect(await order()).toEqual(["first", "second"]);
+  });
 });
 
 describe("reads of a session and of what it holds", () => {

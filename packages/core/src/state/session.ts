@@ -24,7 +24,7 @@ export interface Session {
   /** Minted at creation and at each reset; entries carry it in their key, so those of an earlier life are unreachable. */
   readonly generation: string;
   readonly createdAtMs: number;
-  /** Coarse: moves at most once per quarter of the lifetime. */
+  /** Coarse: see {@link Sessions.touch}. */
   readonly activeAtMs: number;
   readonly ttlSeconds: number;
   /** Epoch seconds; undefined: never. */
@@ -40,8 +40,10 @@ const HANDLE_PREFIX = "ses_";
 const IMPLIED_TTL_SECONDS = 86_400;
 /** So many sessions are named to a caller who has to delete one. */
 const DELETABLE_SHOWN = 3;
-/** A session that never ends still notes its activity, this often. */
+/** How exact the order of a list is where sessions end: each use noted is a write to the table. */
 const ACTIVITY_SECONDS = 3600;
+/** And where they never end, which is on a machine of one's own: there a write costs nothing. */
+const ENDLESS_ACTIVITY_SECONDS = 60;
 const LIST_PAGE = 1000;
 /** Of the room that was counted, an instance uses this share before it counts again: so many instances overrun no limit together. */
 const ROOM_SHARES = 16;
@@ -202,12 +204,13 @@ export class Sessions {
   }
 
   /**
-   * Notes activity and moves a sliding expiry, at most once per quarter of the lifetime. Only the session item is written:
-   * entries carry the hard end.
+   * Notes activity and moves a sliding expiry: at most once an hour or quarter of the lifetime, whichever is shorter, and once a
+   * minute where the session never ends. Only the session item is written: entries carry the hard end.
    */
   async touch(owner: string, session: Session): Promise<void> {
     const now = epochSeconds(this.#clock);
-    const every = session.ttlSeconds === 0 ? ACTIVITY_SECONDS : session.ttlSeconds / 4;
+    const every =
+      session.ttlSeconds === 0 ? ENDLESS_ACTIVITY_SECONDS : Math.min(session.ttlSeconds / 4, ACTIVITY_SECONDS);
     if (now - session.activeAtMs / 1000 < every) return;
     const expiresAt = session.hardEnd === undefined ? null : Math.min(now + session.ttlSeconds, session.hardEnd);
     await this.#store.update(
