@@ -9,6 +9,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import {
   type App,
+  builtinPrompts,
+  builtinResources,
   builtinTools,
   DEFAULT_IDEMPOTENCY_TTL_SECONDS,
   DEFAULT_SESSION_MAX_SECONDS,
@@ -132,6 +134,23 @@ describe("the tables say what the code does", () => {
     );
     expect(known.length).toBeGreaterThan(10);
     expect([...new Set(shown)].sort()).toEqual(known.sort());
+  });
+
+  test("prompts and resources", () => {
+    const cells = (name: string, count: number) =>
+      section("docs/connect.md", name)
+        .slice(2)
+        .map((row) =>
+          row
+            .split("|")
+            .slice(1, count + 1)
+            .map((cell) => cell.trim()),
+        );
+    expect(cells("prompts", 2)).toEqual(builtinPrompts().map(({ name, description }) => [`\`${name}\``, description]));
+    const store = new DynamoDBItems({ client: createDynamoDBClient({ endpoint: "http://127.0.0.1:1" }) });
+    const items = { store, tables: [{ name: "{name}", mode: "read-only" as const }] };
+    const resources = builtinResources({ anonymous: false, items });
+    expect(cells("resources", 1)).toEqual(resources.map(({ uri }) => [`\`${uri}\``]));
   });
 
   test("lifetimes in the prose", () => {
