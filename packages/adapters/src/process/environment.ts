@@ -78,19 +78,10 @@ const atHome = (path: string): string => (/^~[/\\]/.test(path) ? join(homedir(),
 
 const sayOnStderr = (notice: string): void => void process.stderr.write(`stateful-mcp: ${notice}\n`);
 
-/** JSON lines, or on a terminal a readable form of them. */
+/** JSON lines, or on a terminal one short line for each. */
 export async function openLogger(config: Config): Promise<Logger> {
   const { logLevel: level, environment } = config;
   if (!process.stderr.isTTY) return createLogger({ level, environment });
-  const { default: pretty } = await import("pino-pretty");
-  const stream = pretty({
-    destination: 2,
-    sync: true,
-    messageKey: "message",
-    timestampKey: "timestamp",
-    translateTime: "HH:MM:ss",
-    ignore: "service,environment,principal",
-    singleLine: true,
-  });
-  return createLogger({ level, environment, stream });
+  const { terminalStream } = await import("./terminal.ts");
+  return createLogger({ level, environment, stream: terminalStream() });
 }
