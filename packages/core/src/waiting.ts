@@ -13,10 +13,17 @@ export function backoff(first: number, max: number, factor = 2): () => number {
 /** Resolves after `ms`, or at once when the signal ends. Holds no process open when it has a signal. */
 export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
+    const done = () => {
+      clearTimeout(timer);
+      // A signal that outlives many pauses must not keep them all.
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
     if (!signal) return;
     timer.unref();
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
   });
 
 /**

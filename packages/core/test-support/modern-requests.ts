@@ -33,7 +33,7 @@ export function modernFetch(
     [`${ENVELOPE}clientCapabilities`]: capabilities,
     ...meta,
   };
-  const named = params.name ?? params.uri;
+  const named = params.name ?? params.uri ?? params.taskId;
   const headers = {
     host: "localhost",
     accept: "application/json, text/event-stream",

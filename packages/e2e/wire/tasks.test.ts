@@ -1,8 +1,11 @@
 // Tasks on the wire, between two server processes on one file: the official client of the extension through a load balancer, each
 // answer checked with the extension's own strict schemas, and a task whose process is killed.
+import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import {
@@ -14,6 +17,8 @@ import {
   CancelTaskResultV2Schema,
   CreateTaskResultV2Schema,
   GetTaskResultV2Schema,
+  readAcceptedTaskIdsV2,
+  TaskStatusNotificationV2Schema,
   UpdateTaskResultV2Schema,
 } from "@modelcontextprotocol/ext-tasks/core/v2";
 import { Fleet, RoundRobin } from "@stateful-mcp/rig";
@@ -165,6 +170,102 @@ describe("a task whose process is killed", () => {
     expect(await get()).toMatchObject({ result: { structuredContent: { attempt: 2 } } });
     expect(await notes(polls)).toEqual(["begun", "ended"]);
   }, 90_000);
+});
+
+/** What a stream of subscriptions/listen says, message by message. */
+interface Listened {
+  readonly method?: string;
+  readonly params?: Record<string, unknown>;
+  readonly result?: Record<string, unknown>;
+}
+
+const listenRequest = (taskIds: readonly string[]) => ({
+  jsonrpc: "2.0",
+  id: "listen",
+  method: "subscriptions/listen",
+  params: {
+    notifications: { taskIds },
+    _meta: {
+      "io.modelcontextprotocol/protocolVersion": REVISION,
+      "io.modelcontextprotocol/clientInfo": CLIENT,
+      "io.modelcontextprotocol/clientCapabilities": CAPABILITIES,
+    },
+  },
+});
+
+/** Over HTTP, from any process. */
+async function* listenOverHttp(taskIds: readonly string[]): AsyncGenerator<Listened> {
+  const response = await fetch(new URL("/mcp", balancer.address), {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "mcp-protocol-version": REVISION,
+      "mcp-method": "subscriptions/listen",
+    },
+    body: JSON.stringify(listenRequest(taskIds)),
+  });
+  const lines = createInterface(Readable.fromWeb(response.body as never));
+  for await (const line of lines)
+    if (line.startsWith("data: {")) yield JSON.parse(line.slice("data: ".length)) as Listened;
+}
+
+/** Over stdio, from a process of its own on the same data. */
+async function* listenOverStdio(taskIds: readonly string[]): AsyncGenerator<Listened> {
+  const server = spawn(process.execPath, ["--import", "tsx", SERVER], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, STATEFUL_MCP_DATA_DIR: join(directory, "data"), LOG_LEVEL: "warn" },
+  });
+  try {
+    server.stdin.write(`${JSON.stringify(listenRequest(taskIds))}\n`);
+    for await (const line of createInterface(server.stdout)) yield JSON.parse(line) as Listened;
+  } finally {
+    server.kill();
+  }
+}
+
+describe("a client that listens for tasks", () => {
+  test.each([
+    ["over HTTP", listenOverHttp],
+    ["over stdio", listenOverStdio],
+  ])(
+    "%s is told how they stand by a process that does not run them, until all have ended",
+    async (_, listen) => {
+      const file = join(directory, `listened ${_}`);
+      const work = { name: "write_and_wait", arguments: { file, session_id: `listen-${_.replace(" ", "-")}` } };
+      const working = CreateTaskResultV2Schema.parse((await post(balancer.address, "tools/call", work)).result).taskId;
+      const ask = { name: "ask", arguments: {} };
+      const asking = CreateTaskResultV2Schema.parse((await post(balancer.address, "tools/call", ask)).result).taskId;
+      const told: [unknown, unknown][] = [];
+      let last: Listened | undefined;
+      for await (const message of listen([working, asking])) {
+        last = message;
+        if (message.result) break;
+        if (message.method === "notifications/subscriptions/acknowledged") {
+          expect(readAcceptedTaskIdsV2(message.params)).toEqual([working, asking]);
+          continue;
+        }
+        const { params } = TaskStatusNotificationV2Schema.parse(message);
+        told.push([params.taskId, params.status]);
+        if (params.status !== "input_required") continue;
+        const answers = {
+          taskId: asking,
+          inputResponses: { "1.go_on": { action: "accept", content: { sure: true } } },
+        };
+        await post(balancer.address, "tasks/update", answers);
+        await writeFile(file, "");
+      }
+      expect(last).toMatchObject({ id: "listen", result: { resultType: "complete" } });
+      expect(told).toEqual(
+        expect.arrayContaining([
+          [asking, "input_required"],
+          [asking, "completed"],
+          [working, "completed"],
+        ]),
+      );
+    },
+    60_000,
+  );
 });
 
 describe("the door", () => {

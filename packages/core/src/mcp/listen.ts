@@ -2,19 +2,24 @@
 // has changed, and only while somebody listens. Nobody publishes anything, so one caller's changes cannot reach another's stream.
 import {
   type AuthInfo,
+  CLIENT_CAPABILITIES_META_KEY,
   createMcpHandler,
   type McpServerFactory,
   type ServerEvent,
   type ServerEventBus,
 } from "@modelcontextprotocol/server";
 import { versionOf } from "../calls/call-resource.ts";
+import { missingTasks } from "../calls/call-task.ts";
 import type { CallSource, Services } from "../calls/services.ts";
 import { authorize, countedAs, type Principal, READ_SCOPE } from "../principal.ts";
 import type { WatchingStream } from "../state/watched.ts";
+import { TaskWatch } from "./listen-tasks.ts";
+import { declaresTasks } from "./request.ts";
+import { hasTasks, scopeOf } from "./tasks.ts";
 
 const POLL_FIRST_MS = 250;
 const POLL_MAX_MS = 2_000;
-/** Resources one stream may watch: each costs two small reads per poll. */
+/** Resources and tasks that one stream may watch: each costs a small read or two per poll. */
 const WATCHED_MAX = 32;
 
 export interface Listens {
@@ -32,7 +37,9 @@ export interface ListenBody {
     readonly notifications: {
       readonly resourceSubscriptions?: readonly string[];
       readonly resourcesListChanged?: boolean;
+      readonly taskIds?: readonly string[];
     };
+    readonly _meta?: Readonly<Record<string, unknown>>;
   };
 }
 
@@ -44,10 +51,11 @@ export function isListen(body: unknown): body is ListenBody {
     params?: { notifications?: unknown };
   };
   if (method !== "subscriptions/listen" || (typeof id !== "string" && typeof id !== "number")) return false;
-  const wanted = params?.notifications as { resourceSubscriptions?: unknown } | null | undefined;
+  const wanted = params?.notifications as { resourceSubscriptions?: unknown; taskIds?: unknown } | null | undefined;
   if (typeof wanted !== "object" || wanted === null) return false;
-  const uris = wanted.resourceSubscriptions;
-  return uris === undefined || (Array.isArray(uris) && uris.every((uri) => typeof uri === "string"));
+  return [wanted.resourceSubscriptions, wanted.taskIds].every(
+    (names) => names === undefined || (Array.isArray(names) && names.every((name) => typeof name === "string")),
+  );
 }
 
 export interface ListensOptions {
@@ -64,7 +72,7 @@ export function createListens({ services, mcp }: ListensOptions): Listens {
   function refusal(principal: Principal, watched: number): string | undefined {
     if (closed) return "This server is about to end. Listen again: another one will answer.";
     if (watched > WATCHED_MAX)
-      return `A stream can watch ${WATCHED_MAX} resources; this one names ${watched}. Use several.`;
+      return `A stream can watch ${WATCHED_MAX} resources and tasks; this one names ${watched}. Use several.`;
     if (open.size >= listensPerProcess)
       return `This server holds its limit of ${listensPerProcess} streams. Try again later.`;
     const counted = countedAs(principal);
@@ -78,8 +86,13 @@ export function createListens({ services, mcp }: ListensOptions): Listens {
     async fetch(request, body, principal, authInfo) {
       const { notifications } = body.params;
       const uris = [...new Set(notifications.resourceSubscriptions ?? [])];
+      const taskIds = hasTasks(services) ? [...new Set(notifications.taskIds ?? [])] : [];
+      if (taskIds.length > 0 && !declaresTasks(body.params._meta?.[CLIENT_CAPABILITIES_META_KEY])) {
+        const { code, message, data } = missingTasks();
+        return Response.json({ jsonrpc: "2.0", id: body.id, error: { code, message, data } }, { status: 400 });
+      }
       authorize(principal, READ_SCOPE);
-      const refused = refusal(principal, uris.length);
+      const refused = refusal(principal, uris.length + taskIds.length);
       if (refused !== undefined) {
         const error = { code: -32_603, message: refused };
         return Response.json({ jsonrpc: "2.0", id: body.id, error });
@@ -91,18 +104,34 @@ export function createListens({ services, mcp }: ListensOptions): Listens {
         ...(notifications.resourcesListChanged ? (["list"] as const) : []),
       ]);
       const handler = createMcpHandler(mcp, { legacy: "reject", bus: watch });
-      const entry = { principal, close: () => handler.close() };
+      const tasks =
+        taskIds.length > 0
+          ? new TaskWatch(
+              services.state.forCaller({ principal, client: "" }).tasks,
+              services.state.watched.open(principal),
+              body.id,
+            )
+          : undefined;
+      const close = () => {
+        tasks?.end();
+        return handler.close();
+      };
+      const entry = { principal, close };
       open.add(entry);
-      watch.onend = () => open.delete(entry);
+      (tasks ?? watch).onend = () => open.delete(entry);
+      let held = false;
       try {
         // What is there before the acknowledgement is what changes are measured against.
         await watch.begin();
+        await tasks?.begin(taskIds, ({ tool }) => authorize(principal, scopeOf(services, tool)));
         const narrowed = { ...notifications, resourceSubscriptions: watchable };
         const parsedBody = { ...body, params: { ...body.params, notifications: narrowed } };
-        return await handler.fetch(request, { parsedBody, authInfo });
+        const response = await handler.fetch(request, { parsedBody, authInfo });
+        held = tasks ? response.ok : watch.running;
+        return tasks && held ? tasks.join(response) : response;
       } finally {
         // Refused, or nothing to hold open: the SDK has not subscribed.
-        if (!watch.running) open.delete(entry);
+        if (!held) open.delete(entry);
       }
     },
     get open() {

@@ -120,7 +120,7 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
 export const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
 
 /** Whether a modern client says, with this request, that it can be answered with a task. */
-function declaresTasks(capabilities: unknown): boolean {
+export function declaresTasks(capabilities: unknown): boolean {
   const { extensions } = (capabilities ?? {}) as { extensions?: Record<string, unknown> };
   return typeof extensions?.[TASKS_EXTENSION] === "object" && extensions[TASKS_EXTENSION] !== null;
 }

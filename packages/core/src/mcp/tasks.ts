@@ -79,7 +79,7 @@ interface TaskRequest {
   readonly context: ServerContext;
 }
 
-const scopeOf = ({ tools }: Services, tool: string): string => tools.get(tool)?.scope ?? WRITE_SCOPE;
+export const scopeOf = ({ tools }: Services, tool: string): string => tools.get(tool)?.scope ?? WRITE_SCOPE;
 
 interface InputOf {
   readonly inputResponses?: Readonly<Record<string, unknown>>;
