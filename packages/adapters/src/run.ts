@@ -20,11 +20,11 @@ export {
 } from "@stateful-mcp/core";
 
 const USAGE =
-  "without arguments the server speaks MCP over stdin and stdout; `serve` listens for HTTP and takes --host, --port, --env-file, --create-table and --allow-anonymous; `tools` lists the tools, `call <tool> key=value` calls one";
+  "without arguments the server speaks MCP over stdin and stdout; `serve` listens for HTTP and takes --host, --port, --env-file, --create-table and --allow-anonymous; `tools` lists the tools, `call <tool> key=value` calls one, `tasks` lists the open tasks";
 
 /**
  * Serves the app as this process's arguments say, and ends the process: over stdio without arguments, over HTTP with `serve`. `tools`
- * and `call <tool> key=value` try it without a server.
+ * and `call <tool> key=value` try it without a server; `tasks` lists the tasks that have not ended.
  * Settings come from the environment, with `serve --env-file` from that file as well; what the app's own code has fixed stays.
  *
  * State is kept on this machine's disk when the package `@stateful-mcp/local` is installed, in a DynamoDB table with
@@ -37,6 +37,7 @@ export function run(app: App): Promise<never> {
     const [command, ...rest] = process.argv.slice(2);
     if (command === undefined) return (await import("./process/stdio.ts")).stdio(app);
     if (command === "tools") return (await import("./process/call.ts")).listTools(app);
+    if (command === "tasks") return (await import("./process/tasks.ts")).listOpenTasks(app);
     if (command === "call") {
       const [tool, ...words] = rest;
       if (tool === undefined) throw usage("call needs the name of a tool");

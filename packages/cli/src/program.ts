@@ -106,6 +106,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   program
+    .command("tasks")
+    .description("list the tasks of all callers that have not ended: tool, state, age, attempts, owner")
+    .option(...ENV_FILE)
+    .action(async (options: EnvFile) => {
+      code = await (await import("./commands/tasks.ts")).tasks(options);
+    });
+
+  program
     .command("inspect")
     .description("open the MCP Inspector on a running server; npx fetches it at its first use")
     .argument("[url]", "the server's MCP endpoint", "http://127.0.0.1:3333/mcp")

@@ -34,6 +34,7 @@ import type { Principal } from "./principal.ts";
 import type { CallerState } from "./state/caller-state.ts";
 import { couldBeSessionName } from "./state/session.ts";
 import { State } from "./state/state.ts";
+import { isEnded, type TaskHead } from "./state/task-head.ts";
 import type { BlobStore } from "./stores/blob-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -152,6 +153,8 @@ export interface App {
    * @throws TypeError without `taskQueue`, AppError `unavailable`: the message is to be delivered again.
    */
   runTask(message: TaskMessage, options: { timeLimitMs: number }): Promise<TaskDelivery>;
+  /** The tasks of all callers that have not ended, in no order: for an operator, who may see whose they are. */
+  openTasks(): AsyncIterable<TaskHead>;
   /** Resolves when no call runs and background work has ended: a platform may then freeze the process. */
   settle(): Promise<void>;
   /** From now on health routes answer 503, so that a load balancer looks elsewhere, and streams of changes end. Calls are still answered. */
@@ -308,6 +311,9 @@ export function createApp(options: AppOptions = {}): App {
     runTask: async (message, limit) => {
       if (!queued) throw new TypeError("This app has no taskQueue, and runs its tasks itself.");
       return queued.deliver(message, limit);
+    },
+    openTasks: async function* () {
+      for await (const { head } of state.tasks.eachOpen()) if (head && !isEnded(head)) yield head;
     },
     settle: () => state.background.settle(),
     drain: () => {

@@ -76,7 +76,7 @@ export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
 export type { CallerState } from "./state/caller-state.ts";
 export type { CallerTasks, DetailedTaskView, TaskView } from "./state/caller-tasks.ts";
 export type { SessionHandle } from "./state/session-handle.ts";
-export type { TaskOutcome, TaskStatus } from "./state/task-head.ts";
+export type { TaskHead, TaskOutcome, TaskStatus } from "./state/task-head.ts";
 export type { ExportLine, ImportCounts, ImportOptions } from "./state/transfer.ts";
 export type { Json } from "./state/values.ts";
 export type { BlobStore } from "./stores/blob-store.ts";

@@ -1,12 +1,13 @@
 // Tasks on the wire, between two server processes on one file: the official client of the extension through a load balancer, each
 // answer checked with the extension's own strict schemas, and a task whose process is killed.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import {
   createTaskSessionFromClient,
@@ -24,6 +25,7 @@ import {
 import { Fleet, RoundRobin } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+const execute = promisify(execFile);
 const REVISION = "2026-07-28";
 const EXTENSION = "io.modelcontextprotocol/tasks";
 const CLIENT = { name: "tasks-test", version: "1.0.0" };
@@ -170,6 +172,25 @@ describe("a task whose process is killed", () => {
     expect(await get()).toMatchObject({ result: { structuredContent: { attempt: 2 } } });
     expect(await notes(polls)).toEqual(["begun", "ended"]);
   }, 90_000);
+});
+
+describe("an operator", () => {
+  test("sees the open tasks of all callers at a terminal, from the app's own program and from the command line", async () => {
+    const file = join(directory, "operator");
+    const args = { name: "write_and_wait", arguments: { file, session_id: "operator" } };
+    const { taskId } = CreateTaskResultV2Schema.parse((await post(balancer.address, "tools/call", args)).result);
+    const env = { ...process.env, STATEFUL_MCP_DATA_DIR: join(directory, "data") };
+    const CLI = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
+    for (const program of [SERVER, CLI]) {
+      const { stdout } = await execute(process.execPath, ["--import", "tsx", program, "tasks"], { env });
+      const [head, ...lines] = stdout.trimEnd().split("\n");
+      expect(head).toMatch(/^task +tool +state +age +attempt +owner +message$/);
+      expect(lines.find((line) => line.startsWith(taskId))).toMatch(
+        / write_and_wait +runs \(lease ends in \d+ s\) +\d+ s +1 /,
+      );
+    }
+    await writeFile(file, "");
+  }, 60_000);
 });
 
 /** What a stream of subscriptions/listen says, message by message. */

@@ -29,7 +29,12 @@ export async function callOnce(
   });
 }
 
-async function withApp(app: App, options: LoadOptions, work: (running: App) => Promise<number>): Promise<number> {
+/** Binds the app to the configured backend for as long as the work takes. */
+export async function withApp(
+  app: App,
+  options: LoadOptions,
+  work: (running: App) => Promise<number>,
+): Promise<number> {
   const config = loadConfig(options);
   const logger = await openLogger(quieter(config));
   const { app: running, close } = await compose(app, config, { access: { mode: "local" }, logger });

@@ -26,6 +26,10 @@ export const stdio = async (app: App, options?: StdioProcessOptions): Promise<nu
 export const listTools = async (app: App, options?: LoadOptions): Promise<number> =>
   (await import("./call.ts")).listTools(app, options);
 
+/** Prints the open tasks of all callers. Resolves with the exit code. @throws AppError when its backend cannot be reached. */
+export const listOpenTasks = async (app: App, options?: LoadOptions): Promise<number> =>
+  (await import("./tasks.ts")).listOpenTasks(app, options);
+
 /** Calls one tool, with `key=value` words for arguments, and prints its answer. Resolves with the exit code. @throws AppError */
 export const callOnce = async (app: App, name: string, words: readonly string[], options?: LoadOptions) =>
   (await import("./call.ts")).callOnce(app, name, words, options);

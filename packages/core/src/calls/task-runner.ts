@@ -1,6 +1,5 @@
 // The tasks that this process runs: so many at a time, those it has made first, then those that no other process runs. Finds orphans by
 // being told of them (a client asks for one) or by a slow look at the list of open tasks. Knows not how a task is run.
-import { OPEN_TASK_SHARDS } from "../state/keys.ts";
 import { isEnded, isFree, type TaskCall, type TaskHead, type TaskRef } from "../state/task-head.ts";
 import type { NewLease, TaskRuns } from "../state/task-runs.ts";
 import { newRunner, TASK_LEASE_MS } from "../state/tasks.ts";
@@ -12,7 +11,6 @@ import { loggedTask } from "./tool-io.ts";
 const LOOK_MS = 60_000;
 /** So that processes started together do not look together. */
 const LOOK_JITTER = 0.1;
-const LOOK_PAGE = 100;
 /** An entry without a task is one that is being made, or whose making was cut short. */
 const MAKING_MS = 60_000;
 /** After so many empty looks a process without tasks stops looking: an idle server makes no requests. */
@@ -180,19 +178,12 @@ export class TaskRunner implements TaskRuns {
     const last = await tasks.openList.beginLook(LOOK_MS * (1 - 2 * LOOK_JITTER));
     if (last !== undefined) return last;
     let open = 0;
-    for (let shard = 0; shard < OPEN_TASK_SHARDS; shard++) {
-      let after: string | undefined;
-      do {
-        const page = await tasks.openList.list(shard, { after, limit: LOOK_PAGE });
-        for (const one of page.open) {
-          open += 1;
-          const head = await tasks.find(one);
-          const over = head ? isEnded(head) : clock.now() - one.createdMs > MAKING_MS;
-          if (over) await tasks.openList.remove(one);
-          else if (head && isFree(head, clock.now())) this.free(head);
-        }
-        after = page.next;
-      } while (after && !this.#draining);
+    for await (const { entry, head } of tasks.eachOpen()) {
+      if (this.#draining) return open;
+      open += 1;
+      const over = head ? isEnded(head) : clock.now() - entry.createdMs > MAKING_MS;
+      if (over) await tasks.openList.remove(entry);
+      else if (head && isFree(head, clock.now())) this.free(head);
     }
     await tasks.openList.endLook(open);
     return open;

@@ -6,6 +6,7 @@ import { defineTool, type ToolDefinition } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { type LogFields, type Logger, silentLogger } from "../logger.ts";
 import { makePrincipal } from "../principal.ts";
+import type { TaskHead } from "../state/task-head.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
@@ -643,6 +644,24 @@ describe("list_tasks", () => {
     expect(Math.max(...sizes)).toBe(2);
     expect(seen.toSorted()).toEqual(made.map(({ id }) => id).toSorted());
     await expect(call("list_tasks", { cursor: "made up" })).rejects.toMatchObject({ code: "invalid_input" });
+  });
+});
+
+describe("the open tasks of all callers", () => {
+  it("are those that have not ended, with who runs them and whose they are", async () => {
+    const { app, callAsTask, clock } = testApp({ tools: [job(() => new Promise(() => {}))] });
+    const [alices, bobs, ended] = [
+      await callAsTask("job", { session_id: "s" }, "alice"),
+      await callAsTask("job", { session_id: "s" }, "bob"),
+      await callAsTask("job"),
+    ];
+    await ended.cancel();
+    const open: TaskHead[] = [];
+    for await (const head of app.openTasks()) open.push(head);
+    expect(open.map(({ id }) => id).toSorted()).toEqual([alices.id, bobs.id].toSorted());
+    for (const head of open) expect(head).toMatchObject({ tool: "job", status: "working", attempts: 1 });
+    expect(new Set(open.map(({ owner }) => owner)).size).toBe(2);
+    expect(open[0]?.untilMs).toBeGreaterThan(clock.now());
   });
 });
 

@@ -12,6 +12,7 @@ import type { Entry, StateStore } from "../stores/state-store.ts";
 import { byteLength, cutText } from "../text.ts";
 import type { Blobs } from "./blobs.ts";
 import {
+  OPEN_TASK_SHARDS,
   principalPartition,
   TASK_PREFIX,
   taskAnswerKey,
@@ -21,7 +22,7 @@ import {
   taskQuestionsKey,
   taskStepKey,
 } from "./keys.ts";
-import { OpenTasks } from "./open-tasks.ts";
+import { type OpenTask, OpenTasks } from "./open-tasks.ts";
 import {
   ASK,
   headOf,
@@ -43,6 +44,7 @@ const RESULT_KEPT_SECONDS = 3_600;
 /** A larger outcome stands beside the head, which is read at every poll and written at every beat. */
 const OUTCOME_IN_HEAD_MAX_BYTES = 3_000;
 const MESSAGE_MAX_BYTES = 256;
+const OPEN_PAGE = 100;
 /** Changes of one head that may get in the way of another. */
 const ROUNDS_MAX = 20;
 
@@ -302,6 +304,18 @@ export class Tasks {
   keepStep(head: TaskHead, name: string, text: string): Promise<string> {
     const { expiresAt } = head;
     return this.#parts.put(taskStepKey(head.owner, head.id, name), "step", text, { id: newRunner(), expiresAt });
+  }
+
+  /** Everybody's entries in the list of open tasks, each with its head; without one the task is being made, or its making was cut short. */
+  async *eachOpen(): AsyncGenerator<{ entry: OpenTask; head: TaskHead | undefined }> {
+    for (let shard = 0; shard < OPEN_TASK_SHARDS; shard++) {
+      let after: string | undefined;
+      do {
+        const page = await this.openList.list(shard, { after, limit: OPEN_PAGE });
+        for (const entry of page.open) yield { entry, head: await this.find(entry) };
+        after = page.next;
+      } while (after);
+    }
   }
 
   /** A page of an owner's tasks that have not expired, by id. */
