@@ -140,10 +140,12 @@ export interface RigOptions {
   readonly size?: number;
   /** Added to their environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: the ready server. */
+  readonly serve?: FleetOptions["serve"];
 }
 
 /** An engine with the table, the proxy before it, and server processes that know only the proxy. */
-export async function startRig({ random, size = 4, env = {} }: RigOptions): Promise<Rig> {
+export async function startRig({ random, size = 4, env = {}, serve = serveFromCheckout }: RigOptions): Promise<Rig> {
   await using starting = new AsyncDisposableStack();
   const cluster = starting.use(await Cluster.start(random));
   const table = createDynamoDBClient(loopback(cluster.engine.port));
@@ -152,7 +154,7 @@ export async function startRig({ random, size = 4, env = {} }: RigOptions): Prom
   starting.defer(() => proxy.close());
   const fleet = await Fleet.start({
     size,
-    serve: serveFromCheckout,
+    serve,
     env: {
       MCP_STATE_BACKEND: "dynamodb",
       MCP_STATE_TABLE: TABLE,

@@ -1,0 +1,116 @@
+// T2: a process is paused, or blocked by its own tool, for longer than its tasks' leases last. Another one goes on with them; what the
+// first one does when it wakes up changes nothing: no step, no question, no outcome, and no effect is there twice.
+import { setTimeout as sleep } from "node:timers/promises";
+import { defineBar } from "../bars.ts";
+import { Tally } from "./tally.ts";
+import { type Said, sessionOf, TASK_LEASE_MS, TaskRig } from "./task-rig.ts";
+
+interface Scale {
+  /** Each holds so many tasks. */
+  readonly pauses: number;
+  readonly tasks: number;
+  readonly blocked: number;
+  /** How much faster than time the servers' clocks run. */
+  readonly speed: number;
+}
+
+/** Where a run is when its process is paused, and what it is about to do. */
+const MOMENTS = ["began", "in step", "step", "asks", "end"] as const;
+/** What is waited for on a machine that does other things as well. */
+const PATIENCE_MS = 120_000;
+const POLL_MS = 100;
+
+async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw new Error(`It was waited in vain until ${what}.`);
+    await sleep(POLL_MS);
+  }
+}
+
+export default defineBar<Scale>({
+  id: "T2",
+  title: "a run that was paused past its lease, or blocked its process, changes nothing when it wakes up",
+  test: { pauses: 1, tasks: 10, blocked: 1, speed: 2 },
+  full: { pauses: 20, tasks: 10, blocked: 5, speed: 1 },
+  async run({ scale, progress, random }) {
+    const tally = new Tally(progress, scale.pauses * scale.tasks + scale.blocked);
+    /** First runs of these jobs are held where each says. */
+    const heldAt = new Map<string, Said["phase"]>();
+    const isHeld = ({ job = "", phase, run }: Said) => {
+      if (heldAt.get(job) !== phase) return false;
+      // Of the first run alone, and once.
+      heldAt.delete(job);
+      heldRuns.add(run);
+      return true;
+    };
+    const heldRuns = new Set<string>();
+    await using tasks = await TaskRig.start(tally, { random, size: 2, speed: scale.speed, stepMs: 5, isHeld });
+    const { tasks: client, fleet } = tasks;
+    let aborted = 0;
+    for (let pause = 0; pause < scale.pauses; pause++) {
+      const [sleeper, other] = random.shuffle(fleet.live);
+      if (!sleeper || !other) throw new Error("A process has ended by itself.");
+      const jobs = Array.from({ length: scale.tasks }, (_, at) => `job ${pause * scale.tasks + at}`);
+      const ids: string[] = [];
+      for (const [at, job] of jobs.entries()) {
+        const moment = MOMENTS[at % MOMENTS.length] ?? "end";
+        heldAt.set(job, moment);
+        const args = { job, session_id: sessionOf(job), steps: 2, rounds: moment === "asks" ? 1 : 0 };
+        const id = await client.create("work", args, { address: sleeper.address });
+        if (id === undefined) throw new Error(`${job} was refused.`);
+        ids.push(id);
+      }
+      const held = (id: string) => tasks.of(id).find(({ run }) => heldRuns.has(run))?.run;
+      await until("every run is where it is to be paused", () => ids.every((id) => held(id) !== undefined));
+      const first = new Map(ids.map((id) => [id, held(id)]));
+      sleeper.process.pause();
+      // At least one of another run is there when the first wakes up; some have ended, others ask.
+      const awake = { address: other.address };
+      await Promise.all(
+        ids.map((id, at) =>
+          at % 2 === 0
+            ? client.settle(id, awake)
+            : until("another run has begun", async () => {
+                await client.get(id, awake);
+                return tasks.of(id, "began").length > 1;
+              }),
+        ),
+      );
+      sleeper.process.resume();
+      // Half of the runs learn of it while they work, the others when they come to what they would write.
+      for (const [at, id] of ids.entries()) if (at % 3 !== 0) tasks.release(id, first.get(id));
+      const waiting = ids.filter((_, at) => at % 3 === 0);
+      const told = (id: string) => tasks.of(id, "aborted").some(({ run }) => run === first.get(id));
+      await until("a run that has lost its task is told so", () => waiting.every(told));
+      aborted += waiting.length;
+      for (const id of ids) {
+        tasks.release(id, first.get(id));
+        const { status, outcome, run } = await client.settle(id);
+        tally.count();
+        tally.expect(status === "completed", () => `${id} is ${status}: ${outcome}`);
+        tally.expect(run !== first.get(id), () => `${id} has the outcome of the run that was paused`);
+      }
+    }
+    for (let block = 0; block < scale.blocked; block++) {
+      const [member, other] = fleet.live;
+      const blocksMs = (1.5 * TASK_LEASE_MS) / scale.speed;
+      const job = `job ${scale.pauses * scale.tasks + block}`;
+      const args = { job, session_id: sessionOf(job), first: "blocks", blocksMs };
+      const id = await client.create("work", args, { address: member?.address });
+      if (id === undefined) throw new Error("The tool that blocks its process was refused.");
+      const { status } = await client.settle(id, { address: other?.address });
+      tally.count();
+      tally.expect(status === "completed", () => `a tool that blocks its process is ${status}`);
+      // Its own process answers again, and sees the same.
+      await until("the blocked process answers", async () => {
+        const read = await client.get(id, { address: member?.address });
+        return read !== undefined;
+      });
+    }
+    for (const { task } of client.created) await client.get(task);
+    await tasks.check();
+    const figures = [`${aborted} paused runs were told, with a sign of life, that their task is another's`];
+    return { ...tally.outcome({ pause: scale.pauses * scale.tasks, "process blocked": scale.blocked }), figures };
+  },
+});
