@@ -53,19 +53,26 @@ export class SqliteFile {
    */
   static async open(path: string, schema: string): Promise<SqliteFile> {
     const { DatabaseSync } = loadSqlite();
+    let database: DatabaseSync | undefined;
     try {
       closeSync(openSync(path, "a", 0o600));
-      const database = new DatabaseSync(path, { timeout: OPEN_PATIENCE_MS });
+      database = new DatabaseSync(path, { timeout: OPEN_PATIENCE_MS });
       requireVersion(database);
       // Every commit reaches the disk before it is acknowledged; on macOS only this asks the drive to write its cache out.
       database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON");
-      const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
       // Nothing is written to a file that is complete already.
-      if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema}; PRAGMA user_version = 1; COMMIT`);
+      if (isEmpty(database)) {
+        database.exec("BEGIN IMMEDIATE");
+        // Another process may have made the tables while this one waited for its turn.
+        if (isEmpty(database)) database.exec(`${schema}; PRAGMA user_version = 1`);
+        database.exec("COMMIT");
+      }
       // From here on SQLite's own waiting would stop the event loop.
       database.exec("PRAGMA busy_timeout = 0");
       return new SqliteFile(path, database);
     } catch (error) {
+      // A connection that stays open would keep its lock, and other processes waiting for it.
+      database?.close();
       throw explained(error, path);
     }
   }
@@ -166,6 +173,9 @@ export class SqliteFile {
     throw unavailable(`${this.path} was removed or replaced while this server ran. Start the server again.`);
   }
 }
+
+const isEmpty = (database: DatabaseSync): boolean =>
+  (database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version === 0;
 
 /** @throws AppError `invalid_input` on a Node.js without SQLite. */
 function loadSqlite(): typeof import("node:sqlite") {

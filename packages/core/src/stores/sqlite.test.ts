@@ -1,7 +1,9 @@
 // The SQLite store: the contracts, several connections on one file, sweeping, and what a person is told when the file cannot be used.
+import { once } from "node:events";
 import { copyFileSync, mkdtempSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, it, test } from "vitest";
 import { AppError } from "../errors.ts";
 import { describeBlobStore } from "../testing/contracts/blob-contract.ts";
@@ -29,6 +31,22 @@ describeBlobStore("SqliteStore's blobs", async () => {
     close: async () => void (await Promise.all([one.close(), two.close()])),
   };
 });
+
+/** Opens file after file, each in the same moment as the other workers do. */
+const OPENER = `
+  const { parentPort, workerData: { module, paths, openers, arrived } } = require("node:worker_threads");
+  import(module).then(async ({ SqliteStore }) => {
+    const count = new Int32Array(arrived);
+    const failed = [];
+    for (const [at, path] of paths.entries()) {
+      const all = (at + 1) * openers;
+      let here = Atomics.add(count, 0, 1) + 1;
+      if (here === all) Atomics.notify(count, 0);
+      for (; here < all; here = Atomics.load(count, 0)) Atomics.wait(count, 0, here);
+      await SqliteStore.open(path).then((store) => store.close(), (error) => failed.push(error.message));
+    }
+    parentPort.postMessage(failed);
+  });`;
 
 const key = (sk: string) => ({ pk: "P", sk });
 
@@ -62,6 +80,26 @@ describe("one file", () => {
     const copied = await SqliteStore.open(copy);
     expect((await copied.get(key("a")))?.attributes).toEqual({ a: 1 });
     await copied.close();
+  });
+
+  it("can be created by several processes in the same moment", async () => {
+    const paths = Array.from({ length: 20 }, newPath);
+    const openers = 4;
+    const workerData = {
+      module: new URL("./sqlite.ts", import.meta.url).href,
+      paths,
+      openers,
+      arrived: new SharedArrayBuffer(4),
+    };
+    const failures = await Promise.all(
+      Array.from({ length: openers }, async () => {
+        const worker = new Worker(OPENER, { eval: true, workerData });
+        const [failed] = await once(worker, "message");
+        await worker.terminate();
+        return failed as string[];
+      }),
+    );
+    expect(failures.flat()).toEqual([]);
   });
 
   it("that was removed while it was open takes no write, and says so", async () => {
