@@ -5,12 +5,14 @@ import { build } from "esbuild";
 import { noticesOf, packagesIn } from "./notices.ts";
 import { sbomOf } from "./sbom.ts";
 
-await rm("dist", { recursive: true, force: true });
+/** Where to; the argument, `dist` without one. */
+const outdir = process.argv[2] ?? "dist";
+await rm(outdir, { recursive: true, force: true });
 const { metafile } = await build({
   metafile: true,
   // The engine's process is started by its file name, beside the code that starts it.
   entryPoints: { main: "src/main.ts", "engine-main": "../local/src/engine-main.ts" },
-  outdir: "dist",
+  outdir,
   bundle: true,
   splitting: true,
   format: "esm",
@@ -31,12 +33,12 @@ const { metafile } = await build({
   logLevel: "warning",
 });
 const bundled = packagesIn(metafile);
-await writeFile("dist/THIRD-PARTY-NOTICES.txt", noticesOf(bundled));
+await writeFile(`${outdir}/THIRD-PARTY-NOTICES.txt`, noticesOf(bundled));
 const sbom = sbomOf({
   manifest: JSON.parse(await readFile("package.json", "utf8")),
   lockfile: await readFile("../../pnpm-lock.yaml", "utf8"),
   folder: "packages/cli",
   bundled,
 });
-await writeFile("dist/sbom.cdx.json", `${JSON.stringify(sbom, undefined, 2)}\n`);
-await chmod("dist/main.js", 0o755);
+await writeFile(`${outdir}/sbom.cdx.json`, `${JSON.stringify(sbom, undefined, 2)}\n`);
+await chmod(`${outdir}/main.js`, 0o755);

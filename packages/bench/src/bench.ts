@@ -1,8 +1,12 @@
 // What every benchmark works with: the processes it starts, the load it sends, and rounds that take the sides in turn.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Child } from "./control.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Target, Work } from "./plan.ts";
 import { ratios } from "./statistics.ts";
+import { steadyRounds } from "./steady.ts";
 
 export interface Bench {
   readonly id: string;
@@ -36,13 +40,22 @@ export interface Measured {
   readonly clientBusy: number[];
 }
 
+/** Enough for a figure that a garbage collection does not move. */
+const FLOOR_CALLS = 1_500;
+
 export class Bencher {
   readonly settings: Settings;
   readonly #progress: (text: string) => void;
   readonly #children: Child[] = [];
+  readonly #folders: string[] = [];
   #load: Child | undefined;
   #engine: Promise<string> | undefined;
   #targets = 0;
+  #floor: Side | undefined;
+  /** What the floor cost around the rounds that counted, CPU microseconds per call. */
+  readonly floors: number[] = [];
+  /** Rounds that did not count because the floor moved. */
+  refused = 0;
 
   constructor(settings: Settings, progress: (text: string) => void) {
     this.settings = settings;
@@ -57,19 +70,27 @@ export class Bencher {
     this.#progress(text);
   }
 
-  /** Starts a file of `servers/`; it ends with the benchmark. */
-  start(file: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Child {
-    const child = new Child(`./servers/${file}`, args, { env });
+  /** Starts a file of `servers/`; it ends with the benchmark. `log` gets what it writes to stderr. */
+  start(
+    file: string,
+    args: readonly string[] = [],
+    options: { env?: Record<string, string>; log?: string } = {},
+  ): Child {
+    const child = new Child(`./servers/${file}`, args, options);
     this.#children.push(child);
     return child;
   }
 
   /** The shared DynamoDB engine's endpoint. */
   engine(): Promise<string> {
-    this.#engine ??= this.start("engine.ts")
-      .ask("ready")
-      .then(({ port }) => `http://127.0.0.1:${port}`);
+    this.#engine ??= this.startEngine();
     return this.#engine;
+  }
+
+  /** An engine of its own, in memory or in a folder. */
+  async startEngine(folder?: string): Promise<string> {
+    const { port } = await this.start("engine.ts", folder === undefined ? [] : [folder]).ask("ready");
+    return `http://127.0.0.1:${port}`;
   }
 
   /** A side with its connections open; 2025-era ones have done their handshake. */
@@ -103,23 +124,62 @@ export class Bencher {
       this.progress(`warming ${side.name}`);
       await this.once(side, calls * side.servers.length, "warm");
     }
-    for (let round = 1; round <= this.settings.rounds; round++) {
-      for (const [index, side] of sides.entries()) {
-        this.progress(`round ${round} of ${this.settings.rounds}: ${side.name}`);
-        const { cpu, rate, clientBusy } = await this.once(side, calls, String(round));
-        measured[index]?.cpu.push(cpu);
-        measured[index]?.rate.push(rate);
-        measured[index]?.clientBusy.push(clientBusy);
+    const rounds = await this.rounds(async (round, say) => {
+      const values = [];
+      for (const side of sides) {
+        say(side.name);
+        values.push(await this.once(side, calls, round));
       }
-    }
+      return values;
+    });
+    for (const [index, { cpu, rate, clientBusy }] of measured.entries())
+      for (const values of rounds) {
+        const value = values[index];
+        if (value === undefined) throw new Error("a round without a value for each side");
+        cpu.push(value.cpu);
+        rate.push(value.rate);
+        clientBusy.push(value.clientBusy);
+      }
     return measured as { [Index in keyof Sides]: Measured };
+  }
+
+  /** Runs rounds until enough have counted. Each has a name of its own. @throws Error where the machine is too unsteady. */
+  async rounds<T>(one: (round: string, say: (what: string) => void) => Promise<T>): Promise<T[]> {
+    const due = this.settings.rounds;
+    const { values, floors, refused } = await steadyRounds(
+      due,
+      () => this.#floorCpu(),
+      (attempt, counted) =>
+        one(String(attempt), (what) => this.progress(`round ${counted + 1} of ${due} (attempt ${attempt}): ${what}`)),
+    );
+    this.floors.push(...floors);
+    this.refused += refused;
+    return values;
+  }
+
+  async #floorCpu(): Promise<number> {
+    if (this.#floor === undefined) {
+      const work = (): Work => ({ kind: "echo" });
+      this.#floor = await this.side("floor", [this.start("floor.ts")], { era: "modern", connections: 8, work });
+      await this.once(this.#floor, 4 * FLOOR_CALLS, "warm");
+    }
+    return (await this.once(this.#floor, FLOOR_CALLS, "floor")).cpu;
+  }
+
+  /** A folder that is removed with the benchmark's processes. */
+  async folder(): Promise<string> {
+    const made = await mkdtemp(join(tmpdir(), "stateful-mcp-bench-"));
+    this.#folders.push(made);
+    return made;
   }
 
   /** Ends every process this benchmark started. */
   async stop(): Promise<void> {
     await Promise.all(this.#children.splice(0).map((child) => child.stop()));
+    for (const made of this.#folders.splice(0)) await rm(made, { recursive: true });
     this.#load = undefined;
     this.#engine = undefined;
+    this.#floor = undefined;
   }
 
   #client(): Child {

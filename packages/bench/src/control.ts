@@ -1,6 +1,7 @@
 // The channel between the benchmark and the processes it starts: named questions over Node's own IPC. Knows nothing of HTTP or MCP.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { resolve } from "node:path";
 import type { LoadPlan, LoadResult, Target } from "./plan.ts";
 
@@ -10,8 +11,8 @@ export interface Questions {
   ready: { input: undefined; answer: { port: number } };
   /** CPU microseconds, user and system, since the process started. */
   cpu: { input: undefined; answer: number };
-  /** Bytes held after a garbage collection. */
-  memory: { input: undefined; answer: { heapBytes: number; rssBytes: number } };
+  /** Bytes held after a garbage collection, and the most that the process has had in memory so far. */
+  memory: { input: undefined; answer: { heapBytes: number; peakBytes: number } };
   /** Load client: opens the connections, and the sessions where the era has them. */
   open: { input: Target; answer: undefined };
   /** Load client: sends the calls and checks each answer. */
@@ -59,8 +60,8 @@ export function cpuMicros(): number {
 
 function memory(): Questions["memory"]["answer"] {
   globalThis.gc?.();
-  const { heapUsed, external, rss } = process.memoryUsage();
-  return { heapBytes: heapUsed + external, rssBytes: rss };
+  const { heapUsed, external } = process.memoryUsage();
+  return { heapBytes: heapUsed + external, peakBytes: process.resourceUsage().maxRSS * 1024 };
 }
 
 /** In the parent: a child process and the questions it is asked. */
@@ -69,18 +70,20 @@ export class Child {
   #next = 0;
   readonly #waiting = new Map<number, { resolve: (answer: unknown) => void; reject: (error: Error) => void }>();
 
-  /** Starts `file`, a path relative to this folder or absolute. With `piped`, stdin and stdout are the caller's. */
+  /** Starts `file`, a path relative to this folder or absolute. With `piped`, stdin and stdout are the caller's; `log` gets its stderr. */
   constructor(
     file: string,
     args: readonly string[] = [],
-    options: { piped?: boolean; env?: Readonly<Record<string, string>> } = {},
+    options: { piped?: boolean; env?: Readonly<Record<string, string>>; log?: string } = {},
   ) {
+    const log = options.log === undefined ? undefined : openSync(options.log, "a");
     const stream = options.piped ? "pipe" : "ignore";
     this.process = fork(resolve(import.meta.dirname, file), args, {
       execArgv: ["--expose-gc"],
       env: { ...process.env, ...options.env },
-      stdio: [stream, stream, "inherit", "ipc"],
+      stdio: [stream, stream, log ?? "inherit", "ipc"],
     });
+    if (log !== undefined) closeSync(log);
     this.process.on("message", ({ id, answer, error }: Reply) => {
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);

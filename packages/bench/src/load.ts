@@ -77,12 +77,6 @@ async function call(
     return resultOf(await post(pool, { ...request, headers: { ...request.headers, ...headers } }, 200), id);
   };
   switch (work.kind) {
-    case "constant": {
-      const { statusCode, body } = await pool.request({ path: "/", method: "GET" });
-      const text = await body.text();
-      if (statusCode !== 200 || text !== "ok") throw new Error(`wrong constant: ${statusCode} ${text}`);
-      return;
-    }
     case "echo": {
       const text = `call ${number}`;
       const result = await send("echo", { text });
@@ -90,6 +84,9 @@ async function call(
       if (echoed !== text) throw new Error(`sent ${JSON.stringify(text)}, got ${JSON.stringify(result)}`);
       return;
     }
+    case "tool":
+      await send(work.name, work.input);
+      return;
     case "increment": {
       const slot = work.sharedKeys === undefined ? index : number % work.sharedKeys;
       const key = `${work.run}-${slot}`;

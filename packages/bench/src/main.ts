@@ -3,27 +3,30 @@ import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import { type Bench, Bencher, type Settings } from "./bench.ts";
-import { floor, processes, statefulCpu, statelessCpu, statelessRate } from "./benches/http.ts";
+import { floor, legacyCpu, localStore, processes, statefulCpu, statelessCpu, statelessRate } from "./benches/http.ts";
 import { coldStart } from "./benches/lambda.ts";
 import { memory } from "./benches/memory.ts";
 import { stdio } from "./benches/stdio.ts";
 import { store } from "./benches/store.ts";
 import { met, type Outcome, table } from "./outcome.ts";
+import { spread } from "./statistics.ts";
 
 const benches: readonly Bench[] = [
   statelessCpu,
   statelessRate,
   floor,
+  legacyCpu,
   statefulCpu,
   store,
   coldStart,
   memory,
   processes,
   stdio,
+  localStore,
 ];
 
 /** The whole run ends after this long, whatever hangs. */
-const limitMinutes = 30;
+const limitMinutes = 60;
 
 const { only, json, ...settings } = new Command("bench")
   .description("Measures server CPU per call against baselines, in turn in one run, on loopback.")
@@ -41,13 +44,20 @@ setTimeout(async () => {
   process.exit(1);
 }, limitMinutes * 60_000).unref();
 
-const results: { id: string; title: string; outcomes: readonly Outcome[] }[] = [];
+const results: {
+  id: string;
+  title: string;
+  outcomes: readonly Outcome[];
+  floors: readonly number[];
+  refused: number;
+}[] = [];
 const failures: string[] = [];
 for (const { id, title, run } of only ?? benches) {
   if (!process.stderr.isTTY) process.stderr.write(`${id} ${title}\n`);
   current = new Bencher(settings, (text) => progress(`${id} ${title}: ${text}`));
   try {
-    results.push({ id, title, outcomes: await run(current) });
+    const outcomes = await run(current);
+    results.push({ id, title, outcomes, floors: current.floors, refused: current.refused });
   } catch (error) {
     failures.push(`${id} failed: ${error instanceof Error ? error.message : String(error)}`);
   } finally {
@@ -55,7 +65,7 @@ for (const { id, title, run } of only ?? benches) {
   }
 }
 progress("");
-if (results.length > 0) process.stdout.write(`${table(results)}\n`);
+if (results.length > 0) process.stdout.write(`${table(results)}\n\n${steadiness()}\n`);
 for (const failure of failures) process.stderr.write(`${failure}\n`);
 process.exitCode = failures.length > 0 ? 1 : 0;
 
@@ -69,6 +79,13 @@ if (json !== undefined) {
     json,
     `${JSON.stringify({ date: new Date().toISOString(), machine, settings, results: withVerdict, failures }, null, 2)}\n`,
   );
+}
+
+/** How steady the machine was: the reader judges by it what the figures are worth. */
+function steadiness(): string {
+  const { median, low, high } = spread(results.flatMap(({ floors }) => floors));
+  const refused = results.reduce((sum, result) => sum + result.refused, 0);
+  return `Floor around the rounds: ${median.toFixed(0)} µs (${low.toFixed(0)}–${high.toFixed(0)}). Rounds refused because it moved: ${refused}.`;
 }
 
 /** One line that replaces itself; only for a terminal. */
@@ -88,7 +105,7 @@ function bounded(least: number, most: number): (text: string) => number {
 
 function chosen(text: string): readonly Bench[] {
   return text.split(",").map((id) => {
-    const bench = benches.find((candidate) => candidate.id === id.trim().toUpperCase());
+    const bench = benches.find((candidate) => candidate.id.toUpperCase() === id.trim().toUpperCase());
     if (bench === undefined)
       throw new InvalidArgumentError(`There is no ${id}; choose from ${benches.map((one) => one.id).join(", ")}.`);
     return bench;

@@ -16,13 +16,13 @@ export interface LoadPlan {
 }
 
 /**
- * `constant`: no tool, a GET whose body is "ok". `echo`: the tool `echo`. `increment`: the tool `increment_value`, on one key per
+ * `echo`: the tool `echo`, whose answer is the text it was given. `tool`: a tool with the same arguments each time; its answer must be no error. `increment`: the tool `increment_value`, on one key per
  * connection, or on `sharedKeys` keys that all connections use. `sessions`: each call in a session of its own, of the 2025-era
  * protocol or named in an increment.
  */
 export type Work =
-  | { readonly kind: "constant" }
   | { readonly kind: "echo" }
+  | { readonly kind: "tool"; readonly name: string; readonly input: object }
   | { readonly kind: "increment"; readonly run: string; readonly sharedKeys?: number }
   | { readonly kind: "sessions"; readonly run: string; readonly tokens?: readonly string[] };
 

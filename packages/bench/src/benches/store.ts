@@ -1,7 +1,5 @@
 // The cost of one DynamoDB operation in the process that asks for it: our client and our store against the AWS SDK alone.
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Bench, Bencher } from "../bench.ts";
@@ -19,15 +17,10 @@ export const store: Bench = {
     const plain = bench.start("canned-engine.ts");
     const { port } = await plain.ask("ready");
     outcomes.push(await clients(bench, "plain", `http://127.0.0.1:${port}`));
-    const folder = await mkdtemp(join(tmpdir(), "stateful-mcp-bench-"));
-    try {
-      const { key, certificate } = await certify(folder);
-      const secure = await bench.start("canned-engine.ts", [key, certificate]).ask("ready");
-      const trust = { NODE_EXTRA_CA_CERTS: certificate };
-      outcomes.push(await clients(bench, "TLS", `https://localhost:${secure.port}`, trust));
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+    const { key, certificate } = await certify(await bench.folder());
+    const secure = await bench.start("canned-engine.ts", [key, certificate]).ask("ready");
+    const trust = { NODE_EXTRA_CA_CERTS: certificate };
+    outcomes.push(await clients(bench, "TLS", `https://localhost:${secure.port}`, trust));
     const endpoint = await bench.engine();
     const [ours, sdk] = await inTurn(bench, [
       { name: "our store", child: bench.start("store-ours.ts", [endpoint]) },
@@ -40,8 +33,8 @@ export const store: Bench = {
 
 async function clients(bench: Bencher, over: string, endpoint: string, env: Record<string, string> = {}) {
   const [ours, sdk] = await inTurn(bench, [
-    { name: `our client, ${over}`, child: bench.start("client-ours.ts", [endpoint], env) },
-    { name: `AWS SDK, ${over}`, child: bench.start("client-sdk.ts", [endpoint], env) },
+    { name: `our client, ${over}`, child: bench.start("client-ours.ts", [endpoint], { env }) },
+    { name: `AWS SDK, ${over}`, child: bench.start("client-sdk.ts", [endpoint], { env }) },
   ]);
   return outcome(`update, 16 at once, ${over}: CPU per operation`, ours, sdk, 3);
 }
@@ -58,18 +51,22 @@ const outcome = (measure: string, ours: number[], sdk: number[], atLeast: number
 type Sides = readonly [{ name: string; child: Child }, { name: string; child: Child }];
 
 /** CPU per operation of each side, round after round. */
-async function inTurn(bench: Bencher, sides: Sides): Promise<[number[], number[]]> {
+async function inTurn(bench: Bencher, [ours, baseline]: Sides): Promise<[number[], number[]]> {
   const operations = bench.storeCalls;
-  const cpu: [number[], number[]] = [[], []];
-  for (let round = 0; round <= bench.settings.rounds; round++) {
-    for (const [index, { name, child }] of sides.entries()) {
-      bench.progress(round === 0 ? `warming ${name}` : `round ${round} of ${bench.settings.rounds}: ${name}`);
-      const before = await child.ask("cpu");
-      await child.ask("operations", round === 0 ? 2 * operations : operations);
-      if (round > 0) cpu[index]?.push(((await child.ask("cpu")) - before) / operations);
-    }
+  const cpuOf = async ({ child }: Sides[number], count: number) => {
+    const before = await child.ask("cpu");
+    await child.ask("operations", count);
+    return ((await child.ask("cpu")) - before) / count;
+  };
+  for (const side of [ours, baseline]) {
+    bench.progress(`warming ${side.name}`);
+    await cpuOf(side, 2 * operations);
   }
-  return cpu;
+  const rounds = await bench.rounds(async (_, say) => {
+    say(ours.name);
+    return [await cpuOf(ours, operations), await cpuOf(baseline, operations)] as const;
+  });
+  return [rounds.map(([cpu]) => cpu), rounds.map(([, cpu]) => cpu)];
 }
 
 /** A key and a certificate for localhost, for as long as the benchmark runs. */

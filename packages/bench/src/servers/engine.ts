@@ -1,4 +1,4 @@
-// The DynamoDB that both sides of a comparison share: dynalite in memory, in a process of its own, on loopback.
+// The DynamoDB that both sides of a comparison share: dynalite in a process of its own, on loopback, in memory or in the folder given.
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
@@ -8,7 +8,8 @@ import { answerQuestions } from "../control.ts";
 import { clientConfig, counterTable, stateTable } from "./dynamodb.ts";
 
 async function start(): Promise<{ port: number }> {
-  const engine = dynalite({ createTableMs: 0 });
+  const [path] = process.argv.slice(2);
+  const engine = dynalite({ createTableMs: 0, ...(path !== undefined && { path }) });
   engine.listen(0, "127.0.0.1");
   await once(engine, "listening");
   const { port } = engine.address() as AddressInfo;

@@ -1,6 +1,7 @@
-// Our server over HTTP. Arguments: the engine's endpoint and, for many principals, their tokens.
+// Our server over HTTP. Arguments: where state is and, for many principals, their tokens.
 
 import { oursApp } from "./ours-app.ts";
 import { serveFetch } from "./serve.ts";
 
-serveFetch(oursApp(process.argv[2], process.argv[3]).fetch);
+const app = await oursApp(process.argv[2], process.argv[3]);
+serveFetch(app.fetch);
