@@ -46,7 +46,7 @@ export interface BindOptions {
 export function bindEnvironment(app: App, options: BindOptions = {}): App {
   const { environment = process.env, openBlobs, openTaskQueue } = options;
   const config = readConfig({ MCP_STATE_BACKEND: "dynamodb", ...environment });
-  const logger = createLogger({ level: config.logLevel, environment: config.environment });
+  const logger = createLogger({ level: config.logLevel, environment: config.environment, together: false });
   for (const notice of settingsWithoutEffect(config, environment, "lambda")) logger.warn({}, notice);
   return bindApp(app, config, {
     store: app.options.store ?? openStore(config),
