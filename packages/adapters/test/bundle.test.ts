@@ -42,12 +42,12 @@ const UNNEEDED = [
 const NO_ITEMS = { [ITEMS_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/no-items") };
 
 describe.each([
-  { name: "server", entry: "server", alias: NO_ITEMS, budget: 788_000, unneeded: UNNEEDED },
+  { name: "server", entry: "server", alias: NO_ITEMS, budget: 733_000, unneeded: UNNEEDED },
   {
     name: "server of an app written with this package alone",
     entry: "server",
     alias: { ...NO_ITEMS, [APP_MODULE]: fileURLToPath(new URL("./one-package-app.ts", import.meta.url)) },
-    budget: 799_000,
+    budget: 743_000,
     unneeded: UNNEEDED,
   },
   {
@@ -61,14 +61,14 @@ describe.each([
     name: "server with a queue for tasks",
     entry: "server",
     alias: { ...NO_ITEMS, [TASK_QUEUE_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/sqs-tasks") },
-    budget: 1_021_000,
+    budget: 942_000,
     unneeded: [...UNNEEDED.slice(0, -2), /credential-provider-(?!env$)|nested-clients/],
   },
   {
     name: "task worker",
     entry: "task-worker",
     alias: NO_ITEMS,
-    budget: 1_015_000,
+    budget: 935_000,
     unneeded: [...UNNEEDED.slice(0, -2), /credential-provider-(?!env$)|nested-clients/],
   },
   {
@@ -90,7 +90,7 @@ describe.each([
     name: "OAuth authorizer",
     entry: "oauth-authorizer",
     alias: {},
-    budget: 41_000,
+    budget: 42_000,
     unneeded: [...UNNEEDED, /^@aws-sdk/, /^@smithy/, /^@modelcontextprotocol/, /^hono$/, /^pino/, /^zod$/],
   },
 ])("the $name function's bundle", ({ name, entry, alias, budget, unneeded }) => {

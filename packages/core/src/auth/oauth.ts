@@ -1,6 +1,6 @@
 // An OAuth 2.1 resource server's side of a token: is this JWT from our issuer, for us, valid now, and for which scopes. Keys come
-// from the issuer's JWKS; without them nobody gets in. Knows no routes.
-import { createRemoteJWKSet, customFetch, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+// from the issuer's JWKS; without them nobody gets in. jose is loaded with the first token: most servers never see one. Knows no routes.
+import type { JWTPayload, JWTVerifyGetKey } from "jose";
 import { type Clock, systemClock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { makePrincipal, type Principal } from "../principal.ts";
@@ -86,6 +86,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
     const { jwks_uri: uri } = await metadata();
     if (typeof uri !== "string" || !isSecureUrl(uri)) throw unreachable(issuer, "it names no jwks_uri");
     if (keys?.uri !== uri) {
+      const { createRemoteJWKSet, customFetch } = await import("./jose.ts");
       const settings = {
         timeoutDuration: FETCH_TIMEOUT_MS,
         cacheMaxAge: KEYS_KEPT_MS,
@@ -118,6 +119,7 @@ async function verifyJwt(
   options: OAuthOptions,
   clock: Clock,
 ): Promise<{ payload: JWTPayload; headerType: string | undefined }> {
+  const { errors, jwtVerify } = await import("./jose.ts");
   try {
     const { payload, protectedHeader } = await jwtVerify(token, keys, {
       issuer: options.issuer,
