@@ -9,6 +9,7 @@ if (complaint !== undefined) {
   process.stderr.write(`stateful-mcp: ${complaint}\n`);
   process.exit(2);
 }
+(await import("./compiled-code.ts")).keepCompiledCode(process.env);
 const { endWith } = await import("./run.ts");
 if (process.argv.length === 2) {
   await endWith(async () => (await import("./commands/stdio.ts")).stdio());
