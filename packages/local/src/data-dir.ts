@@ -95,6 +95,7 @@ export async function preparePrivate(dataDir: string, name: string): Promise<{ d
   }
 }
 
+/** The paths of the engine's files below a data directory. Creates nothing. */
 export function engineFiles(dataDir: string): EngineFiles {
   const engine = resolve(dataDir, "engine");
   return {
