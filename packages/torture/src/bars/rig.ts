@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { ScanCommand } from "@aws-sdk/client-dynamodb";
-import { type App, type AppOptions, type Clock, createApp, type StateStore } from "@stateful-mcp/core";
+import { type App, type AppOptions, type Clock, createApp, type StateStore, systemClock } from "@stateful-mcp/core";
 import { createDynamoDBClient, createStateClient, DynamoDBStore, setupTable } from "@stateful-mcp/core/dynamodb";
 import {
   type Engine,
@@ -118,9 +118,42 @@ export class Cluster implements AsyncDisposable {
     return member.close();
   }
 
+  /** Every item as it stands in the table, dead ones included. */
+  async items(): Promise<StoredItem[]> {
+    const table = createDynamoDBClient(loopback(this.engine.port));
+    const found: StoredItem[] = [];
+    let after: StoredItem | undefined;
+    do {
+      const input = { TableName: TABLE, ConsistentRead: true, ...(after && { ExclusiveStartKey: after }) };
+      const page = await table.send(new ScanCommand(input));
+      found.push(...(page.Items ?? []));
+      after = page.LastEvaluatedKey;
+    } while (after);
+    table.destroy();
+    return found;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#live].map((member) => member.close()));
     await this.engine.stop();
+  }
+}
+
+/** The time of this machine, moved ahead. */
+export class MovedClock implements Clock {
+  #aheadMs = 0;
+
+  /** A view of this clock that is off by so many milliseconds. */
+  skewedBy(skewMs: number): Clock {
+    return { now: () => this.now() + skewMs };
+  }
+
+  now(): number {
+    return systemClock.now() + this.#aheadMs;
+  }
+
+  advance(seconds: number): void {
+    this.#aheadMs += seconds * 1000;
   }
 }
 
@@ -148,8 +181,6 @@ export interface RigOptions {
 export async function startRig({ random, size = 4, env = {}, serve = serveFromCheckout }: RigOptions): Promise<Rig> {
   await using starting = new AsyncDisposableStack();
   const cluster = starting.use(await Cluster.start(random));
-  const table = createDynamoDBClient(loopback(cluster.engine.port));
-  starting.defer(() => table.destroy());
   const proxy = await cluster.proxy();
   starting.defer(() => proxy.close());
   const fleet = await Fleet.start({
@@ -169,17 +200,7 @@ export async function startRig({ random, size = 4, env = {}, serve = serveFromCh
   starting.use(fleet);
   const client = starting.use(new Client(() => fleet.live.map((member) => member.address)));
   const started = starting.move();
-  const items = async () => {
-    const found: StoredItem[] = [];
-    let after: StoredItem | undefined;
-    do {
-      const input = { TableName: TABLE, ConsistentRead: true, ...(after && { ExclusiveStartKey: after }) };
-      const page = await table.send(new ScanCommand(input));
-      found.push(...(page.Items ?? []));
-      after = page.LastEvaluatedKey;
-    } while (after);
-    return found;
-  };
+  const items = () => cluster.items();
   return { proxy, fleet, client, items, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 

@@ -1,10 +1,10 @@
 // S5: what has expired is gone for every operation, although nothing removes it from the table, and no write brings it back.
 // The clock is moved, never waited for; at full scale the instances' clocks also disagree by up to 5 s.
-import { type Clock, systemClock, tokenPrincipal } from "@stateful-mcp/core";
+import { tokenPrincipal } from "@stateful-mcp/core";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { callApp, type Reply, type Result } from "./calls.ts";
-import { Cluster } from "./rig.ts";
+import { Cluster, MovedClock } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 
 const TTL_SECONDS = 60;
@@ -138,23 +138,6 @@ const KINDS: Readonly<Record<string, Kind>> = {
     },
   },
 };
-
-class MovedClock implements Clock {
-  #aheadMs = 0;
-
-  /** A view of this clock that is off by so many milliseconds. */
-  skewedBy(skewMs: number): Clock {
-    return { now: () => this.now() + skewMs };
-  }
-
-  now(): number {
-    return systemClock.now() + this.#aheadMs;
-  }
-
-  advance(seconds: number): void {
-    this.#aheadMs += seconds * 1000;
-  }
-}
 
 interface Scale {
   readonly rounds: number;

@@ -1,9 +1,8 @@
 // T2: a process is paused, or blocked by its own tool, for longer than its tasks' leases last. Another one goes on with them; what the
 // first one does when it wakes up changes nothing: no step, no question, no outcome, and no effect is there twice.
-import { setTimeout as sleep } from "node:timers/promises";
 import { defineBar } from "../bars.ts";
 import { Tally } from "./tally.ts";
-import { type Said, sessionOf, TASK_LEASE_MS, TaskRig } from "./task-rig.ts";
+import { type Said, sessionOf, TASK_LEASE_MS, TaskRig, until } from "./task-rig.ts";
 
 interface Scale {
   /** Each holds so many tasks. */
@@ -16,18 +15,6 @@ interface Scale {
 
 /** Where a run is when its process is paused, and what it is about to do. */
 const MOMENTS = ["began", "in step", "step", "asks", "end"] as const;
-/** What is waited for on a machine that does other things as well. */
-const PATIENCE_MS = 120_000;
-const POLL_MS = 100;
-
-async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (!(await isTrue())) {
-    if (performance.now() > deadline) throw new Error(`It was waited in vain until ${what}.`);
-    await sleep(POLL_MS);
-  }
-}
-
 export default defineBar<Scale>({
   id: "T2",
   title: "a run that was paused past its lease, or blocked its process, changes nothing when it wakes up",

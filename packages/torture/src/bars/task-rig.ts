@@ -34,6 +34,19 @@ const ENDED: ReadonlySet<SeenStatus> = new Set(["completed", "failed", "cancelle
 /** How long a run that says nothing is believed to be alive, as the product documents it. */
 export const TASK_LEASE_MS = 20_000;
 
+/** What is waited for on a machine that does other things as well. */
+const PATIENCE_MS = 120_000;
+const LOOK_MS = 100;
+
+/** @throws Error when it is waited for in vain. */
+export async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw new Error(`It was waited in vain until ${what}.`);
+    await sleep(LOOK_MS);
+  }
+}
+
 export interface WireAnswer {
   readonly http: number;
   readonly result?: Record<string, unknown>;
@@ -66,10 +79,10 @@ export class TaskClient {
   readonly reads: TaskRead[] = [];
   readonly answers: TaskAnswer[] = [];
   readonly cancels: Acknowledged[] = [];
-  readonly #client: Client;
+  readonly #client: Pick<Client, "next" | "send">;
   #serial = 0;
 
-  constructor(client: Client) {
+  constructor(client: Pick<Client, "next" | "send">) {
     this.#client = client;
   }
 
@@ -300,7 +313,7 @@ const SESSIONS = 40;
 /** The session in which a job writes. */
 export const sessionOf = (job: string): string => `session ${Number(/\d+$/.exec(job)?.[0] ?? 0) % SESSIONS}`;
 
-function tableOf(items: readonly StoredItem[]): TaskTable {
+export function tableOf(items: readonly StoredItem[]): TaskTable {
   const heads: { task: string; status: string }[] = [];
   const open: { task: string; old: boolean }[] = [];
   for (const item of items) {
