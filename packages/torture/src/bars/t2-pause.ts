@@ -22,16 +22,15 @@ export default defineBar<Scale>({
   full: { pauses: 20, tasks: 10, blocked: 5, speed: 1 },
   async run({ scale, progress, random }) {
     const tally = new Tally(progress, scale.pauses * scale.tasks + scale.blocked);
-    /** First runs of these jobs are held where each says. */
-    const heldAt = new Map<string, Said["phase"]>();
+    /** Where the next run of each job is held that has not been held yet: the first one, and sometimes a second. */
+    const heldAt = new Map<string, Said["phase"][]>();
+    const heldRuns = new Set<string>();
     const isHeld = ({ job = "", phase, run }: Said) => {
-      if (heldAt.get(job) !== phase) return false;
-      // Of the first run alone, and once.
-      heldAt.delete(job);
+      if (heldRuns.has(run) || heldAt.get(job)?.[0] !== phase) return false;
+      heldAt.get(job)?.shift();
       heldRuns.add(run);
       return true;
     };
-    const heldRuns = new Set<string>();
     await using tasks = await TaskRig.start(tally, { random, size: 2, speed: scale.speed, stepMs: 5, isHeld });
     const { tasks: client, fleet } = tasks;
     let aborted = 0;
@@ -42,37 +41,38 @@ export default defineBar<Scale>({
       const ids: string[] = [];
       for (const [at, job] of jobs.entries()) {
         const moment = MOMENTS[at % MOMENTS.length] ?? "end";
-        heldAt.set(job, moment);
+        const last = moment === "asks" ? "asks" : "end";
+        // When the first run of these wakes up, another one is about to write; of the others the task has ended.
+        heldAt.set(job, at % 2 === 0 ? [moment] : [moment, last]);
         const args = { job, session_id: sessionOf(job), steps: 2, rounds: moment === "asks" ? 1 : 0 };
         const id = await client.create("work", args, { address: sleeper.address });
         if (id === undefined) throw new Error(`${job} was refused.`);
         ids.push(id);
       }
-      const held = (id: string) => tasks.of(id).find(({ run }) => heldRuns.has(run))?.run;
+      const held = (id: string, but?: string) => tasks.of(id).find(({ run }) => run !== but && heldRuns.has(run))?.run;
       await until("every run is where it is to be paused", () => ids.every((id) => held(id) !== undefined));
       const first = new Map(ids.map((id) => [id, held(id)]));
       sleeper.process.pause();
-      // At least one of another run is there when the first wakes up; some have ended, others ask.
       const awake = { address: other.address };
       await Promise.all(
         ids.map((id, at) =>
           at % 2 === 0
             ? client.settle(id, awake)
-            : until("another run has begun", async () => {
+            : until("another run is about to write", async () => {
                 await client.get(id, awake);
-                return tasks.of(id, "began").length > 1;
+                return held(id, first.get(id)) !== undefined;
               }),
         ),
       );
       sleeper.process.resume();
-      // Half of the runs learn of it while they work, the others when they come to what they would write.
+      // A third of the runs learn of it while they work, the others when they come to what they would write.
       for (const [at, id] of ids.entries()) if (at % 3 !== 0) tasks.release(id, first.get(id));
       const waiting = ids.filter((_, at) => at % 3 === 0);
       const told = (id: string) => tasks.of(id, "aborted").some(({ run }) => run === first.get(id));
       await until("a run that has lost its task is told so", () => waiting.every(told));
       aborted += waiting.length;
       for (const id of ids) {
-        tasks.release(id, first.get(id));
+        tasks.release(id);
         const { status, outcome, run } = await client.settle(id);
         tally.count();
         tally.expect(status === "completed", () => `${id} is ${status}: ${outcome}`);
