@@ -34,7 +34,7 @@ async function killAndReplace(tasks: TaskRig, random: Random, kills: number, isO
   while (!isOver()) {
     await sleep(random.int(0, CALM_MAX_MS));
     const dead = members.filter(({ process }) => !process.running);
-    const chosen = killed < kills ? [random.pick(fleet.live)] : [];
+    const chosen = killed < kills && fleet.live.length > 0 ? [random.pick(fleet.live)] : [];
     killed += chosen.length;
     for (const member of new Set([...dead, ...chosen])) await fleet.replace(member);
     members = [...fleet.live];
@@ -83,6 +83,8 @@ export default defineBar<Scale>({
     const choices = random.fork("jobs");
     let over = false;
     const killer = killAndReplace(tasks, random.fork("kills"), kills, () => over);
+    // What they throw is thrown where they are waited for.
+    killer.catch(() => {});
     const create = async (job: string) => {
       const rounds = choices.chance(0.2) ? 1 : 0;
       const args = { job, session_id: sessionOf(job), steps: choices.int(1, 5), rounds };
@@ -92,7 +94,7 @@ export default defineBar<Scale>({
         await sleep(100);
       }
     };
-    const poison = inParallel(poisoned, poisoned, async () => {
+    const poison = inParallel(poisoned, 1, async () => {
       let id: string | undefined;
       while (id === undefined) id = await client.create("poison", {});
       const { status, outcome = "{}" } = await client.settle(id);
@@ -102,6 +104,7 @@ export default defineBar<Scale>({
       const begun = tasks.of(id!, "began").length;
       tally.expect(begun === ATTEMPTS_MAX, () => `a tool that ends its process was run ${begun} times`);
     });
+    poison.catch(() => {});
     await inParallel(scale.tasks, WIDTH, async (at) => {
       const id = await create(`job ${at}`);
       watched.push(id);

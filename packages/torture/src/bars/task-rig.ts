@@ -88,7 +88,7 @@ export class TaskClient {
 
   /** One request; undefined when its answer was lost. */
   async send(method: string, params: Record<string, unknown>, asking: Asking = {}): Promise<WireAnswer | undefined> {
-    const { address = this.#client.next(), token, key, capabilities = CAPABILITIES } = asking;
+    const { token, key, capabilities = CAPABILITIES } = asking;
     const _meta = {
       "io.modelcontextprotocol/protocolVersion": MODERN,
       "io.modelcontextprotocol/clientInfo": { name: "torture", version: "0.1.0" },
@@ -105,6 +105,8 @@ export class TaskClient {
     };
     const body = JSON.stringify({ jsonrpc: "2.0", id: ++this.#serial, method, params: { ...params, _meta } });
     try {
+      // None may be running at this moment.
+      const address = asking.address ?? this.#client.next();
       const answer = await this.#client.send(new URL("/mcp", address), { method: "POST", headers, body });
       const { result, error } = messageOf(answer.body) as Omit<WireAnswer, "http">;
       return { http: answer.status, ...(result && { result }), ...(error && { error }) };
