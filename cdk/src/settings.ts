@@ -92,9 +92,9 @@ export const SETTINGS = {
     fits: /^vpc-[0-9a-f]{8,17}$/,
   },
   availabilityZones: {
-    allowed: "zones such as eu-central-1a, separated by commas",
+    allowed: "two or more zones such as eu-central-1a, separated by commas",
     description: "the zones of the subnets, in their order",
-    fits: /^[a-z0-9-]+(, ?[a-z0-9-]+)*$/,
+    fits: /^[a-z0-9-]+(, ?[a-z0-9-]+)+$/,
   },
   subnetIds: subnets("private subnets for the servers, one for each zone"),
   publicSubnetIds: subnets("public subnets for the load balancer of FargateStack, one for each zone"),

@@ -50,6 +50,7 @@ describe("settings", () => {
     ["hostedZoneId", "example.com", "the id of a zone of Route 53"],
     ["webAclArn", "arn:aws:wafv2:us-east-1:123456789012:global/webacl/mine/0b8c", "a regional web ACL"],
     ["vpcId", "default", "the id of a VPC"],
+    ["availabilityZones", "eu-central-1a", "two or more zones"],
     ["subnetIds", "a,b", "ids of subnets"],
     ["blobs", "yes", "true or false"],
     ["existingTable", "no spaces", "a table name"],
@@ -75,14 +76,14 @@ describe("settings", () => {
     [{ subnetIds: "subnet-000000a1" }, "subnetIds is about a network that exists; give its vpcId as well"],
     [{ vpcId: "vpc-0a1b2c3d" }, "vpcId is given without subnets"],
     [
-      { vpcId: "vpc-0a1b2c3d", subnetIds: "subnet-000000a1,subnet-000000a2", availabilityZones: "eu-central-1a" },
+      { vpcId: "vpc-0a1b2c3d", subnetIds: "subnet-000000a1,subnet-000000a2", availabilityZones: "a,b,c" },
       "one for each zone",
     ],
     [
       {
         vpcId: "vpc-0a1b2c3d",
-        publicSubnetIds: "subnet-000000a1",
-        availabilityZones: "eu-central-1a",
+        publicSubnetIds: "subnet-000000a1,subnet-000000a2",
+        availabilityZones: "a,b",
         isolated: "true",
       },
       "subnetIds",
