@@ -1,22 +1,24 @@
 // Opens the clients that the configuration asks for: the one place, for processes and for functions.
-import type { Config, ItemStore } from "@stateful-mcp/core";
+import type { Config, ItemStore, Telemetry } from "@stateful-mcp/core";
 import type { SdkClient } from "@stateful-mcp/core/dynamodb";
 import { createStateClient, type StateClient } from "@stateful-mcp/core/dynamodb-store";
 
 type Where = Pick<Config, "endpoint" | "region">;
 
-const optionsOf = ({ endpoint, region }: Where) => ({
+const optionsOf = ({ endpoint, region }: Where, telemetry: Telemetry | undefined) => ({
+  telemetry,
   ...(endpoint !== undefined && { endpoint }),
   ...(region !== undefined && { region }),
 });
 
 /** A client for state. Profile and credentials are found in the process's environment, as the AWS SDK finds them. */
-export const openClient = (config: Where): StateClient => createStateClient(optionsOf(config));
+export const openClient = (config: Where, telemetry?: Telemetry): StateClient =>
+  createStateClient(optionsOf(config, telemetry));
 
 /** A client of the AWS SDK, which is loaded only here: for table management and the item tools. */
-export async function openSdkClient(config: Where): Promise<SdkClient> {
+export async function openSdkClient(config: Where, telemetry?: Telemetry): Promise<SdkClient> {
   const { createDynamoDBClient } = await import("@stateful-mcp/core/dynamodb");
-  return createDynamoDBClient(optionsOf(config));
+  return createDynamoDBClient(optionsOf(config, telemetry));
 }
 
 /** An item store that is opened by its first use: most processes that have one never use it. */

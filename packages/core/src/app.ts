@@ -38,6 +38,7 @@ import { isEnded, type TaskHead } from "./state/task-head.ts";
 import type { BlobStore } from "./stores/blob-store.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { StateStore } from "./stores/state-store.ts";
+import type { Telemetry } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
 
 /** Everything has a default: `createApp()` is the ready server in memory. */
@@ -117,6 +118,8 @@ export interface AppOptions {
   limits?: Partial<Limits>;
   /** Where the operator's log goes. Default: nowhere. */
   logger?: Logger;
+  /** Where spans and metrics go. Default: there are none. */
+  telemetry?: Telemetry;
   /** Default: the system's. */
   clock?: Clock;
 }
@@ -261,6 +264,7 @@ export function createApp(options: AppOptions = {}): App {
     prompts: named("prompts", prompts),
     state,
     logger,
+    telemetry: options.telemetry,
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
     runsTasks,
     taskTtlSeconds: options.tasks?.ttlSeconds ?? DEFAULT_TASK_TTL_SECONDS,

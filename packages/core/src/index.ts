@@ -23,11 +23,10 @@ export type { ToolCall, ToolResult } from "./calls/call-tool.ts";
 export type { TaskDelivery, TaskMessage, TaskQueue } from "./calls/queued-tasks.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { type AppParts, bindApp, itemTablesFrom } from "./config/bind.ts";
+export { type ConfigRow, describeConfig } from "./config/describe.ts";
 export { type Carrier, settingsWithoutEffect } from "./config/effects.ts";
 export {
   type Config,
-  type ConfigRow,
-  describeConfig,
   namesOfSetting,
   readConfig,
 } from "./config/settings.ts";
@@ -83,5 +82,13 @@ export type { BlobStore } from "./stores/blob-store.ts";
 export { MemoryStore } from "./stores/memory.ts";
 export { MemoryBlobStore } from "./stores/memory-blobs.ts";
 export type * from "./stores/state-store.ts";
+export type {
+  CallFacts,
+  IncomingRequest,
+  RequestFailure,
+  RequestSpan,
+  TableOutcome,
+  Telemetry,
+} from "./telemetry.ts";
 export type { TraceContext } from "./trace.ts";
 export { VERSION } from "./version.ts";

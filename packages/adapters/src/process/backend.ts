@@ -7,6 +7,7 @@ import {
   MemoryStore,
   READY_SERVER,
   type StateStore,
+  type Telemetry,
 } from "@stateful-mcp/core";
 import type { SdkClient } from "@stateful-mcp/core/dynamodb";
 import type { StateClient } from "@stateful-mcp/core/dynamodb-store";
@@ -29,7 +30,7 @@ export interface Backend {
  * Connects to where state is kept. Creates no table; a file on this machine is made when it is missing, in the directory of the app
  * whose name is given, else of the ready server.
  */
-export async function openBackend(config: Config, app?: string): Promise<Backend> {
+export async function openBackend(config: Config, app?: string, telemetry?: Telemetry): Promise<Backend> {
   if (config.backend === "local") return openLocal(config, app);
   if (config.backend === "memory") {
     const store = new MemoryStore();
@@ -40,7 +41,7 @@ export async function openBackend(config: Config, app?: string): Promise<Backend
       close: () => store.close(),
     };
   }
-  const { client, location, blobs, openSdkClient: openSdk, close } = await openTable(config);
+  const { client, location, blobs, openSdkClient: openSdk, close } = await openTable(config, telemetry);
   const { DynamoDBStore } = await import("@stateful-mcp/core/dynamodb-store");
   const store = new DynamoDBStore({ client, table: config.table });
   return {
@@ -97,21 +98,21 @@ async function importLocal() {
   }
 }
 
-async function openTable(config: Config) {
+async function openTable(config: Config, telemetry: Telemetry | undefined) {
   const { endpoint, profile } = config;
-  const client = (await import("../client.ts")).openClient(config);
+  const client = (await import("../client.ts")).openClient(config, telemetry);
   const location = `DynamoDB table ${config.table} in ${await regionOf(client, profile)}${endpoint ? ` at ${endpoint}` : ""}`;
   const blobs = await openBucket(config);
   const close = async () => {
     client.destroy();
     blobs?.close();
   };
-  return { client, location, blobs, openSdkClient: () => openSdkClient(config), close };
+  return { client, location, blobs, openSdkClient: () => openSdkClient(config, telemetry), close };
 }
 
 /** Loaded only here: a process that keeps its state in memory needs no client. */
-const openSdkClient = async (config: Config): Promise<SdkClient> =>
-  (await import("../client.ts")).openSdkClient(config);
+const openSdkClient = async (config: Config, telemetry?: Telemetry): Promise<SdkClient> =>
+  (await import("../client.ts")).openSdkClient(config, telemetry);
 
 /** The tables of the item tools, reached through a client of their own: a busy agent must not hold up state. */
 export async function openItems(config: Config, backend: Backend) {

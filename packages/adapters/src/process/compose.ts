@@ -1,6 +1,7 @@
 // Binds an app to its configuration and backend: for the command line and for servers that people write themselves. Functions on
 // AWS Lambda are put together by ../lambda/bind.ts.
-import { type Access, type App, AppError, bindApp, type Config, type Logger } from "@stateful-mcp/core";
+import { type Access, type App, AppError, bindApp, type Config, type Logger, READY_SERVER } from "@stateful-mcp/core";
+import { openTelemetry } from "../telemetry/open.ts";
 import { openBackend, openItems, ownBackend } from "./backend.ts";
 
 /** An app that runs on its backend, until it is closed. */
@@ -17,6 +18,8 @@ export interface ComposeOptions {
   logger: Logger;
   /** Creates a missing table of the `dynamodb` backend before anything is served. */
   createTable?: boolean;
+  /** Through what requests come in. Default: none do, and so there is no telemetry. */
+  carrier?: "http" | "stdio";
 }
 
 /**
@@ -25,9 +28,17 @@ export interface ComposeOptions {
  * @throws AppError `unavailable` when the backend does not answer.
  */
 export async function compose(app: App, config: Config, options: ComposeOptions): Promise<Composition> {
-  const { access, logger, createTable } = options;
+  const { access, logger, createTable, carrier } = options;
+  const telemetry =
+    carrier &&
+    (await openTelemetry(config.telemetry, {
+      environment: process.env,
+      logger,
+      service: app.options.name ?? READY_SERVER,
+      stdio: carrier === "stdio",
+    }));
   const own = app.options.store;
-  const backend = own ? ownBackend(config, own) : await openBackend(config, app.options.name);
+  const backend = own ? ownBackend(config, own) : await openBackend(config, app.options.name, telemetry?.telemetry);
   if (createTable && config.backend === "dynamodb" && !own) {
     const { setupTable } = await import("@stateful-mcp/core/dynamodb");
     const client = await backend.openSdkClient();
@@ -36,11 +47,19 @@ export async function compose(app: App, config: Config, options: ComposeOptions)
   }
   const { store, blobs } = backend;
   const opened = app.options.items ? undefined : await openItems(config, backend);
-  const running = bindApp(app, config, { store, access, logger, blobs, items: opened?.items });
+  const running = bindApp(app, config, {
+    store,
+    access,
+    logger,
+    telemetry: telemetry?.telemetry,
+    blobs,
+    items: opened?.items,
+  });
   const close = async () => {
     await running.close();
     opened?.close();
     await backend.close();
+    await telemetry?.close();
   };
   try {
     // A table that is missing must be known now, and not at a user's first call.

@@ -39,7 +39,10 @@ export async function serve(app: App, options: ServeOptions = {}): Promise<numbe
   const access = app.options.access ?? chooseAccess(config, { kind: "http", allowAnonymous }, logger);
   logCrashes(logger);
   const stop = stopSignal();
-  const composed = await compose(app, config, { access, logger, createTable: options.createTable === true });
+  const composed = await compose(app, config, {
+    ...{ access, logger, carrier: "http" as const },
+    createTable: options.createTable === true,
+  });
   const { app: running, location, close } = composed;
   const server = await serveNode(running, { host: config.host, port: config.port, logger }).catch(async (error) => {
     await close();

@@ -19,7 +19,15 @@ export async function stdio(app: App, { hints = [] }: StdioProcessOptions = {}):
   const config = loadConfig({ carrier: "stdio", tell: (notice) => notices.push(notice) });
   const logger = await openLogger(config);
   for (const notice of notices) logger.warn({}, notice);
-  const { app: running, location, close } = await compose(app, config, { access: { mode: "local" }, logger });
+  const {
+    app: running,
+    location,
+    close,
+  } = await compose(app, config, {
+    access: { mode: "local" },
+    logger,
+    carrier: "stdio",
+  });
   announce(running, { at: "stdio", location, access: "the program that started this one", connect: hints }, logger);
   running.resumeTasks();
   const code = await serveStdio(running, { output, logger, signal: stopSignal() });

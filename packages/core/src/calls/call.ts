@@ -8,6 +8,7 @@ import type { LogFields, Logger } from "../logger.ts";
 import { authorize, type Principal } from "../principal.ts";
 import type { Caller } from "../state/caller.ts";
 import { cutText } from "../text.ts";
+import type { TraceContext } from "../trace.ts";
 import { within } from "../waiting.ts";
 import { InputNeeded } from "./asking.ts";
 import type { CallSource, ClientChannel, Services } from "./services.ts";
@@ -50,8 +51,12 @@ export const contextOf = (
   principal: source.principal,
   signal,
   log: withFields(services.logger, fields),
-  trace: source.trace,
+  trace: traceIn(services, source),
 });
+
+/** Our own span where there is one, so that what a tool calls is under it; else the caller's. */
+const traceIn = ({ telemetry }: Services, { trace }: CallSource): TraceContext | undefined =>
+  telemetry?.current()?.trace ?? trace;
 
 /**
  * Runs a request that its caller is allowed to make, within its time, and logs it once.
@@ -67,8 +72,9 @@ export async function runCall<T>(
   outcomeOf: (result: T) => string = () => "ok",
 ): Promise<T> {
   const started = performance.now();
-  const { principal, trace, unsent } = source;
+  const { principal, unsent } = source;
   const { state, logger } = services;
+  const trace = traceIn(services, source);
   const fields: LogFields = {
     ...originFields(source),
     ...what,
@@ -76,7 +82,11 @@ export async function runCall<T>(
     principal_name: cutText(principal.subject, 100),
     ...(trace && { trace_id: trace.traceId, span_id: trace.spanId }),
   };
-  const log = (outcome: string) => logger.info({ ...fields, duration_ms: elapsed(started), outcome }, "call");
+  const span = services.telemetry?.current();
+  const log = (outcome: string) => {
+    logger.info({ ...fields, duration_ms: elapsed(started), outcome }, "call");
+    span?.tell({ outcome, cached: fields.cached as boolean | undefined });
+  };
   const ended = state.background.callBegins();
   const limitMs = Math.min(state.limits.callTimeoutMs, source.timeLimitMs ?? Number.POSITIVE_INFINITY);
   const run = async (signal: AbortSignal) => {

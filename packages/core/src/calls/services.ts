@@ -6,6 +6,7 @@ import type { Tool } from "../define/tool.ts";
 import type { Logger } from "../logger.ts";
 import type { Principal } from "../principal.ts";
 import type { State } from "../state/state.ts";
+import type { Telemetry } from "../telemetry.ts";
 import type { TraceContext } from "../trace.ts";
 import type { UnsentAnswer } from "./unsent.ts";
 
@@ -15,6 +16,8 @@ export interface Services {
   readonly prompts: ReadonlyMap<string, Prompt>;
   readonly state: State;
   readonly logger: Logger;
+  /** Absent where nobody asked for it. */
+  readonly telemetry?: Telemetry | undefined;
   /** How long results of cached tools are kept, unless a tool says otherwise. */
   readonly cacheTtlSeconds: number;
   /** Whether calls can become tasks here. */

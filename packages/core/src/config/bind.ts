@@ -7,6 +7,7 @@ import type { ItemStore, ItemTables } from "../items/item-store.ts";
 import type { Logger } from "../logger.ts";
 import type { BlobStore } from "../stores/blob-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
+import type { Telemetry } from "../telemetry.ts";
 import type { Config } from "./settings.ts";
 
 /** What a process opens or decides for an app. */
@@ -14,6 +15,8 @@ export interface AppParts {
   readonly store: StateStore;
   readonly access: Access;
   readonly logger: Logger;
+  /** Where spans and metrics go. Default: there are none. */
+  readonly telemetry?: Telemetry | undefined;
   /** Where large values are kept. Default: nowhere. */
   readonly blobs?: BlobStore | undefined;
   /** The tables of the item tools. Default: none. */
@@ -31,12 +34,13 @@ export interface AppParts {
  * here win over both, because the process has chosen them with the app in view.
  */
 export function bindApp(app: App, config: Config, parts: AppParts): App {
-  const { store, access, logger, blobs, items, subscriptions, runsTasks, taskQueue } = parts;
+  const { store, access, logger, telemetry, blobs, items, subscriptions, runsTasks, taskQueue } = parts;
   return app.with({
     ...(subscriptions !== undefined && { subscriptions }),
     ...(runsTasks !== undefined && { runsTasks }),
     ...(taskQueue && { taskQueue }),
     ...optionsFrom(config),
+    ...(telemetry && { telemetry }),
     ...(blobs && { blobs }),
     ...(items && { items }),
     logger,

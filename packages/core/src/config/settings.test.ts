@@ -3,7 +3,8 @@ import { AppError } from "../errors.ts";
 import type { ItemStore } from "../items/item-store.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import { itemTablesFrom } from "./bind.ts";
-import { describeConfig, readConfig, SETTINGS } from "./settings.ts";
+import { describeConfig } from "./describe.ts";
+import { readConfig, SETTINGS } from "./settings.ts";
 
 function refusal(environment: Record<string, string>): string {
   try {
@@ -19,7 +20,7 @@ function refusal(environment: Record<string, string>): string {
 
 describe("readConfig", () => {
   it("needs nothing set", () => {
-    // The bounds on open streams and unread answers are not for operators to set.
+    // The bounds on open streams, arriving bodies and unread answers are not for operators to set.
     const {
       listensPerPrincipal: _,
       listensPerProcess: __,
@@ -35,6 +36,7 @@ describe("readConfig", () => {
       host: "127.0.0.1",
       port: 3333,
       logLevel: "info",
+      telemetry: "native",
       environment: "development",
       tokenCacheSeconds: 5,
       trustAuthorizer: false,

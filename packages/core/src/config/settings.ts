@@ -93,6 +93,13 @@ export const SETTINGS = {
       description: "Least severe log lines to write",
     }),
   ),
+  telemetry: withDefault(
+    "native",
+    choice("STATEFUL_MCP_TELEMETRY", ["native", "propagation", "off"], {
+      description:
+        "Spans and metrics where an OpenTelemetry SDK or an `OTEL_*` exporter is there; `propagation`: only the caller's trace for spans of your own",
+    }),
+  ),
   environment: withDefault(
     "development",
     text("ENVIRONMENT", { description: "Name of this deployment, repeated in every log line" }),
@@ -378,20 +385,3 @@ function readVariable(
   tolerate(`${fault}. It may be meant for another program, so the default applies: ${variable.default}`);
   return variable.parse(variable.default ?? "");
 }
-
-/** One setting as documentation shows it, in Markdown. */
-export interface ConfigRow {
-  readonly variable: string;
-  readonly default: string;
-  readonly allowed: string;
-  readonly description: string;
-}
-
-/** One row per variable, in the order and words of the table in docs/reference/settings.md. */
-export const describeConfig = (): ConfigRow[] =>
-  Object.values(table).map((variable) => ({
-    variable: variable.alias === undefined ? `\`${variable.name}\`` : `\`${variable.name}\` (or \`${variable.alias}\`)`,
-    default: variable.defaultText ?? `\`${variable.default ?? ""}\``,
-    allowed: variable.unit === undefined ? variable.allowed : `${variable.allowed}, in ${variable.unit}`,
-    description: variable.description,
-  }));

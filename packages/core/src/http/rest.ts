@@ -2,11 +2,12 @@
 // made from the tools themselves.
 import type { Hono } from "hono";
 import { TaskGoesOn } from "../calls/call-task.ts";
-import { callTool } from "../calls/call-tool.ts";
+import { callTool, type ToolCall, type ToolResult } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
 import type { Unsent } from "../calls/unsent.ts";
 import { AppError } from "../errors.ts";
 import { wireTools } from "../mcp/server.ts";
+import { TOOL_ERROR } from "../mcp/spans.ts";
 import type { Principal } from "../principal.ts";
 import type { Bodies } from "./body.ts";
 import { type Bindings, type Door, principalOf, type RequestContext, traceOfHeaders } from "./carried.ts";
@@ -43,7 +44,7 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
       trace: traceOfHeaders(c),
       origin: { requestId: c.env.requestId, transport: "rest" as const, method: "tools/call" },
     };
-    const { structured, replayed } = await callTool(services, request);
+    const { structured, replayed } = await traced(services, request, () => callTool(services, request));
     const headers: Record<string, string> = replayed ? { "Idempotency-Replayed": "true" } : {};
     return { structured, headers };
   };
@@ -96,4 +97,26 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
     c.header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
     return c.html(docsPage(description()));
   });
+}
+
+/** Runs a call under a span of its own, where spans are made. */
+async function traced(services: Services, call: ToolCall, run: () => Promise<ToolResult>): Promise<ToolResult> {
+  const { name, trace } = call;
+  const span = services.telemetry?.request({
+    method: "tools/call",
+    ...(services.tools.has(name) && { tool: name }),
+    transport: "rest",
+    fromHeaders: trace,
+  });
+  if (!span) return run();
+  try {
+    const result = await span.run(run);
+    span.end(result.structured.isError === true ? TOOL_ERROR : undefined);
+    return result;
+  } catch (thrown) {
+    span.end(
+      thrown instanceof TaskGoesOn ? undefined : { type: thrown instanceof AppError ? thrown.code : "internal" },
+    );
+    throw thrown;
+  }
 }

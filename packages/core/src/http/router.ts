@@ -15,7 +15,7 @@ import { createListens, isListen } from "../mcp/listen.ts";
 import { withoutNulls } from "../mcp/nulls.ts";
 import { PlainPath, plainRequest } from "../mcp/plain.ts";
 import { HTTP_KEY, PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/request.ts";
-import { RAN_KEY } from "../mcp/server.ts";
+import { RAN_KEY } from "../mcp/spans.ts";
 import { answerInTime } from "../mcp/sse.ts";
 import { authorize, isGranted } from "../principal.ts";
 import { cutText } from "../text.ts";
@@ -176,6 +176,7 @@ export function createRouter(options: RouterOptions): Router {
       const address = findAddress(request, carried.address);
       const answer = await app.fetch(request, { ...carried, address, requestId });
       answer.headers.set("X-Request-Id", requestId);
+      if (REFUSALS.has(answer.status)) services.telemetry?.refused(answer.status);
       return answer;
     },
     endStreams,
@@ -185,6 +186,9 @@ export function createRouter(options: RouterOptions): Router {
     },
   };
 }
+
+/** Turned away before anything was done: no or a wrong token, what is not allowed, too large, too many. */
+const REFUSALS = new Set([401, 403, 413, 429]);
 
 /** The tools that a body's calls name, those of a batch included. */
 function calledTools(body: unknown, { tools }: Services): Tool[] {

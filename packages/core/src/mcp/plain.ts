@@ -6,17 +6,24 @@ import {
   CLIENT_INFO_META_KEY,
   type ClientCapabilities,
   PROTOCOL_VERSION_META_KEY,
+  ProtocolError,
+  ProtocolErrorCode,
   SERVER_INFO_META_KEY,
   TRACEPARENT_META_KEY,
   TRACESTATE_META_KEY,
 } from "@modelcontextprotocol/server";
+import { InputNeeded } from "../calls/asking.ts";
 import { callTool, type ToolCall, type ToolResult } from "../calls/call-tool.ts";
 import type { ClientChannel, Services } from "../calls/services.ts";
 import type { UnsentAnswer } from "../calls/unsent.ts";
+import { AppError } from "../errors.ts";
 import type { Principal } from "../principal.ts";
+import { InvalidRequestState } from "../state/request-state.ts";
+import type { RequestFailure, RequestSpan } from "../telemetry.ts";
 import { traceOf } from "../trace.ts";
 import type { OverHttp } from "./request.ts";
 import { IDEMPOTENCY_META_KEY } from "./server.ts";
+import { incomingRequest, TOOL_ERROR } from "./spans.ts";
 
 const REVISION = "2026-07-28";
 /** Answered the same to everybody until the process ends. */
@@ -135,9 +142,13 @@ export class PlainPath {
     for (const running of this.#running) running.abort();
   }
 
-  async #constant({ id, method }: PlainRequest, source: PlainSource): Promise<Response> {
+  async #constant(request: PlainRequest, source: PlainSource): Promise<Response> {
+    const { id, method } = request;
     const known = this.#constants.get(method);
-    if (known !== undefined) return respond(known + endOf(id));
+    if (known !== undefined) {
+      this.#span(request, source)?.end();
+      return respond(known + endOf(id));
+    }
     const response = await source.sdk();
     const text = await response.clone().text();
     const end = endOf(id);
@@ -163,8 +174,22 @@ export class PlainPath {
     });
   }
 
+  #span({ id, method, name, meta }: PlainRequest, { http }: PlainSource): RequestSpan | undefined {
+    const { telemetry } = this.#services;
+    if (!telemetry) return undefined;
+    const message = { id, method, params: { name, _meta: meta } };
+    return telemetry.request(incomingRequest(this.#services, message, { transport: "http", fromHeaders: http.trace }));
+  }
+
   async #run(request: PlainRequest, source: PlainSource, signal: AbortSignal): Promise<Response> {
-    const ran = callTool(this.#services, callOf(request, source, signal));
+    const span = this.#span(request, source);
+    const call = () => callTool(this.#services, callOf(request, source, signal));
+    const ran = span ? span.run(call) : call();
+    if (span)
+      ran.then(
+        ({ structured }) => span.end(structured.isError === true ? TOOL_ERROR : undefined),
+        (error) => span.end(failureOfCall(error)),
+      );
     const text = await ran.then((result) => this.#textOf(request, result)).catch(() => undefined);
     return text === undefined ? source.sdk(ran) : respond(text);
   }
@@ -176,6 +201,14 @@ export class PlainPath {
     const content = `[{"type":"text","text":${JSON.stringify(text)}}]`;
     return `{"result":{"content":${content},"structuredContent":${text}${this.#tail}${endOf(id)}`;
   }
+}
+
+/** As its answer says it: the protocol's own errors, and otherwise a result that says it failed. */
+function failureOfCall(error: unknown): RequestFailure | undefined {
+  if (error instanceof InputNeeded) return undefined;
+  if (error instanceof AppError && !(error instanceof InvalidRequestState)) return TOOL_ERROR;
+  const code = error instanceof ProtocolError ? error.code : ProtocolErrorCode.InvalidParams;
+  return { type: String(code), code };
 }
 
 const endOf = (id: string | number): string => `,"jsonrpc":"2.0","id":${JSON.stringify(id)}}`;

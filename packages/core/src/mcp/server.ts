@@ -18,6 +18,7 @@ import type { LegacyState } from "./legacy/state.ts";
 import { serveSubscriptions } from "./legacy/subscribe.ts";
 import { serveCompletion, servePrompts, serveResources, type Tracked } from "./reading.ts";
 import { protocolError, TASKS_EXTENSION, withSource } from "./request.ts";
+import { RAN_KEY, traceRequests } from "./spans.ts";
 import { createdTask, hasTasks, serveTasks } from "./tasks.ts";
 import { errorResult, toolAnswer } from "./tool-answer.ts";
 
@@ -52,6 +53,7 @@ interface ServerKind {
   readonly era: McpRequestContext["era"];
   /** Whether its client can be told of changes. */
   readonly subscriptions: boolean;
+  readonly overHttp: boolean;
 }
 
 const LIST_TTL_MS = 300_000;
@@ -103,6 +105,7 @@ function buildServer(services: Services, options: McpOptions, kind: ServerKind, 
       },
     },
   );
+  if (services.telemetry) traceRequests(server, services, services.telemetry, kind.overHttp);
   const tools = wireTools(services.tools.values());
   server.setRequestHandler("tools/list", () => ({ tools }) as never);
   server.setRequestHandler("tools/call", ({ params }, context) =>
@@ -141,8 +144,6 @@ async function toolCall(
   }
 }
 
-/** Under this key of a request's authInfo is what its tool has come to, where only the answer is still to be said. */
-export const RAN_KEY = "ran";
 const ranBefore = (context: ServerContext): Promise<ToolResult> | undefined =>
   context.http?.authInfo?.extra?.[RAN_KEY] as Promise<ToolResult> | undefined;
 
@@ -163,7 +164,7 @@ export function pooledFactory(services: Services, options: McpOptions): McpServe
     const reused = idle.pop();
     if (reused) return reused;
     let handlers = 0;
-    const kind = { era: "modern", subscriptions: options.subscriptions } as const;
+    const kind = { era: "modern", subscriptions: options.subscriptions, overHttp: true } as const;
     const server = buildServer(services, options, kind, async (work) => {
       handlers += 1;
       try {
@@ -181,7 +182,8 @@ export function pooledFactory(services: Services, options: McpOptions): McpServe
   // no session to be kept with; modern ones are no matter of the instance.
   return ({ era, requestInfo }) => {
     if (era === "modern" && requestInfo) return lease();
-    const subscriptions = options.subscriptions && (era === "modern" || requestInfo !== undefined);
-    return buildServer(services, options, { era, subscriptions }, (work) => work());
+    const overHttp = requestInfo !== undefined;
+    const subscriptions = options.subscriptions && (era === "modern" || overHttp);
+    return buildServer(services, options, { era, subscriptions, overHttp }, (work) => work());
   };
 }

@@ -2,6 +2,7 @@
 // Knows nothing of entries, and leaves the request itself to the client it is given: our own for state, the AWS SDK's for the rest.
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../errors.ts";
+import type { Telemetry } from "../telemetry.ts";
 import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
 
 export type { Input, OperationName, Output };
@@ -18,6 +19,8 @@ export interface Client {
   ready(): Promise<unknown> | undefined;
   /** One request, one answer, within `timeoutMs`. @throws the engine's judgement, in the form of the AWS SDK's errors. */
   request<N extends OperationName>(name: N, input: Input<N>, timeoutMs: number): Promise<Output<N>>;
+  /** Is told of each request. */
+  readonly telemetry?: Telemetry | undefined;
   /** Closes the connections. */
   destroy(): void;
 }
@@ -40,6 +43,54 @@ export async function send<N extends OperationName>(
   deadline = newDeadline(),
   onSilence: () => void = () => {},
   check: (answer: Output<N>) => void = () => {},
+): Promise<Output<N>> {
+  const { telemetry } = client;
+  if (!telemetry) return sendUntil(client, name, input, deadline, onSilence, check);
+  if (TELLS_CAPACITY.has(name)) Object.assign(input, { ReturnConsumedCapacity: "TOTAL" });
+  const end = telemetry.tableRequest(name, tableOf(input) ?? "");
+  const tally = { attempts: 0, units: 0 };
+  const counted: Client = {
+    ready: () => client.ready(),
+    request: async (...given) => {
+      tally.attempts += 1;
+      const answer = await client.request(...given);
+      tally.units += unitsOf(answer);
+      return answer;
+    },
+    destroy: () => {},
+  };
+  try {
+    const answer = await sendUntil(counted, name, input, deadline, onSilence, check);
+    end(tally);
+    return answer;
+  } catch (error) {
+    const { cause } = error as { cause?: unknown };
+    const fault = cause instanceof Error ? cause : error;
+    end({ ...tally, error: fault instanceof Error ? fault.name : "unknown" });
+    throw error;
+  }
+}
+
+const TELLS_CAPACITY = new Set<OperationName>([
+  ...(["BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "UpdateItem"] as const),
+  ...(["DeleteItem", "Query", "Scan"] as const),
+]);
+
+function unitsOf(answer: object): number {
+  const { ConsumedCapacity = [] } = answer as { ConsumedCapacity?: Capacity | Capacity[] };
+  return [ConsumedCapacity].flat().reduce((sum, { CapacityUnits = 0 }) => sum + CapacityUnits, 0);
+}
+interface Capacity {
+  readonly CapacityUnits?: number;
+}
+
+async function sendUntil<N extends OperationName>(
+  client: Client,
+  name: N,
+  input: Input<N>,
+  deadline: number,
+  onSilence: () => void,
+  check: (answer: Output<N>) => void,
 ): Promise<Output<N>> {
   let until = deadline;
   const credentials = client.ready();

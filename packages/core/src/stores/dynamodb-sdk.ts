@@ -47,10 +47,15 @@ const ATTEMPTS: { [N in OperationName]: Attempt<N> } = {
 
 /** The AWS SDK's client, for `send` too. It never retries by itself; `send` does. */
 class RequestingClient extends DynamoDBClient {
+  readonly telemetry: ClientOptions["telemetry"];
   readonly #credentialsTimeoutMs: number;
 
-  constructor(config: DynamoDBClientConfig, credentialsTimeoutMs = CREDENTIALS_TIMEOUT_MS) {
+  constructor(
+    config: DynamoDBClientConfig,
+    { credentialsTimeoutMs = CREDENTIALS_TIMEOUT_MS, telemetry }: ClientOptions,
+  ) {
     super(config);
+    this.telemetry = telemetry;
     this.#credentialsTimeoutMs = credentialsTimeoutMs;
     // It copies every request and answer to hide secrets from a log that nobody has: a fifth of the time of a long page.
     this.middlewareStack.remove("loggerMiddleware");
@@ -83,7 +88,7 @@ export type SdkClient = DynamoDBClient & Client;
 
 /** One per process: it holds the connections. For table management and the item tools; state has `createStateClient`. */
 export function createDynamoDBClient(given: ClientOptions = {}): SdkClient {
-  const { socketPath, agent, endpoint, region, credentials, credentialsTimeoutMs } = withDefaults(given);
+  const { socketPath, agent, endpoint, region, credentials } = withDefaults(given);
   const agentOptions: AgentOptions = { keepAlive: true, maxSockets: MAX_SOCKETS };
   const socketOptions: AgentOptions & { socketPath?: string } = socketPath === undefined ? {} : { socketPath };
   const config: DynamoDBClientConfig = {
@@ -97,5 +102,5 @@ export function createDynamoDBClient(given: ClientOptions = {}): SdkClient {
       httpsAgent: new HttpsAgent(agentOptions),
     },
   };
-  return new RequestingClient(config, credentialsTimeoutMs);
+  return new RequestingClient(config, given);
 }

@@ -3,6 +3,7 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
+import type { Telemetry } from "../telemetry.ts";
 import { CredentialsKeeper, type CredentialsProvider } from "./dynamodb-credentials.ts";
 import { endpointOf } from "./dynamodb-endpoint.ts";
 import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
@@ -27,6 +28,8 @@ export interface ClientOptions {
   credentials?: NonNullable<DynamoDBClientConfig["credentials"]>;
   /** How long the provider of credentials may take, in milliseconds. Default: 30,000. It is no part of a request's time. */
   credentialsTimeoutMs?: number;
+  /** Is told of each request. Default: nothing is. */
+  telemetry?: Telemetry | undefined;
 }
 
 /** An engine behind a socket asks for no secret, but the protocol wants some signature. */
@@ -58,6 +61,7 @@ const errorOf = (name: string, message: string, traits: object): Error =>
 
 /** One per process: it holds the connections. Give it to `DynamoDBStore`. */
 export class StateClient {
+  readonly telemetry: Telemetry | undefined;
   readonly #options: ClientOptions;
   readonly #http: HttpAgent;
   readonly #https: HttpsAgent;
@@ -72,6 +76,7 @@ export class StateClient {
     const options = withDefaults(given);
     const { socketPath, agent, credentials } = options;
     this.#options = options;
+    this.telemetry = options.telemetry;
     const kept = { keepAlive: true, maxSockets: MAX_SOCKETS };
     this.#http = agent ?? new HttpAgent({ ...kept, ...(socketPath !== undefined && { socketPath }) });
     this.#https = new HttpsAgent(kept);

@@ -1,0 +1,213 @@
+// Core's telemetry on the OpenTelemetry API: whichever SDK is registered in this process gets the spans and metrics. Loaded only where
+// there is one. Knows no exporter and no environment.
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import {
+  type Attributes,
+  type Context,
+  context,
+  createContextKey,
+  metrics,
+  propagation,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from "@opentelemetry/api";
+import {
+  type CallFacts,
+  type IncomingRequest,
+  type RequestFailure,
+  type RequestSpan,
+  type Telemetry,
+  type TraceContext,
+  VERSION,
+} from "@stateful-mcp/core";
+import { ATTRIBUTE as A, DURATION_BOUNDS, METRIC, METRIC_ATTRIBUTE } from "./names.ts";
+
+const NAME = "stateful-mcp";
+const REQUEST = createContextKey("stateful-mcp request");
+const SUCCEEDED = new Set(["ok", "replayed", "task", "input_required"]);
+
+/** `propagation` makes no spans: those of the process nest under the caller's. */
+export const openSpans = (mode: "native" | "propagation"): Telemetry =>
+  mode === "native" ? new NativeTelemetry() : PROPAGATION;
+
+const current = () => context.active().getValue(REQUEST) as RequestSpan | undefined;
+
+const PROPAGATION: Telemetry = {
+  request: (request) => {
+    const { parent } = parentOf(request);
+    return { trace: undefined, run: (work) => context.with(parent, work), tell: () => {}, end: () => {} };
+  },
+  current: () => undefined,
+  tableRequest: () => () => {},
+  refused: () => {},
+};
+
+class NativeTelemetry implements Telemetry {
+  readonly #tracer = trace.getTracer(NAME, VERSION);
+  readonly #instruments = instruments();
+
+  readonly current = current;
+
+  request(request: IncomingRequest): RequestSpan {
+    const { parent, links } = parentOf(request);
+    const target = request.tool ?? request.prompt;
+    const attributes = attributesOf(request);
+    const span = this.#tracer.startSpan(
+      target === undefined ? request.method : `${request.method} ${target}`,
+      { kind: SpanKind.SERVER, attributes, links },
+      parent,
+    );
+    return new NativeSpan(span, parent, (facts, failure, seconds) => this.#record(request, facts, failure, seconds));
+  }
+
+  tableRequest(operation: string, table: string) {
+    const started = performance.now();
+    const attributes = { [A.dbSystem]: "aws.dynamodb", [A.dbOperation]: operation, [A.dbTable]: table.split(",") };
+    const span = this.#tracer.startSpan(`${operation} ${table}`, { kind: SpanKind.CLIENT, attributes });
+    return ({ attempts, units, error }: { attempts: number; units: number; error?: string | undefined }) => {
+      span.setAttributes({ [A.attempts]: attempts, [A.units]: units, ...(error && { [A.errorType]: error }) });
+      // A condition that does not hold is an answer.
+      const failed = error !== undefined && error !== "ConditionalCheckFailedException";
+      if (failed) span.setStatus({ code: SpanStatusCode.ERROR, message: error });
+      span.end();
+      const seconds = (performance.now() - started) / 1000;
+      const told = { [A.dbOperation]: operation };
+      this.#instruments.storeDuration.record(seconds, { ...told, ...(failed && { [A.errorType]: error }) });
+      if (attempts > 1) this.#instruments.storeRetries.add(attempts - 1, told);
+      if (units > 0) this.#instruments.storeUnits.add(units, told);
+    };
+  }
+
+  refused(status: number): void {
+    this.#instruments.refused.add(1, { [METRIC_ATTRIBUTE.status]: status });
+  }
+
+  #record(
+    request: IncomingRequest,
+    facts: CallFacts | undefined,
+    failure: RequestFailure | undefined,
+    seconds: number,
+  ) {
+    const { method, tool, prompt, revision } = request;
+    this.#instruments.duration.record(seconds, {
+      [A.method]: method,
+      [A.transport]: transportOf(request),
+      ...(tool !== undefined && { [A.tool]: tool }),
+      ...(prompt !== undefined && { [A.prompt]: prompt }),
+      ...(revision !== undefined && { [A.revision]: revision }),
+      ...(failure && { [A.errorType]: failure.type }),
+    });
+    if (facts?.cached !== undefined)
+      this.#instruments.cacheLookups.add(1, { [METRIC_ATTRIBUTE.result]: facts.cached ? "hit" : "miss" });
+    if (facts?.outcome === "replayed") this.#instruments.replays.add(1);
+    if (facts?.outcome === "rate_limited") this.#instruments.rateLimited.add(1);
+  }
+}
+
+type Ended = (facts: CallFacts | undefined, failure: RequestFailure | undefined, seconds: number) => void;
+
+class NativeSpan implements RequestSpan {
+  readonly trace: TraceContext | undefined;
+  readonly #span: Span;
+  readonly #context: Context;
+  readonly #ended: Ended;
+  readonly #started = performance.now();
+  #facts: CallFacts | undefined;
+  #open = true;
+
+  constructor(span: Span, parent: Context, ended: Ended) {
+    this.#span = span;
+    this.#ended = ended;
+    this.#context = trace.setSpan(parent, span).setValue(REQUEST, this);
+    this.trace = traceFrom(this.#context, span);
+  }
+
+  run<T>(work: () => T): T {
+    return context.with(this.#context, work);
+  }
+
+  tell(facts: CallFacts): void {
+    this.#facts = facts;
+    const { outcome, cached } = facts;
+    this.#span.setAttributes({
+      [A.outcome]: outcome,
+      ...(outcome === "replayed" && { [A.replayed]: true }),
+      ...(cached !== undefined && { [A.cache]: cached ? "hit" : "miss" }),
+      ...(!SUCCEEDED.has(outcome) && { [A.errorCode]: outcome }),
+    });
+  }
+
+  end(failure?: RequestFailure): void {
+    if (!this.#open) return;
+    this.#open = false;
+    if (failure) {
+      const { type, code } = failure;
+      this.#span.setAttributes({ [A.errorType]: type, ...(code !== undefined && { [A.statusCode]: String(code) }) });
+      this.#span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    this.#span.end();
+    this.#ended(this.#facts, failure, (performance.now() - this.#started) / 1000);
+  }
+}
+
+/**
+ * The message's own word is the parent, since a proxy may have written the header, which is then linked. Where something else in this
+ * process has begun a span for the HTTP request, that stands for the header.
+ */
+function parentOf({ fromMessage, fromHeaders }: IncomingRequest) {
+  const active = context.active();
+  const around = trace.getSpan(active) ? active : extract(active, fromHeaders);
+  if (!fromMessage) return { parent: around, links: [] };
+  const linked = trace.getSpanContext(around);
+  return { parent: extract(active, fromMessage), links: linked ? [{ context: linked }] : [] };
+}
+
+const extract = (base: Context, found: TraceContext | undefined): Context =>
+  found ? propagation.extract(trace.deleteSpan(base), found.headers) : base;
+
+function traceFrom(own: Context, span: Span): TraceContext {
+  const headers: Record<string, string> = {};
+  propagation.inject(own, headers);
+  const { traceId, spanId } = span.spanContext();
+  return { traceId, spanId, headers };
+}
+
+const transportOf = ({ transport }: IncomingRequest): string => (transport === "stdio" ? "pipe" : "tcp");
+
+const attributesOf = (request: IncomingRequest): Attributes => ({
+  [A.method]: request.method,
+  [A.transport]: transportOf(request),
+  ...(request.transport !== "stdio" && { [A.protocol]: "http" }),
+  ...(request.id !== undefined && { [A.requestId]: String(request.id) }),
+  ...(request.tool !== undefined && { [A.tool]: request.tool, [A.operation]: "execute_tool" }),
+  ...(request.prompt !== undefined && { [A.prompt]: request.prompt }),
+  ...(request.uri !== undefined && { [A.uri]: request.uri }),
+  ...(request.revision !== undefined && { [A.revision]: request.revision }),
+  ...(request.session !== undefined && { [A.session]: request.session }),
+});
+
+function instruments() {
+  const meter = metrics.getMeter(NAME, VERSION);
+  const counter = ([name, unit]: readonly [string, string]) => meter.createCounter(name, { unit });
+  const histogram = ([name, unit]: readonly [string, string]) =>
+    meter.createHistogram(name, { unit, advice: { explicitBucketBoundaries: DURATION_BOUNDS } });
+  const [delayName, delayUnit] = METRIC.eventLoopDelay;
+  const delay = monitorEventLoopDelay();
+  delay.enable();
+  meter.createObservableGauge(delayName, { unit: delayUnit }).addCallback((result) => {
+    if (delay.count > 0) result.observe(delay.percentile(99) / 1e9);
+    delay.reset();
+  });
+  return {
+    duration: histogram(METRIC.duration),
+    cacheLookups: counter(METRIC.cacheLookups),
+    replays: counter(METRIC.replays),
+    rateLimited: counter(METRIC.rateLimited),
+    refused: counter(METRIC.refused),
+    storeDuration: histogram(METRIC.storeDuration),
+    storeRetries: counter(METRIC.storeRetries),
+    storeUnits: counter(METRIC.storeUnits),
+  };
+}
