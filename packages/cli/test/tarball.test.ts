@@ -3,6 +3,7 @@
 import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -12,6 +13,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import dynalite from "dynalite";
 import { expect, it, onTestFinished } from "vitest";
 import type { Sbom } from "../sbom.ts";
+import { startSink } from "./otlp-sink.ts";
 import { temporaryDirectory } from "./process.ts";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
@@ -40,6 +42,26 @@ for (const name of ["execFileSync", "execSync", "spawnSync"]) {
 const dlopen = process.dlopen;
 process.dlopen = (...given) => (note("dlopen " + given[1]), dlopen.apply(process, given));
 syncBuiltinESMExports();
+`;
+
+/** A user's own SDK, which writes each span that has ended into a file. */
+const ofAdapters = createRequire(new URL("../../adapters/package.json", import.meta.url)).resolve;
+const SDK = `
+const { appendFileSync } = require("node:fs");
+const { context, propagation, trace } = require(${JSON.stringify(ofAdapters("@opentelemetry/api"))});
+const { AsyncLocalStorageContextManager } = require(${JSON.stringify(ofAdapters("@opentelemetry/context-async-hooks"))});
+const { W3CTraceContextPropagator } = require(${JSON.stringify(ofAdapters("@opentelemetry/core"))});
+const { SimpleSpanProcessor, TracerProvider } = require(${JSON.stringify(ofAdapters("@opentelemetry/sdk-trace"))});
+const write = ({ name, parentSpanContext }) =>
+  appendFileSync(process.env.SPANS, JSON.stringify({ name, parentSpanId: parentSpanContext?.spanId }) + "\\n");
+const exporter = {
+  export: (spans, done) => (spans.forEach(write), done({ code: 0 })),
+  forceFlush: async () => {},
+  shutdown: async () => {},
+};
+context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] }));
 `;
 
 it("installs from its tarball alone, and remembers a note after a restart", { timeout: 180_000 }, async () => {
@@ -91,6 +113,26 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
     client.callTool({ name: "add_note", arguments: { note: "from the tarball" } }),
   );
   expect(added.structuredContent).toMatchObject({ count: 1 });
+
+  // Spans go to an SDK that the user has registered, which has a copy of the API of its own, or to a collector without one.
+  const sink = await startSink();
+  const spans = join(folder, "spans.txt");
+  writeFileSync(join(folder, "sdk.cjs"), SDK);
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  for (const telemetry of [
+    { SPANS: spans, NODE_OPTIONS: `--require=${join(folder, "sdk.cjs")}` },
+    { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url },
+  ])
+    await withServer(
+      { pin: "2026-07-28" },
+      (client) => client.callTool({ name: "get_notes", arguments: {}, _meta: { traceparent } }),
+      { PATH: path, HOME: folder, ...telemetry },
+    );
+  const span = { name: "tools/call get_notes", parentSpanId: "b7ad6b7169203331" };
+  const seen = readFileSync(spans, "utf8").trim().split("\n");
+  expect(seen.map((line) => JSON.parse(line) as unknown)).toContainEqual(span);
+  await expect.poll(() => sink.spans, { timeout: 20_000 }).toContainEqual(expect.objectContaining(span));
+
   const project = join(folder, "2nd.server");
   await execute(join(folder, "node_modules", ".bin", "stateful-mcp"), ["create", project], { cwd: folder });
   expect(JSON.parse(readFileSync(join(project, "package.json"), "utf8"))).toMatchObject({
