@@ -17,7 +17,7 @@ import {
 } from "aws-cdk-lib/aws-apigateway";
 import { Grant, type IGrantable, type IPrincipal } from "aws-cdk-lib/aws-iam";
 import { Architecture, type IFunction, type Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
-import { type LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import { type ILogGroup, type LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import { ApiGatewayDomain } from "aws-cdk-lib/aws-route53-targets";
 import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
@@ -40,6 +40,8 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
   readonly api: RestApi;
   readonly function: LambdaFunction;
   readonly logGroup: LogGroup;
+  /** Where the function writes that looks at tokens before the server does. */
+  readonly doorLogGroup: ILogGroup;
   /** Undefined with OAuth. */
   readonly tokens?: ISecret;
   readonly access: Access;
@@ -124,7 +126,9 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       provisionedConcurrency === undefined
         ? this.function
         : this.function.addAlias("live", { provisionedConcurrentExecutions: provisionedConcurrency });
-    this.#routes(called, this.tokens ? this.#tokenAuthorizer(this.tokens) : this.#oauthAuthorizer(props.environment));
+    const door = this.tokens ? this.#tokenAuthorizer(this.tokens) : this.#oauthAuthorizer(props.environment);
+    this.doorLogGroup = door.logGroup;
+    this.#routes(called, this.#authorizer(this.tokens ? "TokenAuthorizer" : "OAuthAuthorizer", door));
     const domain = this.#domain(props);
     addRecord(this, props, () => new ApiGatewayDomain(domain!));
     addWebAcl(this, props, this.api.deploymentStage.stageArn);
@@ -217,7 +221,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     }
   }
 
-  #tokenAuthorizer(tokens: ISecret): RequestAuthorizer {
+  #tokenAuthorizer(tokens: ISecret): LambdaFunction {
     const authorizer = this.#authorizerFunction("Checks the bearer tokens of the MCP server", "authorizer", {
       MCP_AUTH_TOKEN_SECRET: tokens.secretArn,
     });
@@ -227,19 +231,16 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       resourceArns: [tokens.secretArn],
     });
     if (tokens.encryptionKey) grantThrough(tokens.encryptionKey, authorizer, ["secretsmanager"]);
-    return this.#authorizer("TokenAuthorizer", authorizer);
+    return authorizer;
   }
 
   /** The function checks every token again, and alone knows what its scopes allow. */
-  #oauthAuthorizer(environment: LambdaMcpServerProps["environment"] = {}): RequestAuthorizer {
+  #oauthAuthorizer(environment: LambdaMcpServerProps["environment"] = {}): LambdaFunction {
     const changed = Object.entries(environment).filter(([name]) => name in this.access.environment);
-    return this.#authorizer(
-      "OAuthAuthorizer",
-      this.#authorizerFunction("Checks the OAuth tokens of the MCP server", "oauth-authorizer", {
-        ...this.access.environment,
-        ...Object.fromEntries(changed),
-      }),
-    );
+    return this.#authorizerFunction("Checks the OAuth tokens of the MCP server", "oauth-authorizer", {
+      ...this.access.environment,
+      ...Object.fromEntries(changed),
+    });
   }
 
   #authorizer(id: string, handler: LambdaFunction): RequestAuthorizer {

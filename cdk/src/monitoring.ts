@@ -13,7 +13,7 @@ import {
   Alarm as WatchAlarm,
 } from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
-import { FilterPattern, type ILogGroup, MetricFilter } from "aws-cdk-lib/aws-logs";
+import { FilterPattern, type ILogGroup, MetricFilter, QueryDefinition, QueryString } from "aws-cdk-lib/aws-logs";
 import type { ITopic } from "aws-cdk-lib/aws-sns";
 import { Construct } from "constructs";
 import type { IStateTable } from "./state-table.ts";
@@ -42,6 +42,11 @@ export interface Signal {
 export interface MonitoredServer {
   /** Where the server writes one line of JSON for every call. */
   readonly logGroup: ILogGroup;
+  /**
+   * Where else a line is written for a request that is turned away.
+   * @default nowhere
+   */
+  readonly doorLogGroup?: ILogGroup;
   readonly signals: readonly Signal[];
 }
 
@@ -75,7 +80,12 @@ export class ServerMonitoring extends Construct {
   constructor(scope: Construct, id: string, props: ServerMonitoringProps) {
     super(scope, id);
     const { server, state, slowCall = Duration.seconds(2) } = props;
-    const signals = [...server.signals, ...this.#calls(server.logGroup, slowCall), ...tableSignals(state)];
+    const signals = [
+      ...server.signals,
+      ...this.#calls(server.logGroup, slowCall),
+      this.#refusals(server),
+      ...tableSignals(state),
+    ];
     this.alarms = signals.flatMap((signal) => (signal.alarmAbove === undefined ? [] : [this.#alarm(signal)]));
     if (props.alarmTopic) for (const alarm of this.alarms) alarm.addAlarmAction(new SnsAction(props.alarmTopic));
     this.dashboard = new Dashboard(this, "Dashboard", { defaultInterval: Duration.hours(12) });
@@ -91,19 +101,13 @@ export class ServerMonitoring extends Construct {
       ),
       new TextWidget({ markdown: logQuestions(server.logGroup), width: 24, height: 4 }),
     );
+    this.#saveQueries(server);
   }
 
   /** What only the log knows: how long calls take and how they end. */
   #calls(logGroup: ILogGroup, slowCall: Duration): Signal[] {
     const filter = (name: string, pattern: string, metricValue: string) =>
-      new MetricFilter(this, name, {
-        logGroup,
-        filterPattern: FilterPattern.literal(pattern),
-        metricNamespace: "StatefulMcp",
-        // Two servers of one account must not share a metric.
-        metricName: `${this.node.addr.slice(-8)}-${name}`,
-        metricValue,
-      });
+      this.#filter(name, { logGroup, pattern, metricValue });
     const call = '$.message = "call"';
     const duration = filter("CallMilliseconds", `{ ${call} }`, "$.duration_ms");
     const failed = filter("FailedCalls", `{ ${call} && ($.outcome = "internal" || $.outcome = "unavailable") }`, "1");
@@ -130,6 +134,42 @@ export class ServerMonitoring extends Construct {
     ];
   }
 
+  #filter(name: string, { logGroup, pattern, metricValue, id = name }: FilterOptions): MetricFilter {
+    return new MetricFilter(this, id, {
+      logGroup,
+      filterPattern: FilterPattern.literal(pattern),
+      metricNamespace: "StatefulMcp",
+      // Two servers of one account must not share a metric.
+      metricName: `${this.node.addr.slice(-8)}-${name}`,
+      metricValue,
+    });
+  }
+
+  /** Requests that are turned away at the door, by the server or by what stands before it: one metric for both. */
+  #refusals({ logGroup, doorLogGroup }: MonitoredServer): Signal {
+    const options = { pattern: '{ $.message = "refused" }', metricValue: "1" };
+    const refused = this.#filter("Refusals", { ...options, logGroup });
+    if (doorLogGroup) this.#filter("Refusals", { ...options, logGroup: doorLogGroup, id: "DoorRefusals" });
+    return {
+      id: "Refusals",
+      title: "Requests turned away: token, scope, host or origin",
+      metric: refused.metric({ period: PERIOD, statistic: "Sum", label: "refused" }),
+      alarmAbove: REFUSALS,
+      advice: "Run the saved query about refusals: reason and address tell guessing from a client with an old token.",
+    };
+  }
+
+  /** Questions that Logs Insights has ready, under a folder of the server's own. */
+  #saveQueries({ logGroup, doorLogGroup }: MonitoredServer): void {
+    const logGroups = [logGroup, ...(doorLogGroup ? [doorLogGroup] : [])];
+    for (const [id, query] of Object.entries(QUERIES))
+      new QueryDefinition(this, `${id}Query`, {
+        queryDefinitionName: `${this.node.path}/${id}`,
+        queryString: new QueryString(query),
+        logGroups,
+      });
+  }
+
   #alarm({ id, title, metric, alarmAbove = 0, advice }: Signal): Alarm {
     return new WatchAlarm(this, `${id}Alarm`, {
       alarmDescription: `${title} above ${alarmAbove}. ${advice ?? ""}`.trim(),
@@ -142,6 +182,44 @@ export class ServerMonitoring extends Construct {
     });
   }
 }
+
+interface FilterOptions {
+  readonly logGroup: ILogGroup;
+  readonly pattern: string;
+  readonly metricValue: string;
+  /**
+   * Names the filter, where two feed one metric.
+   * @default the metric's name
+   */
+  readonly id?: string;
+}
+
+/** In a period. A process writes at most 60 lines about them a minute. */
+const REFUSALS = 100;
+
+/** Fields are those of docs/operate.md. */
+const QUERIES: Readonly<Record<string, ConstructorParameters<typeof QueryString>[0]>> = {
+  Tools: {
+    filterStatements: ['message = "call"'],
+    statsStatements: ["count(*) as calls, pct(duration_ms, 50) as p50, pct(duration_ms, 99) as p99 by tool, outcome"],
+    sort: "calls desc",
+  },
+  Callers: {
+    filterStatements: ['message = "call"'],
+    statsStatements: ["count(*) as calls by principal_name, client"],
+    sort: "calls desc",
+  },
+  Refusals: {
+    filterStatements: ['message = "refused"'],
+    statsStatements: ["count(*) as requests by reason, address, path"],
+    sort: "requests desc",
+  },
+  OneTrace: {
+    fields: ["@timestamp", "tool", "outcome", "duration_ms", "principal_name", "client", "request_id", "span_id"],
+    filterStatements: ['trace_id = "<trace id>"'],
+    sort: "@timestamp asc",
+  },
+};
 
 function tableSignals({ table }: IStateTable): Signal[] {
   const throttled = (metricName: string) => table.metric(metricName, { period: PERIOD, statistic: "Sum" });

@@ -151,8 +151,8 @@ describe("every stack", () => {
       const named = namesIn(made.named.template(`prod-${stack}`));
       for (const name of namesIn(made.plain.template(stack))) expect(named).not.toContain(name);
     }
-    // The API, and two metrics.
-    expect(namesIn(made.plain.template("LambdaStack"))).toHaveLength(3);
+    // The API, three metrics of which one has two filters, and four queries.
+    expect(namesIn(made.plain.template("LambdaStack"))).toHaveLength(9);
   });
 
   it("exports nothing that another choice of settings would take back while a server's stack imports it", () => {
@@ -614,10 +614,23 @@ describe("LambdaStack", () => {
       "SlowCalls",
       "FailedCalls",
       "TableThrottles",
+      "Refusals",
     ]) {
       expect(ids).toContain(signal);
     }
     template().resourceCountIs("AWS::CloudWatch::Dashboard", 1);
+  });
+
+  it("counts refusals of both functions in one metric, and saves questions that ask both logs", () => {
+    const refusals = Object.values(template().findResources("AWS::Logs::MetricFilter"))
+      .map(({ Properties }) => Properties)
+      .filter(({ FilterPattern }) => FilterPattern.includes("refused"));
+    expect(refusals).toHaveLength(2);
+    expect(new Set(refusals.map(({ MetricTransformations: [one] }) => one.MetricName)).size).toBe(1);
+    expect(new Set(refusals.map(({ LogGroupName }) => JSON.stringify(LogGroupName))).size).toBe(2);
+    const queries = Object.values(template().findResources("AWS::Logs::QueryDefinition"));
+    expect(queries).toHaveLength(4);
+    for (const { Properties } of queries) expect(Properties.LogGroupNames).toHaveLength(2);
   });
 });
 
@@ -718,7 +731,7 @@ describe("FargateStack", () => {
 
   it("raises alarms for unhealthy tasks, 5xx, slow calls and the table", () => {
     const ids = Object.keys(template().findResources("AWS::CloudWatch::Alarm")).join(" ");
-    for (const signal of ["UnhealthyTasks", "ServerErrors", "SlowCalls", "FailedCalls", "TableThrottles"]) {
+    for (const signal of ["UnhealthyTasks", "ServerErrors", "SlowCalls", "FailedCalls", "TableThrottles", "Refusals"]) {
       expect(ids).toContain(signal);
     }
     template().resourceCountIs("AWS::CloudWatch::Dashboard", 1);
