@@ -52,7 +52,7 @@ it("over stdio, on local state, loads the protocol's packages and none that only
     "lru-cache",
     "zod",
   ]);
-  expect(modules.filter((url) => url.includes("/packages/")).length).toBeLessThanOrEqual(160);
+  expect(modules.filter((url) => url.includes("/packages/")).length).toBeLessThanOrEqual(166);
 });
 
 it("keeps compiled code in a data directory that is there already, and only in one that others cannot write", async () => {
