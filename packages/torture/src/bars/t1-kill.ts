@@ -110,9 +110,10 @@ export default defineBar<Scale>({
       watched.push(id);
       const { status, outcome } = await client.settle(id);
       tally.count();
-      // Killed in each of its runs, it is given up: rare, and right.
+      // Killed in each of its runs, it is given up. One of them may have been killed before its tool could tell of it.
       const runs = tasks.of(id, "began").length;
-      const right = status === "completed" || (status === "failed" && runs >= ATTEMPTS_MAX);
+      const givenUp = status === "failed" && runs >= ATTEMPTS_MAX - 1 && tasks.of(id, "end").length === 0;
+      const right = status === "completed" || givenUp;
       tally.expect(right, () => `${id} is ${status} after ${runs} runs: ${outcome}`);
     });
     const lonely: string[] = [];

@@ -316,12 +316,13 @@ const SESSIONS = 40;
 export const sessionOf = (job: string): string => `session ${Number(/\d+$/.exec(job)?.[0] ?? 0) % SESSIONS}`;
 
 export function tableOf(items: readonly StoredItem[]): TaskTable {
-  const heads: { task: string; status: string }[] = [];
+  const heads: { task: string; status: string; hasOutcome: boolean }[] = [];
   const open: { task: string; old: boolean }[] = [];
   for (const item of items) {
     const sk = item.sk?.S ?? "";
     const task = /tsk_[0-9a-z]+$/.exec(sk)?.[0] ?? "";
-    if (sk.startsWith("K#")) heads.push({ task, status: item["a.status"]?.S ?? "" });
+    const hasOutcome = (item["a.outcome"] ?? item["a.outcomeBeside"]) !== undefined;
+    if (sk.startsWith("K#")) heads.push({ task, status: item["a.status"]?.S ?? "", hasOutcome });
     if (/^T#\d/.test(item.pk?.S ?? "") && item["a.createdMs"])
       open.push({ task, old: Date.now() - Number(item["a.createdMs"].N) > 60_000 });
   }

@@ -72,6 +72,13 @@ describe("what no simulation shows", () => {
     ]);
   });
 
+  test("a cancellation of what had ended", () => {
+    const heads = [true, false].map((hasOutcome) => ({ task: `t${hasOutcome}`, status: "cancelled", hasOutcome }));
+    expect(checkTasks({ ...NOTHING, table: { heads, open: [] } })).toEqual([
+      "ttrue: it had ended when it was cancelled",
+    ]);
+  });
+
   test("an answer that counted although another one had been acknowledged", () => {
     const answers = ["first", "second"].map((value, at) => ({
       task: "t",

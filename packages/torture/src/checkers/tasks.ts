@@ -66,7 +66,7 @@ export interface Effect {
 
 /** The table at a moment at which no request is under way. */
 export interface TaskTable {
-  readonly heads: readonly { readonly task: string; readonly status: string }[];
+  readonly heads: readonly { readonly task: string; readonly status: string; readonly hasOutcome?: boolean }[];
   /** Entries of the list of open tasks; `old`: made more than a minute ago. */
   readonly open: readonly { readonly task: string; readonly old: boolean }[];
 }
@@ -207,6 +207,8 @@ function checkTable({ heads, open }: TaskTable, broken: string[]): void {
   const listed = new Set(open.map(({ task }) => task));
   for (const { task, old } of open)
     if (old && !headOf.has(task)) broken.push(`${task}: it is listed as open, and does not exist`);
-  for (const { task, status } of heads)
+  for (const { task, status, hasOutcome } of heads) {
     if (status === "working" && !listed.has(task)) broken.push(`${task}: it is working, and not listed as open`);
+    if (status === "cancelled" && hasOutcome) broken.push(`${task}: it had ended when it was cancelled`);
+  }
 }
