@@ -11,6 +11,8 @@ export interface Started {
   readonly settings?: string | undefined;
   /** Who may call, for a person. */
   readonly access: string;
+  /** Where a person looks at what is stored. */
+  readonly console?: string | undefined;
   readonly connect: readonly string[];
 }
 
@@ -20,7 +22,7 @@ export function announce(app: Pick<App, "tools" | "options">, started: Started, 
   const tools = app.tools.map((tool) => tool.name);
   const url = started.at === "stdio" ? undefined : started.at.url;
   if (!process.stderr.isTTY) {
-    const { location, settings, access } = started;
+    const { location, settings, access, console } = started;
     logger.info(
       {
         version,
@@ -30,6 +32,7 @@ export function announce(app: Pick<App, "tools" | "options">, started: Started, 
         state: location,
         settings,
         access,
+        console,
         tools,
       },
       url ? `Listening on ${url}` : "Serving on stdin and stdout",
@@ -41,6 +44,7 @@ export function announce(app: Pick<App, "tools" | "options">, started: Started, 
     ["state", started.location],
     ...(started.settings === undefined ? [] : [["settings", started.settings] satisfies [string, string]]),
     ["access", started.access],
+    ...(started.console === undefined ? [] : [["console", started.console] satisfies [string, string]]),
     ["tools", tools.join(" ")],
     ...started.connect.map((line, index): [string, string] => [index === 0 ? "connect" : "", line]),
   ];

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import { type Access, type App, AppError, type Config, type Logger, READY_SERVER } from "@stateful-mcp/core";
 import { chooseAccess } from "../access.ts";
+import { withConsole } from "../console.ts";
 import { serveNode } from "../node.ts";
 import { announce } from "./banner.ts";
 import { compose } from "./compose.ts";
@@ -25,6 +26,8 @@ export interface ServeOptions {
   envFile?: string;
   /** More lines for a person on how to connect. */
   hints?: (url: string) => readonly string[];
+  /** The folder of the console's files. It is served under `/console` where callers of this machine need no token, and only there. */
+  console?: URL;
 }
 
 /** Serves until it is told to stop. Resolves with the exit code. @throws AppError when it cannot start. */
@@ -44,7 +47,11 @@ export async function serve(app: App, options: ServeOptions = {}): Promise<numbe
     createTable: options.createTable === true,
   });
   const { app: running, location, close } = composed;
-  const server = await serveNode(running, { host: config.host, port: config.port, logger }).catch(async (error) => {
+  // Where a token is asked for, the page could read nothing; where everybody may call, nothing can be listed.
+  const shown = access.mode === "local" ? options.console : undefined;
+  const fetch = shown ? await withConsole(running.fetch.bind(running), shown) : running.fetch.bind(running);
+  const carriedApp = { fetch, drain: () => running.drain() };
+  const server = await serveNode(carriedApp, { host: config.host, port: config.port, logger }).catch(async (error) => {
     await close();
     throw await explained(error, config, running.options.name ?? READY_SERVER);
   });
@@ -57,6 +64,7 @@ export async function serve(app: App, options: ServeOptions = {}): Promise<numbe
       location,
       settings: envFile && resolve(envFile),
       access: describeAccess(access),
+      console: shown && `${server.url}/console`,
       connect: [...howToConnect(running, url, access), ...(options.hints?.(url) ?? [])],
     },
     logger,

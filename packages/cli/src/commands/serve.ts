@@ -3,8 +3,12 @@ import { type ServeOptions, serve as serveOverHttp } from "@stateful-mcp/adapter
 import { createApp } from "@stateful-mcp/core";
 import { COMMAND, VERSION } from "../version.ts";
 
+/** Beside the bundle where this is published. */
+const CONSOLE = new URL(import.meta.url.endsWith(".ts") ? "../../console/" : "../console/", import.meta.url);
+
 export const serve = (options: ServeOptions): Promise<number> =>
   serveOverHttp(createApp({ version: VERSION }), {
     ...options,
+    console: CONSOLE,
     hints: (url) => [`a check: ${COMMAND} doctor ${url}`],
   });
