@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { start, temporaryDirectory } from "./process.ts";
 
+/** What was counted and 10 %; who raises it says why in the commit. */
+const OWN_MODULES_MAX = 182;
+
 const INITIALIZE = {
   jsonrpc: "2.0",
   id: 0,
@@ -52,7 +55,7 @@ it("over stdio, on local state, loads the protocol's packages and none that only
     "lru-cache",
     "zod",
   ]);
-  expect(modules.filter((url) => url.includes("/packages/")).length).toBeLessThanOrEqual(166);
+  expect(modules.filter((url) => url.includes("/packages/")).length).toBeLessThanOrEqual(OWN_MODULES_MAX);
 });
 
 it("keeps compiled code in a data directory that is there already, and only in one that others cannot write", async () => {
