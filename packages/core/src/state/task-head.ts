@@ -21,6 +21,7 @@ export interface TaskLease {
   readonly fence: number;
 }
 
+/** The entry that decides about a task, as it was read. */
 export interface TaskHead extends TaskRef, TaskLease {
   /** The entry's version: what an answer or a cancellation is measured against. */
   readonly version: number;
