@@ -15,6 +15,7 @@ import { type Resource, ResourceTable } from "./define/resource.ts";
 import { type Tool, withConfirmation } from "./define/tool.ts";
 import { AppError } from "./errors.ts";
 import type { Carried } from "./http/carried.ts";
+import { Metrics } from "./http/metrics.ts";
 import { createRouter } from "./http/router.ts";
 import type { ItemTables } from "./items/item-store.ts";
 import {
@@ -116,6 +117,8 @@ export interface AppOptions {
   plainPath?: boolean;
   /** Bounds that differ from `DEFAULT_LIMITS`. */
   limits?: Partial<Limits>;
+  /** Whether there is `GET /metrics`, for the local user and tokens that name the scope `console:operate`. Default false. */
+  metrics?: boolean;
   /** Where the operator's log goes. Default: nowhere. */
   logger?: Logger;
   /** Where spans and metrics go. Default: there are none. */
@@ -258,6 +261,7 @@ export function createApp(options: AppOptions = {}): App {
     },
     idempotencyTtlSeconds: options.idempotency?.ttlSeconds ?? DEFAULT_IDEMPOTENCY_TTL_SECONDS,
   });
+  const metrics = options.metrics ? new Metrics() : undefined;
   const services: Services = {
     tools: named("tools", tools),
     resources: new ResourceTable(resources),
@@ -265,6 +269,7 @@ export function createApp(options: AppOptions = {}): App {
     state,
     logger,
     telemetry: options.telemetry,
+    onCall: metrics && ((call) => metrics.call(call)),
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
     runsTasks,
     taskTtlSeconds: options.tasks?.ttlSeconds ?? DEFAULT_TASK_TTL_SECONDS,
@@ -297,6 +302,7 @@ export function createApp(options: AppOptions = {}): App {
     allowedOrigins: options.allowedOrigins ?? [],
     trustedProxies: options.trustedProxies ?? [],
     plainPath: options.plainPath,
+    metrics,
     ready: () => store.ping(),
     draining: () => draining,
   });
@@ -327,6 +333,7 @@ export function createApp(options: AppOptions = {}): App {
       router.endStreams().catch((error: unknown) => logger.warn({ err: error }, "a stream did not end"));
     },
     close: async () => {
+      metrics?.close();
       await router.close();
       await runner?.close();
       await state.background.close();

@@ -41,6 +41,9 @@ export const READ_SCOPE = "read";
 /** The same for what changes something, unless a tool asks for another. */
 export const WRITE_SCOPE = "write";
 
+/** What a token must name for what concerns the server as a whole. One without scopes does not have it. */
+export const OPERATE_SCOPE = "console:operate";
+
 export const isGranted = ({ scopes }: Principal, scope: string): boolean => !scopes || scopes.includes(scope);
 
 /** @throws AppError `forbidden` when the caller's scopes do not include the one a tool needs. */

@@ -2,6 +2,7 @@
 // the client, one line in the log. Knows nothing of what is asked for, nor of what carried it.
 import { randomUUID } from "node:crypto";
 import { ProtocolError } from "@modelcontextprotocol/server";
+import type { CallRecord } from "../call-record.ts";
 import type { CallContext, Reporting } from "../define/context.ts";
 import { AppError } from "../errors.ts";
 import type { LogFields, Logger } from "../logger.ts";
@@ -84,7 +85,9 @@ export async function runCall<T>(
   };
   const span = services.telemetry?.current();
   const log = (outcome: string) => {
-    logger.info({ ...fields, duration_ms: elapsed(started), outcome }, "call");
+    const durationMs = elapsed(started);
+    logger.info({ ...fields, duration_ms: durationMs, outcome }, "call");
+    services.onCall?.(recordOf(fields, state.clock.now(), durationMs, outcome));
     span?.tell({ outcome, cached: fields.cached as boolean | undefined });
   };
   const ended = state.background.callBegins();
@@ -124,6 +127,26 @@ const originFields = ({ origin = {}, client }: CallSource): LogFields => ({
   ...(origin.method && { method: origin.method }),
   ...(client && { client: cutText(client.toWellFormed(), 200) }),
 });
+
+const recordOf = (fields: LogFields, at: number, durationMs: number, outcome: string): CallRecord => {
+  const text = (name: string) => (typeof fields[name] === "string" ? fields[name] : "");
+  return {
+    at,
+    durationMs,
+    method: text("method"),
+    tool: text("tool"),
+    outcome,
+    transport: text("transport"),
+    era: text("era"),
+    cached: typeof fields.cached === "boolean" ? fields.cached : undefined,
+    requestId: text("request_id"),
+    principal: text("principal"),
+    principalName: text("principal_name"),
+    client: text("client"),
+    session: text("session"),
+    traceId: text("trace_id"),
+  };
+};
 
 /** Lets a request in, by what its caller's token allows and by how many it has made. */
 async function admit({ state }: Services, principal: Principal, admission: Admission) {

@@ -1,4 +1,6 @@
 // What every call is made with: what the app offers, and where the call came from. Types only.
+
+import type { CallObserver } from "../call-record.ts";
 import type { Asking, Reporting } from "../define/context.ts";
 import type { Prompt } from "../define/prompt.ts";
 import type { ResourceTable } from "../define/resource.ts";
@@ -18,6 +20,8 @@ export interface Services {
   readonly logger: Logger;
   /** Absent where nobody asked for it. */
   readonly telemetry?: Telemetry | undefined;
+  /** Told of each call that has ended; absent where nothing counts calls. */
+  readonly onCall?: CallObserver | undefined;
   /** How long results of cached tools are kept, unless a tool says otherwise. */
   readonly cacheTtlSeconds: number;
   /** Whether calls can become tasks here. */

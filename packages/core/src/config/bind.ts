@@ -92,5 +92,6 @@ const optionsFrom = (config: Config): AppOptions => ({
   allowedHosts: config.allowedHosts,
   allowedOrigins: config.allowedOrigins,
   trustedProxies: config.trustedProxies,
+  metrics: config.metrics,
   ...(config.subscriptions !== undefined && { subscriptions: config.subscriptions }),
 });

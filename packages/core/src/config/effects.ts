@@ -54,6 +54,7 @@ const RULES: readonly Rule[] = [
       "allowedHosts",
       "allowedOrigins",
       "trustedProxies",
+      "metrics",
       "anonymousCallsPerMinute",
       "anonymousSessionsPerHour",
       "anonymousTasksPerHour",

@@ -40,6 +40,7 @@ describe("readConfig", () => {
       environment: "development",
       tokenCacheSeconds: 5,
       trustAuthorizer: false,
+      metrics: false,
       sessionTtlSeconds: 0,
       sessionMaxSeconds: 7_776_000,
       cacheTtlSeconds: 900,

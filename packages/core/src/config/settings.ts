@@ -7,8 +7,8 @@ import {
   DEFAULT_SESSION_MAX_SECONDS,
   DEFAULT_SESSION_TTL_SECONDS,
   DEFAULT_TASK_TTL_SECONDS,
-  type Limits,
 } from "../limits.ts";
+import { OPERATE_SCOPE } from "../principal.ts";
 import { cutText } from "../text.ts";
 import {
   choice,
@@ -21,19 +21,16 @@ import {
   origins,
   type Read,
   type Setting,
-  type SettingText,
   tableName,
   tableNames,
   text,
   url,
   withDefault,
 } from "./kinds.ts";
+import { LIMIT_SETTINGS, limit } from "./limit-settings.ts";
 import { unknownSetting } from "./nearest.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-const limit = (name: string, key: keyof Limits, min: number, max: number, described: SettingText) =>
-  withDefault(String(DEFAULT_LIMITS[key]), integer(`STATEFUL_MCP_${name}`, min, max, described));
 
 const TEN_YEARS = 315_360_000;
 
@@ -240,6 +237,12 @@ export const SETTINGS = {
       description: "Web pages that may call from a browser, such as the MCP Inspector's at `http://localhost:6274`",
     }),
   ),
+  metrics: withDefault(
+    "off",
+    flag("STATEFUL_MCP_METRICS", {
+      description: `Whether \`GET /metrics\` gives numbers for Prometheus: to this machine's user, or to a token that names the scope \`${OPERATE_SCOPE}\``,
+    }),
+  ),
   trustedProxies: withDefault(
     "",
     networks("STATEFUL_MCP_TRUSTED_PROXIES", {
@@ -264,46 +267,7 @@ export const SETTINGS = {
     unit: "bytes",
     description: "Largest value kept as a file or in the bucket, as JSON text",
   }),
-  sessionsPerPrincipal: limit("SESSIONS_PER_PRINCIPAL", "sessionsPerPrincipal", 1, 100_000, {
-    description: "Live sessions of one caller",
-  }),
-  notesPerSession: limit("NOTES_PER_SESSION", "notesPerSession", 1, 10_000_000, {
-    description: "Notes in one session between two resets",
-  }),
-  valuesPerSession: limit("VALUES_PER_SESSION", "valuesPerSession", 1, 10_000_000, {
-    description: "Values in one session; counted now and then, so some thousands more may get in",
-  }),
-  tasksPerPrincipal: limit("TASKS_PER_PRINCIPAL", "tasksPerPrincipal", 1, 10_000, {
-    description: "Tasks of one caller that have not ended",
-  }),
-  tasksPerProcess: limit("TASKS_PER_PROCESS", "tasksPerProcess", 1, 1_000, {
-    description: "Tasks that one process runs at a time; further ones wait",
-  }),
-  callsPerMinute: limit("CALLS_PER_MINUTE", "callsPerMinute", 0, 1_000_000, {
-    defaultText: "0 (no limit)",
-    description: "Calls of one caller per minute, over all processes together",
-  }),
-  anonymousCallsPerMinute: limit("ANONYMOUS_CALLS_PER_MINUTE", "anonymousCallsPerMinute", 0, 1_000_000, {
-    description: "With `--allow-anonymous`: calls of one network address per minute and process, ten times that of all",
-  }),
-  anonymousSessionsPerHour: limit("ANONYMOUS_SESSIONS_PER_HOUR", "anonymousSessionsPerHour", 0, 1_000_000, {
-    description: "The same for new sessions per hour",
-  }),
-  anonymousTasksPerHour: limit("ANONYMOUS_TASKS_PER_HOUR", "anonymousTasksPerHour", 0, 1_000_000, {
-    description: "The same for calls that become tasks, per hour",
-  }),
-  anonymousBytesPerHour: limit("ANONYMOUS_BYTES_PER_HOUR", "anonymousBytesPerHour", 0, 1_000_000_000_000, {
-    unit: "bytes",
-    description: "The same for bytes of request bodies, per hour; 0 in any of the four: no limit",
-  }),
-  bodyMaxBytes: limit("BODY_MAX_BYTES", "bodyMaxBytes", 1024, 64 * 1_048_576, {
-    unit: "bytes",
-    description: "Largest HTTP request body",
-  }),
-  callTimeoutMs: limit("CALL_TIMEOUT_MS", "callTimeoutMs", 100, 900_000, {
-    unit: "milliseconds",
-    description: "How long a call may take before it is answered with an error",
-  }),
+  ...LIMIT_SETTINGS,
 } satisfies Record<string, Setting<unknown>>;
 
 type Values = { readonly [K in keyof typeof SETTINGS]: Read<(typeof SETTINGS)[K]> };

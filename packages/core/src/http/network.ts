@@ -17,6 +17,12 @@ function plainAddress(text: string | undefined): string | undefined {
   return isIP(plain) === 0 ? undefined : plain;
 }
 
+/** Whether an address is this machine's own. */
+export function isLoopbackAddress(address: string): boolean {
+  const plain = plainAddress(address);
+  return plain !== undefined && (plain === "::1" || /^127\./.test(plain));
+}
+
 /** What the callers of an address are counted by, as a hash: a table is no place for addresses. Undefined: it is not known. */
 export function networkOf(address: string | undefined): string | undefined {
   const plain = plainAddress(address);

@@ -17,7 +17,7 @@ import { PlainPath, plainRequest } from "../mcp/plain.ts";
 import { HTTP_KEY, PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/request.ts";
 import { RAN_KEY } from "../mcp/spans.ts";
 import { answerInTime } from "../mcp/sse.ts";
-import { authorize, isGranted } from "../principal.ts";
+import { authorize, isGranted, OPERATE_SCOPE } from "../principal.ts";
 import { cutText } from "../text.ts";
 import { Bodies } from "./body.ts";
 import {
@@ -31,6 +31,7 @@ import {
 } from "./carried.ts";
 import { serveMetadata } from "./discovery.ts";
 import { guard } from "./guard.ts";
+import { type Metrics, serveMetrics } from "./metrics.ts";
 import { addressBehind } from "./network.ts";
 import { asAppError, headersFor, problem } from "./problem.ts";
 import { Refusals } from "./refusals.ts";
@@ -56,6 +57,8 @@ export interface RouterOptions {
   allowedOrigins: readonly string[];
   /** Addresses and networks of proxies whose word on where a request comes from is taken. */
   trustedProxies: readonly string[];
+  /** Served at GET /metrics; default: no such route. */
+  metrics?: Metrics | undefined;
   /** Resolves when the state table answers. */
   ready: () => Promise<void>;
   /** True once the process has been told to end. */
@@ -70,7 +73,7 @@ export interface Router {
 }
 
 export function createRouter(options: RouterOptions): Router {
-  const { services, access } = options;
+  const { services, access, metrics } = options;
   const handler = createMcpHandler(options.mcp, {
     legacy: "reject",
     onerror: (error) => services.logger.debug({ err: error.message }, "rejected"),
@@ -85,7 +88,8 @@ export function createRouter(options: RouterOptions): Router {
   });
   const knownScopes = new Set([...services.tools.values()].map((tool) => tool.scope));
   const refusals = new Refusals(services.logger, services.state.clock);
-  const door: Door = { access, knownScopes, refusals };
+  // Clients ask for what they are told of, and this scope is not for them: it is known and not announced.
+  const door: Door = { access, knownScopes: new Set([...knownScopes, OPERATE_SCOPE]), refusals };
   const ready = onceASecond(options.ready);
   const findAddress = addressBehind(options.trustedProxies);
   // `/mcp/` is `/mcp`: people copy addresses with a slash at their end.
@@ -104,6 +108,7 @@ export function createRouter(options: RouterOptions): Router {
   const unsent = new Unsent(services.state.limits);
   serveRest(app, { services, door, unsent, service, version, bodies });
 
+  if (metrics) serveMetrics(app, metrics, door);
   serveWelcome(app, options);
   app.all("/mcp", async (c) => {
     const principal = await principalOf(c, door);
@@ -177,6 +182,7 @@ export function createRouter(options: RouterOptions): Router {
       const answer = await app.fetch(request, { ...carried, address, requestId });
       answer.headers.set("X-Request-Id", requestId);
       if (REFUSALS.has(answer.status)) services.telemetry?.refused(answer.status);
+      metrics?.answered(answer.status);
       return answer;
     },
     endStreams,
