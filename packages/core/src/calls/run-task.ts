@@ -115,10 +115,13 @@ class TaskRun {
   readonly #ended = new AbortController();
   #message: string | undefined;
   #progressed = false;
+  /** Runs since the last progress that the store has been told of. */
+  #countedAttempts: number;
 
   constructor(services: Services, head: TaskHead, options: RunOptions) {
     this.#services = services;
     this.#head = head;
+    this.#countedAttempts = head.attempts;
     this.#options = options;
   }
 
@@ -225,6 +228,8 @@ class TaskRun {
         throw new TypeError(`The step ${JSON.stringify(name)} resolves to what JSON cannot hold.`);
       const standing = await tasks.keepStep(head, name, text);
       this.#progressed = true;
+      // A run that follows others may be the last that is allowed: its progress counts at once, not with the next beat.
+      if (this.#countedAttempts > 1) await this.#beat();
       return JSON.parse(standing) as T;
     };
     return { step, task: { id: head.id, attempt: head.attempts } };
@@ -237,7 +242,9 @@ class TaskRun {
       const ours = await this.#services.state.tasks.beat(this.#head, { message, progressed });
       if (!ours) return this.#ended.abort(new Overtaken());
       if (this.#message === message) this.#message = undefined;
-      if (progressed) this.#progressed = false;
+      if (!progressed) return;
+      this.#progressed = false;
+      this.#countedAttempts = 1;
     } catch {
       // A table that does not answer tells nothing: the lease ends by itself, and the fence decides.
     }
@@ -275,7 +282,8 @@ class TaskRun {
   async #release(options: { afterMs?: number | undefined; uncounted?: boolean }): Promise<EndedRun> {
     const { afterMs = 0, uncounted = false } = options;
     // What cannot be told to the store is told by the end of the lease.
-    const released = await this.#services.state.tasks.release(this.#head, { afterMs, uncounted }).catch(() => true);
+    const head = { ...this.#head, attempts: this.#countedAttempts };
+    const released = await this.#services.state.tasks.release(head, { afterMs, uncounted }).catch(() => true);
     if (!released) return this.#lost();
     return { ending: "released", ...(!uncounted && { againMs: afterMs }) };
   }

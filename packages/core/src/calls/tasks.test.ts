@@ -62,6 +62,11 @@ const job = (
 const elicit = (message: string) => inputRequired.elicit({ message, requestedSchema: z.object({ yes: z.boolean() }) });
 const accepted = { action: "accept", content: { yes: true } };
 
+async function attemptsOf({ app }: Pick<TestApp, "app">, id: string): Promise<number | undefined> {
+  for await (const head of app.openTasks()) if (head.id === id) return head.attempts;
+  return undefined;
+}
+
 async function notesOf({ call }: Pick<TestApp, "call">): Promise<unknown[]> {
   const { notes } = await call("get_notes");
   return notes as unknown[];
@@ -202,6 +207,35 @@ describe("a call that becomes a task", () => {
       status: "failed",
       outcome: { protocolError: { code: -32_603, message: expect.stringContaining("given up after 3 attempts") } },
     });
+  });
+
+  it("is never given up while each run finishes a step, although each is killed right after it", async () => {
+    const ran: number[] = [];
+    let ended = 0;
+    const tools = [
+      job(async ({ step }) => {
+        for (let part = 1; part <= 6; part++) {
+          const before = ran.length;
+          await step(`part ${part}`, () => void ran.push(part));
+          if (ran.length === before || part === 6) continue;
+          ended = part;
+          await new Promise(() => {});
+        }
+        return { done: "all" };
+      }),
+    ];
+    let app = testApp({ tools });
+    const { id } = await app.callAsTask("job");
+    for (let part = 1; part < 6; part++) {
+      await expect.poll(() => ended).toBe(part);
+      // What a run tells of its progress is in the store when the step has ended.
+      expect(await attemptsOf(app, id)).toBe(1);
+      app = app.crash();
+      app.clock.advance(LEASE_SECONDS);
+      await app.task(id).get();
+    }
+    expect(await app.task(id).settled()).toMatchObject({ status: "completed", outcome: { result: { done: "all" } } });
+    expect(ran).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
   it("goes to another process at once, and without counting, when its own is about to end", async () => {
