@@ -6,7 +6,7 @@ import { AwsSolutionsChecks } from "cdk-nag";
 import { FargateStack, LambdaStack, readSettings, stackId, stateFor } from "../cdk/src/index.ts";
 
 const app = new App();
-// A finding that nobody has answered fails the synthesis.
+// A finding without an answer fails the synthesis.
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
 
 const settings = readSettings(app.node);

@@ -69,7 +69,7 @@ export interface ServerMonitoringProps {
 }
 
 const PERIOD = Duration.minutes(5);
-/** So that one bad request wakes nobody, and a lasting fault does after a quarter of an hour. */
+/** So that one bad request wakes no one, and a lasting fault does after a quarter of an hour. */
 const PERIODS = 3;
 
 /** A dashboard and alarms for one server and its table. */

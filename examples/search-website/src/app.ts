@@ -1,4 +1,4 @@
-// A server that searches the web through Serper (https://serper.dev). One search is paid for once per hour, whoever asks.
+// A server that searches the web through Serper (https://serper.dev). One search is paid for once per hour, for all callers together.
 // Settings: SERPER_API_KEY, and SERPER_URL for another address of the service.
 import { AppError, createApp, defineTool } from "@stateful-mcp/core";
 import * as z from "zod";

@@ -16,7 +16,7 @@ export class Terminal implements Observer {
   readonly #live = process.stdout.isTTY === true && process.stdin.isTTY === true;
   readonly #coloured = process.stdout.isTTY === true && !process.env.NO_COLOR;
   readonly #lines = createInterface({ input: process.stdin, output: this.#live ? process.stdout : undefined });
-  // Begun at once: lines that come in while nobody asks for them would be lost.
+  // Begun at once: lines that come in before they are asked for would be lost.
   readonly #entered = this.#lines[Symbol.asyncIterator]();
   readonly #closed = new AbortController();
   #turn: AbortController | undefined;
@@ -88,7 +88,7 @@ export class Terminal implements Observer {
     this.say(`  ${failed ? "✗" : "✓"} ${short(text)}`, failed ? "red" : "green");
   }
 
-  /** Puts a server's question to the person. Where there is no terminal there is nobody to ask, and the answer is no. */
+  /** Puts a server's question to the person. Without a terminal no person can be asked, and the answer is no. */
   async ask({ message, requestedSchema }: Question): Promise<Answer> {
     this.say(`  ? ${message}`, "magenta");
     if (!this.#live) {

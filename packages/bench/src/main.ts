@@ -25,7 +25,7 @@ const benches: readonly Bench[] = [
   localStore,
 ];
 
-/** The whole run ends after this long, whatever hangs. */
+/** The whole run ends after this long, also when a part hangs. */
 const limitMinutes = 60;
 
 const { only, json, ...settings } = new Command("bench")

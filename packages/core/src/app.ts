@@ -78,7 +78,7 @@ export interface AppOptions {
   backend?: string;
   /** The table's name, as `GET /health` shows it. */
   table?: string;
-  /** Who may call. Default `{ mode: "local" }`: whoever reaches the server is its one user. */
+  /** Who may call. Default `{ mode: "local" }`: everybody who reaches the server is its one user. */
   access?: Access;
   sessions?: {
     /** Seconds without use after which a session ends; 0: never. Default 86,400. */
@@ -139,7 +139,7 @@ export interface App {
   fetch(request: Request, carried?: Carried): Promise<Response>;
   /**
    * Builds MCP servers for a connection without HTTP, such as stdio. They act for the local principal. Streams of changes
-   * (subscriptions/listen) are not theirs to serve: whoever carries the connection asks `fetch` for them, as `serveStdio` does.
+   * (subscriptions/listen) are not theirs to serve: the part that carries the connection asks `fetch` for them, as `serveStdio` does.
    */
   readonly mcp: McpServerFactory;
   /** Runs one tool call through the pipeline. @throws AppError */
@@ -165,7 +165,7 @@ export interface App {
   settle(): Promise<void>;
   /** From now on health routes answer 503, so that a load balancer looks elsewhere, and streams of changes end. Calls are still answered. */
   drain(): void;
-  /** Ends streams and waits for background work. The store is closed by whoever opened it. */
+  /** Ends streams and waits for background work. The store is closed by the part that opened it. */
   close(): Promise<void>;
 }
 

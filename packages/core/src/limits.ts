@@ -72,7 +72,7 @@ export const DEFAULT_LIMITS: Limits = {
   // Two batches of a hundred full pages, or three of the largest values. A process holds up to three times that, encoded and on its way.
   unsentBytesPerCaller: 32 * 1_048_576,
   unsentBytesPerProcess: 128 * 1_048_576,
-  // Whoever begins many bodies and ends none holds them for 60 s.
+  // A client that begins many bodies and ends none holds them for 60 s.
   arrivingBytesPerCaller: 32 * 1_048_576,
   arrivingBytesPerProcess: 128 * 1_048_576,
   listensPerPrincipal: 32,

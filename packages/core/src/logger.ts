@@ -1,4 +1,4 @@
-// What core needs of a logger. Where the lines go is decided by whoever composes the process: never to stdout.
+// What core needs of a logger. Where the lines go is decided where the process is composed: never to stdout.
 
 /** What a log line holds besides its message. */
 export type LogFields = Record<string, unknown>;

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { AppError } from "./errors.ts";
 
-/** Whoever calls: every entry belongs to one principal. */
+/** The one who calls: every entry belongs to one principal. */
 export interface Principal {
   /** 24 characters, part of every key: entries of another principal are keys that do not exist for this one. */
   readonly id: string;

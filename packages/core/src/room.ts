@@ -31,7 +31,7 @@ export class Room {
 }
 
 export interface CallerRoom {
-  /** Whether so many bytes more have room. A caller for whom nothing is held always has room once, however much, and whatever is held for others. */
+  /** Whether so many bytes more have room. A caller for whom nothing is held always has room once, however much, and with any amount held for others. */
   fits(bytes: number): boolean;
   /** Takes room for bytes, or with a negative number gives it back. */
   change(bytes: number): void;

@@ -1,5 +1,5 @@
 // What core needs of telemetry: a span for each request and for each of the table's, beside the logger. Which library makes them, and
-// where they go, is decided by whoever composes the process. Knows no OpenTelemetry.
+// where they go, is decided where the process is composed. Knows no OpenTelemetry.
 import type { TraceContext } from "./trace.ts";
 
 /** A request as it arrives. Every name in it is one that exists here, so that strangers add no series to a metric. */

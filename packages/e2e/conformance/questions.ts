@@ -120,7 +120,7 @@ const inputRequiredTools: Tool[] = [
 
 type Question = Parameters<typeof inputRequired.elicit>[0];
 
-/** Asks once and answers with whatever came, accepted or not. */
+/** Asks once and answers with what came, accepted or not. */
 function elicited({ answers }: ToolContext, question: Question, before: string) {
   const answer = inputResponse(answers, "form");
   if (answer.kind !== "elicit") return inputRequired({ inputRequests: { form: inputRequired.elicit(question) } });

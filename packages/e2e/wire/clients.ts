@@ -131,7 +131,7 @@ const overStdio =
     });
   };
 
-/** SIGKILL. Not waited for: whoever comes next has to cope with a process that is just dying, too. */
+/** SIGKILL. Not waited for: the next client has to cope with a process that is just dying, too. */
 export function killProcess(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");

@@ -40,7 +40,7 @@ export interface LocalEngine {
   readonly pid: number;
   /** Give it to the HTTP client. Each new connection reaches the engine, which is started again where it has ended. */
   readonly agent: Agent;
-  /** Lets go: closes this client's connections. The engine exits when nobody has been connected for a while. */
+  /** Lets go: closes this client's connections. The engine exits when no client has been connected for a while. */
   close(): Promise<void>;
 }
 

@@ -50,7 +50,7 @@ function noHome(variable: string): never {
   );
 }
 
-/** The files of one data directory. All are in `engine`, which only its owner can enter, whatever the mode of `dataDir`. */
+/** The files of one data directory. All are in `engine`, which only its owner can enter, with any mode of `dataDir`. */
 export interface EngineFiles {
   readonly dataDir: string;
   readonly engine: string;
@@ -67,7 +67,7 @@ export interface EngineRecord {
 }
 
 /**
- * Creates what is missing of the data directory and makes sure that nobody else can put files there.
+ * Creates what is missing of the data directory and makes sure that no other user can put files there.
  *
  * @throws LocalEngineError when it cannot be created, entered or trusted.
  */
@@ -119,7 +119,7 @@ async function requirePrivate(directory: string): Promise<void> {
   if (!(await isPrivate(directory))) await chmod(directory, 0o700);
 }
 
-/** Whether `directory` is a real directory of this user which nobody else can enter. On Windows the profile's access list decides. */
+/** Whether `directory` is a real directory of this user that no other user can enter. On Windows the profile's access list decides. */
 export async function isPrivate(directory: string): Promise<boolean> {
   try {
     const stats = await lstat(directory);

@@ -119,7 +119,7 @@ function closeIterators(db: Level): void {
   }
 }
 
-/** A table is created and deleted in two writes. An engine killed between them leaves a table nobody could use or delete. */
+/** A table is created and deleted in two writes. An engine killed between them leaves a table that could be neither used nor deleted. */
 async function finishTableChanges(db: Level, database: Database): Promise<void> {
   for await (const [key, table] of db.iterator({
     gte: "table~",

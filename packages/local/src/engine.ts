@@ -1,5 +1,5 @@
-// The engine process: owns the database of one data directory, serves it on a private socket, and leaves when nobody needs it.
-// It prints to stderr only, which whoever starts it points to the log file.
+// The engine process: owns the database of one data directory, serves it on a private socket, and leaves when no client needs it.
+// It prints to stderr only, which the process that starts it points to the log file.
 import { chmod, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import type { Server } from "node:http";
 import { type EngineFiles, type EngineRecord, prepareDataDir, readRecord } from "./data-dir.ts";
@@ -16,7 +16,7 @@ const CLOSE_MS = 2_000;
 /** What an engine process is started with. Times are in seconds. */
 export interface EngineOptions {
   readonly dataDir: string;
-  /** How long nobody must have been connected before the engine exits. */
+  /** How long no client may have been connected before the engine exits. */
   readonly idleExitSeconds: number;
 }
 
@@ -106,7 +106,7 @@ function endWhenIdle(server: Server, idleExitSeconds: number, end: (reason: stri
   });
 }
 
-/** Somebody may delete the socket or the whole data directory; an engine nobody can reach must not keep the lock. */
+/** The socket or the whole data directory may be deleted; an engine that cannot be reached must not keep the lock. */
 function endWhenUnreachable(socketPath: string, end: (reason: string) => void): void {
   if (process.platform === "win32") return;
   setInterval(() => {

@@ -11,7 +11,7 @@ const MAX_PATH_BYTES = 100;
 
 /**
  * Chooses the engine's socket. Clients learn it from the engine's record, never by computing it: their environments differ.
- * On Windows it is a named pipe whose random name nobody can take beforehand.
+ * On Windows it is a named pipe whose random name cannot be taken beforehand.
  *
  * @param previous the socket of the engine before this one; its directory is used again while it is still ours alone.
  * @throws LocalEngineError when no directory with a short path can be created.
@@ -29,7 +29,7 @@ export async function chooseSocketPath(
     const directory = join(parent || "/tmp", "stateful-mcp-");
     if (!fits(join(`${directory}XXXXXX`, "engine.sock"))) continue;
     try {
-      // mkdtemp gives a new directory with mode 0700, so nobody can have prepared it.
+      // mkdtemp gives a new directory with mode 0700, so no other user can have prepared it.
       return join(await mkdtemp(directory), "engine.sock");
     } catch {
       // The next one may be usable.

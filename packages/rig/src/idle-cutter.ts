@@ -1,4 +1,4 @@
-// A middlebox that cuts a connection on which nobody has said anything for a while, as load balancers and NAT gateways do. Knows
+// A middlebox that cuts a connection that has been silent for a while, as load balancers and NAT gateways do. Knows
 // bytes only.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";

@@ -118,7 +118,7 @@ export class ServerProcess implements AsyncDisposable {
   }
 }
 
-/** Asks until the answer is 200, or until nobody waits any more. */
+/** Asks until the answer is 200, or until its caller waits no more. */
 async function answers(url: URL, signal: AbortSignal): Promise<"ready"> {
   for (;;) {
     const status = await fetch(url, { signal }).then(

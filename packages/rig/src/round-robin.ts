@@ -1,4 +1,4 @@
-// A load balancer in its plainest form: every request goes to the next live member, whoever sent it. Bodies stream both
+// A load balancer in its plainest form: every request goes to the next live member, from any sender. Bodies stream both
 // ways, nothing is retried, and an end on one side is an end on the other.
 import http from "node:http";
 import type { AddressInfo } from "node:net";

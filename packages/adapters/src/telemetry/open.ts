@@ -26,7 +26,7 @@ export interface OpenTelemetryOptions {
 const REGISTERED = Symbol.for("opentelemetry.js.api.1");
 const EXPORTERS = ["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"] as const;
 
-/** Undefined where nobody asked for telemetry. @throws AppError `invalid_input` for an exporter that cannot be had here. */
+/** Undefined where telemetry was not asked for. @throws AppError `invalid_input` for an exporter that cannot be had here. */
 export async function openTelemetry(
   mode: Config["telemetry"],
   { environment, logger, service, stdio = false }: OpenTelemetryOptions,

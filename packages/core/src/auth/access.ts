@@ -6,9 +6,9 @@ import type { OAuth } from "./oauth.ts";
 import type { TokenTable } from "./tokens.ts";
 
 /**
- * Who may call. `local`: everybody who reaches this server is the one local user. `anonymous`: everybody, and nobody knows whom.
+ * Who may call. `local`: everybody who reaches this server is the one local user. `anonymous`: everybody, without a name.
  * `tokens`: holders of a static token. `oauth`: holders of an issuer's access token, and of static ones where given.
- * `carrier`: whoever carries the request here has authenticated it and says as whom, as an API gateway's authorizer does.
+ * `carrier`: the part that carries the request here has authenticated it and says as whom, as an API gateway's authorizer does.
  */
 export type Access =
   | { readonly mode: "local" }
@@ -25,7 +25,7 @@ export type Access =
 
 /**
  * Finds out who sent a request, from its `Authorization` header.
- * @throws AppError `unauthenticated`, or `unavailable` when a token cannot be checked: nobody is let in unchecked.
+ * @throws AppError `unauthenticated`, or `unavailable` when a token cannot be checked: no caller is let in unchecked.
  */
 export async function authenticate(
   access: Access,

@@ -1,5 +1,5 @@
 // An OAuth 2.1 resource server's side of a token: is this JWT from our issuer, for us, valid now, and for which scopes. Keys come
-// from the issuer's JWKS; without them nobody gets in. jose is loaded with the first token: most servers never see one. Knows no routes.
+// from the issuer's JWKS; without them no caller gets in. jose is loaded with the first token: most servers never see one. Knows no routes.
 import type { JWTPayload, JWTVerifyGetKey } from "jose";
 import { type Clock, systemClock } from "../clock.ts";
 import { AppError } from "../errors.ts";
@@ -144,7 +144,7 @@ async function verifyJwt(
       !(error instanceof errors.JOSEError)
     )
       throw unreachable(options.issuer, "its keys cannot be had", error);
-    // Malformed, signed by another key, or with an algorithm that is not allowed: no more is said to whoever tries.
+    // Malformed, signed by another key, or with an algorithm that is not allowed: no more is said to the one who tries.
     if (error.code === "ERR_JOSE_GENERIC") throw unreachable(options.issuer, "its keys cannot be had", error);
     throw refused("its signature is not valid");
   }

@@ -38,7 +38,7 @@ export async function unlessAsking<T extends object>(
   throw new InputNeeded(call.target, { ...request, requestState: name });
 }
 
-/** A run has a question for its client. Not an error: thrown so that whatever waits for an answer knows that there is none yet. */
+/** A run has a question for its client. Not an error: thrown so that the part that waits for an answer knows that there is none yet. */
 export class InputNeeded extends AppError {
   readonly request: InputRequiredResult;
 

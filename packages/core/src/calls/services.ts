@@ -18,7 +18,7 @@ export interface Services {
   readonly prompts: ReadonlyMap<string, Prompt>;
   readonly state: State;
   readonly logger: Logger;
-  /** Absent where nobody asked for it. */
+  /** Absent where it was not asked for. */
   readonly telemetry?: Telemetry | undefined;
   /** Told of each call that has ended; absent where nothing counts calls. */
   readonly onCall?: CallObserver | undefined;

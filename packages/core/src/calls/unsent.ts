@@ -1,4 +1,4 @@
-// Answers that wait to be sent, by who has asked: how many bytes they have, and when there are too many for one more. Whoever asks for
+// Answers that wait to be sent, by who has asked: how many bytes they have, and when there are too many for one more. A caller that asks for
 // much and reads nothing must not fill the process's memory. Knows no carrier: it says when an answer has gone out.
 import { AppError } from "../errors.ts";
 import type { Limits } from "../limits.ts";

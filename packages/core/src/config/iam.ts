@@ -37,7 +37,7 @@ export const IAM_GRANTS = {
   /** Serving with STATEFUL_MCP_BLOB_BUCKET. */
   blobs: [
     { sid: "LargeValues", on: "objects", actions: ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"] },
-    // Without it S3 answers 403 for an object that is not there, and nobody could tell that from a refusal.
+    // Without it S3 answers 403 for an object that is not there, which could not be told from a refusal.
     { sid: "LargeValuesMissing", on: "bucket", actions: ["s3:ListBucket"] },
   ],
   /** Serving with DYNAMODB_TABLE_NAME: those tables and their indexes. */

@@ -25,7 +25,7 @@ const ASKED = "asked to confirm";
 /**
  * The question to put before the call runs; undefined when it may run. `shown` gives what the person is shown, in order: what is meant
  * first, then all arguments.
- * @throws AppError `invalid_input` when the client cannot ask and nobody has said yes, `forbidden` when the person said no.
+ * @throws AppError `invalid_input` when the client cannot ask and no person has said yes, `forbidden` when the person said no.
  */
 export async function confirmation(
   tool: { readonly name: string; readonly title: string },
@@ -41,7 +41,7 @@ export async function confirmation(
       { beforeEffect: true },
     );
   }
-  // An answer without the state that was given out with the question is one that nobody was asked for.
+  // An answer without the state that was given out with the question is one that no person was asked for.
   if (asking.requestState === ASKED) {
     if (acceptedContent(asking.answers, QUESTION, form)?.confirm === true) return undefined;
     throw new AppError("forbidden", `${tool.name} was not confirmed, so nothing was done.`, { beforeEffect: true });

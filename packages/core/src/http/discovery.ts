@@ -18,7 +18,7 @@ export function serveMetadata(
       bearer_methods_supported: ["header"],
       resource_name: "stateful-mcp",
     };
-    // Nobody may be handed from a cache what another client's Host has made of it.
+    // A cache must not hand out what another client's Host has made of it.
     const kept = configuredResourceUrl(access) ? "public, max-age=300" : "no-store";
     // Any page may read what every client has to know.
     return c.json(body, 200, { "Access-Control-Allow-Origin": "*", "Cache-Control": kept });

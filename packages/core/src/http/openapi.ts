@@ -101,7 +101,7 @@ function operation(tool: Tool): Operation {
   };
 }
 
-/** Over this way a program calls, which has nobody to ask: the argument means nothing here. */
+/** Over this way a program calls, which has no person to ask: the argument means nothing here. */
 function withoutConfirm({ confirm, inputSchema }: Tool): Schema {
   if (!confirm) return inputSchema;
   const { confirm: _, ...properties } = inputSchema.properties as Schema;

@@ -1,5 +1,5 @@
 // subscriptions/listen across instances: the one that holds a stream asks the state table, under the listener's principal, what
-// has changed, and only while somebody listens. Nobody publishes anything, so one caller's changes cannot reach another's stream.
+// has changed, and only while a client listens. Nothing is published, so one caller's changes cannot reach another's stream.
 import {
   type AuthInfo,
   CLIENT_CAPABILITIES_META_KEY,

@@ -18,7 +18,7 @@ import { LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
 import { type TraceContext, traceOf } from "../trace.ts";
 
-/** The principal travels with the request's authInfo; only stdio, where the caller is whoever started the process, has none. */
+/** The principal travels with the request's authInfo; only stdio, where the caller is the one who started the process, has none. */
 export const PRINCIPAL_KEY = "principal";
 const principalOf = (context: ServerContext): Principal =>
   (context.http?.authInfo?.extra?.[PRINCIPAL_KEY] as Principal | undefined) ?? LOCAL_PRINCIPAL;
@@ -44,7 +44,7 @@ const unsentOf = (context: ServerContext): UnsentAnswer | undefined =>
 
 /**
  * Runs a handler's work with the request's source. Nothing that the work reports is sent after its answer: work that its
- * caller has given up must not speak into whatever the instance serves next.
+ * caller has given up must not speak into what the instance serves next.
  */
 export async function withSource<T>(
   server: Server,
@@ -53,7 +53,7 @@ export async function withSource<T>(
 ): Promise<T | InputRequiredResult> {
   let open = true;
   const send = (message: () => Promise<void>) => {
-    // A message that cannot be sent is one that nobody waits for.
+    // No client waits for a message that cannot be sent.
     if (open) message().catch(() => {});
   };
   try {
@@ -69,7 +69,7 @@ export async function withSource<T>(
 function sourceOf(server: Server, context: ServerContext, send: (message: () => Promise<void>) => void): CallSource {
   const { mcpReq } = context;
   const envelope: Record<string, unknown> | undefined = mcpReq.envelope;
-  // A modern request says what its client is; asking the instance would answer with whoever used it before.
+  // A modern request says what its client is; asking the instance would answer with the client that used it before.
   const info = envelope ? envelope[CLIENT_INFO_META_KEY] : server.getClientVersion();
   const capabilities = envelope ? envelope[CLIENT_CAPABILITIES_META_KEY] : server.getClientCapabilities();
   const { name, version } = (info ?? {}) as { name?: unknown; version?: unknown };

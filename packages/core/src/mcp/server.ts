@@ -1,4 +1,4 @@
-// MCP over whatever carries it: the server factory both eras share, and the pool that spares building a server per request.
+// MCP over any transport: the server factory both eras share, and the pool that spares building a server per request.
 import {
   type McpRequestContext,
   type McpServerFactory,

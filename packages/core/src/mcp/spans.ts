@@ -1,4 +1,4 @@
-// One span for each request of MCP, whatever method it has: around the transport that a server is connected to, so that what the SDK
+// One span for each request of MCP, of any method: around the transport that a server is connected to, so that what the SDK
 // answers by itself has one too. Knows no routes and no OpenTelemetry.
 import { createHash } from "node:crypto";
 import {

@@ -114,7 +114,7 @@ export async function answerInTime(answer: Promise<Response>): Promise<Response>
       await sse.pipe(response.body);
     else sse.send({ data: await response.text() });
   };
-  // Whoever answers has logged why it could not.
+  // The part that answers has logged why it could not.
   void say()
     .catch(() => {})
     .finally(() => sse.close());

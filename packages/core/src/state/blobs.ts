@@ -4,7 +4,7 @@
 //   blob is put ──▶ conditional write makes the entry point to it ──▶ blobs that the entry no longer points to are deleted
 //
 // A blob's key is random and never used again, so a pointer and its bytes belong together. A crash in between leaves a blob
-// that nobody points to, which the blob store's own housekeeping removes; it never leaves a pointer to nothing.
+// that no entry points to, which the blob store's own housekeeping removes; it never leaves a pointer to nothing.
 import { createHash } from "node:crypto";
 import { AppError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
@@ -97,7 +97,7 @@ export class Blobs {
       const content = await this.#fetch(blobKey);
       const found = content ? `${content.length} ${sha256(content)}` : "";
       if (content && found === entry.attributes[BLOB + blobKey]) return { entry, text: content.toString() };
-      // Whoever overwrites or deletes the entry deletes the blob: only an entry that still points to it is broken.
+      // The write that replaces or deletes the entry deletes the blob: only an entry that still points to it is broken.
       const current: Entry | undefined = await this.#store.get(entry.key);
       if (current?.attributes[attribute] === stored) throw broken(what, entry, content ? "damaged" : "missing");
       entry = current;

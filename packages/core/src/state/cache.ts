@@ -73,7 +73,7 @@ export class ResultCache {
 
   /**
    * The kept result, or a computed one. A result over the limit is returned and not kept, so each call computes it.
-   * An error of `compute` is thrown to whoever waited for it in this process; the next caller tries again.
+   * An error of `compute` is thrown to those who waited for it in this process; the next caller tries again.
    */
   async get(call: CachedCall, compute: () => Promise<Result>): Promise<{ result: Result; cached: boolean }> {
     const id = canonicalJson([call.tool, call.toolVersion, call.arguments]);
@@ -89,7 +89,7 @@ export class ResultCache {
         this.#inBackground(this.#share(call.owner + hash, () => this.#refresh(call, key, hash, kept, compute)));
       return { result: kept.result, cached: true };
     }
-    // Whoever joins a computation under way did not start it: for them the result is not a fresh one.
+    // Callers that join a computation under way did not start it: for them the result is not a fresh one.
     if (running) return { ...(await running), cached: true };
     return this.#share(call.owner + hash, () => this.#computeOnce(call, key, hash, compute));
   }

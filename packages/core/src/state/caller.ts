@@ -30,7 +30,7 @@ export function beginWrite(
 }
 
 /**
- * The session that a 2025-era connection has by itself. A name derived one way: whoever reads it in a result learns nothing of the
+ * The session that a 2025-era connection has by itself. A name derived one way: a reader of the result learns nothing of the
  * transport session's own id.
  */
 export function sessionOfTransport(id: string | undefined): string | undefined {

@@ -2,7 +2,7 @@
 //
 //   claim (put if absent, before the effect) ──▶ effect, under the claim's operation ──▶ completion (fenced, with the answer)
 //
-// Whoever finds a claim open after its holder has gone silent takes it over and goes on under the same operation, which the
+// A process that finds a claim open after its holder has gone silent takes it over and goes on under the same operation, which the
 // entries recognise. Knows claims and operations, not what a call does.
 import { createHash, randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../clock.ts";

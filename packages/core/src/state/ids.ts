@@ -1,4 +1,4 @@
-// Ids that nobody can guess: a prefix and 26 characters of Crockford base 32, which is 130 bits. Knows not what they name.
+// Ids that cannot be guessed: a prefix and 26 characters of Crockford base 32, which is 130 bits. Knows not what they name.
 import { createHash, randomBytes } from "node:crypto";
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";

@@ -100,7 +100,7 @@ export class DenseLog {
     fromTail: number,
   ): Promise<number> {
     let tail = fromTail;
-    // The put looks at the first position itself, and where nobody else appends meanwhile there is nothing more to look at.
+    // The put looks at the first position itself, and where no other writer appends meanwhile there is nothing more to look at.
     if (await this.#putAt(place, tail + 1, attributes, options)) return tail + 1;
     for (;;) {
       const passed = await this.read(place, { after: tail, limit: READ_PAGE });

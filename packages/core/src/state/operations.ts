@@ -13,7 +13,7 @@ import {
 } from "../stores/state-store.ts";
 import { Serial } from "./serial.ts";
 
-/** An entry that remembers more writers than this has its oldest forgotten by whoever writes next. */
+/** An entry that remembers more writers than this has its oldest forgotten by the next writer. */
 const SLOTS_SOFT_MAX = 8;
 /** An entry with this many makes writers wait until one can be forgotten: with the longest names beside the largest value, 64 KiB. */
 const SLOTS_HARD_MAX = 48;
@@ -92,7 +92,7 @@ export class EntryWriter {
         return written;
       }
       if (written.outcome !== "refused" || keyed) return written;
-      // Nobody forgets a slot this young, so the refused operation has not been applied: it may go again under a later stamp.
+      // No writer forgets a slot this young, so the refused operation has not been applied: it may go again under a later stamp.
       const age = this.#clock.now() - operation.stamp;
       if (age > PLAIN_FORGET_AFTER_MS / 2 || attempt >= ATTEMPTS_MAX) throw unknownOutcome();
       operation = this.nextOperation(written.watermark);

@@ -145,7 +145,7 @@ export class SessionHandle {
 
   /**
    * Text that differs whenever what it stands for differs; undefined when there is nothing. Cheap, and no use of the session:
-   * whoever only waits for a change does not keep it alive.
+   * a caller that only waits for a change does not keep it alive.
    */
   readonly versions = {
     notes: async (): Promise<string | undefined> => {
@@ -269,7 +269,7 @@ export class SessionHandle {
     const generation = this.#found ? undefined : this.#parts.sessions.lastGeneration(this.#owner, this.id);
     if (generation === undefined) return undefined;
     const reading = this.#parts.notes.page(this.#owner, { id: this.id, generation }, options);
-    // Settled, because nobody may come for it.
+    // Settled, because perhaps no one comes for it.
     return { generation, page: reading.then(done, failed) };
   }
 

@@ -159,7 +159,7 @@ export class Sessions {
 
   /**
    * Creates a session. `created` is false when a live one of this name stands there that another operation created.
-   * `implied`: the connection's own, which nobody named. Those count apart, so that a client with a connection per call leaves
+   * `implied`: the connection's own, which no caller named. Those count apart, so that a client with a connection per call leaves
    * room for sessions that somebody did name.
    * @throws AppError `conflict` when the principal has its limit of sessions.
    */
@@ -231,7 +231,7 @@ export class Sessions {
   }
 
   /**
-   * One write, whatever the session holds: a new generation. Resolves to the generation that has ended, with `amended`, or
+   * One write, for a session of any size: a new generation. Resolves to the generation that has ended, with `amended`, or
    * undefined when there is no live session.
    */
   async reset(
@@ -259,7 +259,7 @@ export class Sessions {
     const key = sessionKey(owner, id);
     const change = {
       bury: true as const,
-      // The generation stays, so that whoever repeats this delete can still sweep.
+      // The generation stays, so that a repeat of this delete can still sweep.
       remove: ["previous", "createdAtMs", "activeAtMs", "ttlSeconds", "hardEnd", "amended", "implied"],
       expiresAt: epochSeconds(this.#clock) + TOMBSTONE_SECONDS,
     };

@@ -236,7 +236,7 @@ export class Values {
     if (!batch) {
       const members: number[] = [];
       const done = this.#writer.serial.run(serialKey, () => {
-        this.#batches.delete(serialKey); // Whoever comes now belongs to the next write.
+        this.#batches.delete(serialKey); // A write that comes now belongs to the next batch.
         return write(
           members.reduce((sum, one) => sum + one, 0),
           members.length,

@@ -7,7 +7,7 @@
 export interface BlobStore {
   /** Resolves when the bytes are durable, whole and readable by everybody. A repeat with the same bytes is harmless. */
   put(key: string, bytes: Uint8Array): Promise<void>;
-  /** Undefined: there is no such blob. The bytes are as they were found: whoever asks checks them. */
+  /** Undefined: there is no such blob. The bytes are as they were found: the caller checks them. */
   get(key: string): Promise<Uint8Array | undefined>;
   /** Also resolves when there is no such blob. */
   delete(key: string): Promise<void>;

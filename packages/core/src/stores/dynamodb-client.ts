@@ -7,7 +7,7 @@ import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
 
 export type { Input, OperationName, Output };
 
-/** Milliseconds. An outage must be answered within 5 s, whatever hangs where. */
+/** Milliseconds. An outage must be answered within 5 s, wherever a request hangs. */
 const REQUEST_TIMEOUT_MS = 2_000;
 const TOTAL_TIMEOUT_MS = 4_000;
 const MAX_ATTEMPTS = 4;
@@ -178,7 +178,7 @@ function judge(error: unknown): Verdict {
   if (AGAIN.has(error.name) || clockSkewCorrected) return "retry";
   if (Object.hasOwn(UNUSABLE, error.name)) return "unusable";
   if (status !== undefined && status >= 400 && status < 500) return JUDGED.has(error.name) ? "answered" : "unknown";
-  // A 5xx; a reply that was cut or is no JSON; no reply, for whatever reason: a socket, a time-out, an embedded engine that
+  // A 5xx; a reply that was cut or is no JSON; no reply, for any reason: a socket, a time-out, an embedded engine that
   // cannot start. What the language itself throws before there was any reply is a bug of this process.
   return isBug(error) ? "answered" : "retry";
 }

@@ -57,7 +57,7 @@ class RequestingClient extends DynamoDBClient {
     super(config);
     this.telemetry = telemetry;
     this.#credentialsTimeoutMs = credentialsTimeoutMs;
-    // It copies every request and answer to hide secrets from a log that nobody has: a fifth of the time of a long page.
+    // It copies every request and answer to hide secrets from a log that does not exist: a fifth of the time of a long page.
     this.middlewareStack.remove("loggerMiddleware");
   }
 

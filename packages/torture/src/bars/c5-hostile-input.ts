@@ -1,4 +1,4 @@
-// C5: whatever comes in is answered with a 4xx or a JSON-RPC error; nothing crashes or hangs, and a good request works afterwards.
+// C5: every input is answered with a 4xx or a JSON-RPC error; nothing crashes or hangs, and a good request works afterwards.
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { Agent, request } from "node:http";

@@ -1,4 +1,4 @@
-// C7: whatever the item tools are called with, only listed tables are reached, read-only ones are never written, no call costs
+// C7: with any arguments of the item tools, only listed tables are reached, read-only ones are never written, no call costs
 // more than 128 read units unless it asks for consistency or for a batch, and nothing fails inside or holds the engine, however
 // expressions nest.
 import { CreateTableCommand } from "@aws-sdk/client-dynamodb";

@@ -86,7 +86,7 @@ export class Cluster implements AsyncDisposable {
     return new Cluster(engine, random.fork("faults"), rules);
   }
 
-  /** A fault proxy before the engine; whoever asks for one closes it. */
+  /** A fault proxy before the engine; the one that asks for it closes it. */
   async proxy(): Promise<FaultProxy> {
     const random = this.#random.fork(this.#joined++);
     return FaultProxy.start({ engine: { port: this.engine.port }, random, rules: this.rules });

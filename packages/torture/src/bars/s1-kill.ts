@@ -1,4 +1,4 @@
-// Servers are killed with SIGKILL under load. Whatever was acknowledged is there afterwards, once; whatever was deleted stays
+// Servers are killed with SIGKILL under load. What was acknowledged is there afterwards, once; what was deleted stays
 // deleted; what was cut off happened once or not at all, and exactly once when it was re-sent under its key.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@stateful-mcp/rig";

@@ -160,7 +160,7 @@ async function together(client: Client, run: Tally, count: number): Promise<void
   for (const number of [0, 1, 2, 3])
     sum += Number((await client.must("get_value", { session_id: SHARED, key: `number ${number}` })).value);
   run.expect(sum === count, () => `${count} increments add up to ${sum}`);
-  // Of all that saw a version exactly one may replace it, and nobody else changes it.
+  // Of all that saw a version exactly one may replace it, and no other changes it.
   const { version } = await client.must("get_value", { session_id: SHARED, key: "turn" });
   run.expect(version === swaps, () => `${swaps} exchanges succeeded and the version is ${version}`);
 }

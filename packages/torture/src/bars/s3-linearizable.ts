@@ -1,4 +1,4 @@
-// S3: what values and notes answer could have come from one copy, whatever the network does and whichever instance dies.
+// S3: what values and notes answer could have come from one copy, under every fault of the network and the death of any instance.
 // Histories with a bug planted between an app and its store show that the bar would see one.
 import { type StateStore, tokenPrincipal } from "@stateful-mcp/core";
 import type { Random } from "@stateful-mcp/rig";

@@ -35,7 +35,7 @@ async function timed<T>(work: () => Promise<T>): Promise<T & Span> {
   return { ...result, start, end: performance.now() };
 }
 
-/** Counts the writes of one reset at the proxy. Deletes of entries are the sweep, which nobody waits for. */
+/** Counts the writes of one reset at the proxy. Deletes of entries are the sweep, for which no call waits. */
 async function resetIsOneWrite(rig: Rig, run: Tally, notes: number): Promise<void> {
   const session_id = `of-${notes}`;
   await rig.client.must("create_session", { name: session_id });

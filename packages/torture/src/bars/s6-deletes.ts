@@ -1,4 +1,4 @@
-// Deletes race with updates of what they delete. Whoever wins, the raw table holds no entry that an update has brought back.
+// Deletes race with updates of what they delete. Whichever wins, the raw table holds no entry that an update has brought back.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";

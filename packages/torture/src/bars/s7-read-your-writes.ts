@@ -117,7 +117,7 @@ export default defineBar<{ writes: number }>({
     const instances = await Promise.all(Array.from({ length: INSTANCES }, () => cluster.join()));
     const checks = Object.entries(CHECKS);
     const perLane = Math.ceil(scale.writes / AT_ONCE);
-    // Each lane has a session of its own, so that nobody else's writes come between a write and its read.
+    // Each lane has a session of its own, so that no other writes come between a write and its read.
     await inParallel(Array.from({ length: AT_ONCE }), AT_ONCE, async (_, lane) => {
       const dice = random.fork(lane);
       for (let at = 0; at < perLane; at++) {

@@ -7,7 +7,7 @@ import type { Result } from "./calls.ts";
 import { Cluster } from "./rig.ts";
 import { Tally } from "./tally.ts";
 
-/** Each case has a principal of its own: whatever else it is shown belongs to somebody else. */
+/** Each case has a principal of its own: anything else that it is shown belongs to another. */
 interface World {
   readonly app: App;
   readonly other: App;

@@ -1,5 +1,5 @@
 // T4: what races. A cancellation against an end, on two processes; two answers to one question, and both questions by both; all
-// processes for one task that none runs. Each time one wins, everybody sees the same, and whoever came second is answered alike.
+// processes for one task that none runs. Each time one wins, all see the same, and the one that came second is answered alike.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";

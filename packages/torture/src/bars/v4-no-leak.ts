@@ -86,7 +86,7 @@ async function measure(address: string): Promise<Measured> {
   return (await (await fetch(new URL("/measured", address))).json()) as Measured;
 }
 
-/** As soon as no more timers live than in a server that nobody has called yet, or else what there is in the end. */
+/** As soon as no more timers live than in a server that has not been called yet, or else what there is in the end. */
 async function settled(address: string, timers: number): Promise<Measured> {
   const deadline = performance.now() + SETTLE_MS;
   for (;;) {

@@ -73,7 +73,7 @@ export class NotesModel implements Model<List, NotesInput, NotesOutput> {
     return JSON.stringify(notes);
   }
 
-  // An unknown reset can empty any list, but what was appended just before it, nobody has seen: such an order is as good
+  // An unknown reset can empty any list, but what was appended just before it, no reader has seen: such an order is as good
   // without that append. So only appends need to be thought of here.
   reachable(state: List, input: NotesInput, output: NotesOutput): boolean {
     if (input.op === "append") return output.count === undefined || state.length < output.count;
@@ -83,7 +83,7 @@ export class NotesModel implements Model<List, NotesInput, NotesOutput> {
     return list === state;
   }
 
-  /** Nobody can tell notes apart that no reader ever saw. */
+  /** Notes that no reader ever saw cannot be told apart. */
   twin(input: NotesInput): string {
     return input.op === "append" && this.#seen.has(input.note) ? `append ${input.note}` : input.op;
   }

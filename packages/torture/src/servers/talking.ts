@@ -64,7 +64,7 @@ if (globalThis.gc) {
   }).enable();
 }
 
-/** What is held while nobody is served. Connections that clients keep open for their next request are closed first. */
+/** What is held while no client is served. Connections that clients keep open for their next request are closed first. */
 async function measured(): Promise<Response> {
   server?.closeIdleConnections();
   // What has ended is reported to the hook on a later turn.

@@ -72,7 +72,7 @@ export class EventLog {
     if (stream.expiresAt === undefined) return sequence;
     if (sequence > KEPT && sequence % TRIM_EVERY === 0) this.#inBackground(this.#trim(stream, sequence - KEPT));
     if ((await this.tail(stream)) - sequence < KEPT) return sequence;
-    // A position that has been trimmed looks free to a process that remembers an old tail, and nobody reads there any more.
+    // A position that has been trimmed looks free to a process that remembers an old tail, and no reader goes there any more.
     return this.append(stream, message);
   }
 

@@ -75,7 +75,7 @@ export class LegacyHttp {
     }
   }
 
-  /** Ends all streams, so that their clients go on elsewhere. Calls under way are answered first by whoever waits for them. */
+  /** Ends all streams, so that their clients go on elsewhere. Calls under way are answered first, by the requests that wait for them. */
   close(): void {
     this.#closed = true;
     for (const end of this.#streams.keys()) end();

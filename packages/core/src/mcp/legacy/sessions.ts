@@ -26,7 +26,7 @@ export interface LegacySession {
 const IDLE_SECONDS = 7 * 86_400;
 const HARD_END_SECONDS = 90 * 86_400;
 const INITIALIZE_MAX_BYTES = 16_384;
-/** Answers of people to questions come late; answers to nobody must not stay. */
+/** Answers of people to questions come late; answers that no caller waits for must not stay. */
 const MESSAGE_SECONDS = 900;
 const MESSAGE_MAX_BYTES = 60_000;
 

@@ -8,7 +8,7 @@ import { cutText } from "../../text.ts";
 import { serving } from "../reading.ts";
 import type { LegacyState } from "./state.ts";
 
-/** resources/subscribe of 2025-era clients: kept with their session, and looked at by whoever holds its stream. */
+/** resources/subscribe of 2025-era clients: kept with their session, and looked at by the process that holds its stream. */
 export function serveSubscriptions(server: Server, services: Services, { sessions, subscriptions }: LegacyState): void {
   const serve = serving(server, (work) => work());
   server.setRequestHandler("resources/subscribe", ({ params: { uri } }, context) =>

@@ -1,5 +1,5 @@
 // What a 2025-era session has asked to be told of: one entry per resource, with the version its client has been told of last.
-// That version outlives streams and instances, so a change that nobody was there to tell of is told of later.
+// That version outlives streams and instances, so a change that no stream was there to tell is told later.
 import { createHash, randomBytes } from "node:crypto";
 import { AppError } from "../../errors.ts";
 import { subscriptionKey, subscriptionPrefix } from "../../state/keys.ts";

@@ -44,7 +44,7 @@ export interface LegacyTransportOptions {
 export const responseAddress = (id: RequestId): string => `response:${id}`;
 export const cancelAddress = (id: RequestId): string => `cancel:${typeof id}:${id}`;
 
-/** A call's stream is named after when its call began: whoever is asked for it then knows whether something can still come. */
+/** A call's stream is named after when its call began: the process that is asked for it then knows whether something can still come. */
 export const newStreamName = (nowMs: number): string => `${nowMs.toString(36)}-${randomBytes(9).toString("base64url")}`;
 /** Milliseconds since the epoch; 0 for a name that was never given. */
 export const streamBeganAt = (name: string): number => Number.parseInt(/^([0-9a-z]{8})-/.exec(name)?.[1] ?? "0", 36);
