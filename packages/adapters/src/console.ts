@@ -27,7 +27,8 @@ export async function withConsole(fetch: Fetch, directory: URL): Promise<Fetch> 
     files.set(name === "index.html" ? "/console" : `/console/${name}`, { type: `${type}; charset=utf-8`, body });
   }
   return async (request, carried) => {
-    const file = files.get(new URL(request.url).pathname);
+    // A Host that is no name makes the URL invalid: such a request is refused by the app, as any other of its kind.
+    const file = URL.canParse(request.url) ? files.get(new URL(request.url).pathname) : undefined;
     if (file === undefined || (request.method !== "GET" && request.method !== "HEAD")) return fetch(request, carried);
     return new Response(request.method === "HEAD" ? null : file.body, {
       headers: { ...HEADERS, "Content-Type": file.type },

@@ -1,6 +1,7 @@
 // The console in a real browser, served by the real program: what it shows, what stays text, and where it is not served.
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
+import { request } from "node:http";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { startServer, temporaryDirectory } from "./process.ts";
@@ -75,6 +76,15 @@ it("is served with a policy under which nothing stored can run, and without cook
   }
   expect((await fetch(`${url}/console/other.js`)).status).toBe(404);
   expect((await fetch(`${url}/console`, { method: "POST" })).status).toBe(404);
+});
+
+it("leaves a request whose Host is no name to the app, which refuses it", async () => {
+  const { url } = await startServer();
+  const status = await new Promise((resolve, reject) => {
+    const asked = request(`${url}/console`, { headers: { Host: "a.1" } }, ({ statusCode }) => resolve(statusCode));
+    asked.on("error", reject).end();
+  });
+  expect(status).toBe(403);
 });
 
 it("is not there with tokens or for everybody, and the start does not name it", async () => {

@@ -15,6 +15,26 @@ export const TASK_QUEUE_MODULE = "@stateful-mcp/adapters/lambda/entries/task-que
 
 const { resolve } = createRequire(import.meta.url);
 
+/** What a process needs that exports telemetry by itself: a function never gets there, and most projects do not have them. */
+const OPTIONAL = [
+  "@opentelemetry/context-async-hooks",
+  "@opentelemetry/core",
+  "@opentelemetry/exporter-metrics-otlp-http",
+  "@opentelemetry/exporter-trace-otlp-http",
+  "@opentelemetry/resources",
+  "@opentelemetry/sdk-metrics",
+  "@opentelemetry/sdk-trace",
+];
+
+const isAbsent = (name: string): boolean => {
+  try {
+    resolve(name);
+    return false;
+  } catch {
+    return true;
+  }
+};
+
 /** One minified ES module with everything in it: loading many small files is what makes a cold start slow. */
 export const LAMBDA_BUNDLE = {
   bundle: true,
@@ -30,6 +50,8 @@ export const LAMBDA_BUNDLE = {
     "@aws-sdk/credential-provider-node": resolve("@stateful-mcp/adapters/lambda/entries/credentials"),
     "@modelcontextprotocol/server/_shims": resolve("@stateful-mcp/adapters/lambda/entries/validator"),
   },
+  // A bundler looks for all that is named, also for what it then leaves out.
+  external: OPTIONAL.filter(isAbsent),
   // Some packages are CommonJS and ask for Node's own modules.
   banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
 };
