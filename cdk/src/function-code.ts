@@ -1,4 +1,5 @@
 // Turns a TypeScript entry into the code of a Lambda function: one minified file, without Docker. Knows no resources.
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import {
@@ -26,6 +27,13 @@ function besides(entry: string): Resolve {
       return own(specifier);
     }
   };
+}
+
+/** Whether a bundler finds the package from this file. Node's own search would also look where NODE_PATH says. */
+function isPresent(name: string, from: string): boolean {
+  for (let folder = dirname(from); folder !== dirname(folder); folder = dirname(folder))
+    if (existsSync(join(folder, "node_modules", name))) return true;
+  return false;
 }
 
 const adapterFile = (
@@ -80,6 +88,8 @@ const functionCode = (file: string, alias: Readonly<Record<string, string>>): As
         tryBundle: (folder) => {
           buildSync({
             ...LAMBDA_BUNDLE,
+            // What the project has is bundled: its own tools may use it.
+            external: LAMBDA_BUNDLE.external.filter((name) => !isPresent(name, file)),
             alias: { ...LAMBDA_BUNDLE.alias, ...alias },
             entryPoints: [file],
             outfile: join(folder, "index.mjs"),

@@ -15,7 +15,10 @@ export const TASK_QUEUE_MODULE = "@stateful-mcp/adapters/lambda/entries/task-que
 
 const { resolve } = createRequire(import.meta.url);
 
-/** What a process needs that exports telemetry by itself: a function never gets there, and most projects do not have them. */
+/**
+ * What a process needs that exports telemetry by itself: a function never gets there, and most projects do not have them.
+ * One whose own tools use some of them leaves those out of `external`.
+ */
 const OPTIONAL = [
   "@opentelemetry/context-async-hooks",
   "@opentelemetry/core",
@@ -25,15 +28,6 @@ const OPTIONAL = [
   "@opentelemetry/sdk-metrics",
   "@opentelemetry/sdk-trace",
 ];
-
-const isAbsent = (name: string): boolean => {
-  try {
-    resolve(name);
-    return false;
-  } catch {
-    return true;
-  }
-};
 
 /** One minified ES module with everything in it: loading many small files is what makes a cold start slow. */
 export const LAMBDA_BUNDLE = {
@@ -51,7 +45,7 @@ export const LAMBDA_BUNDLE = {
     "@modelcontextprotocol/server/_shims": resolve("@stateful-mcp/adapters/lambda/entries/validator"),
   },
   // A bundler looks for all that is named, also for what it then leaves out.
-  external: OPTIONAL.filter(isAbsent),
+  external: OPTIONAL,
   // Some packages are CommonJS and ask for Node's own modules.
   banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
 };
