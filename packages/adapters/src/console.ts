@@ -8,7 +8,7 @@ type Fetch = App["fetch"];
 const TYPES = { "index.html": "text/html", "console.css": "text/css", "console.js": "text/javascript" };
 
 const HEADERS = {
-  // Text that somebody stored stays text even where the page has a fault: nothing inline runs, and no string becomes markup.
+  // Stored text stays text even where the page has a fault: nothing inline runs, and no string becomes markup.
   "Content-Security-Policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
   "Cross-Origin-Opener-Policy": "same-origin",

@@ -54,7 +54,7 @@ export async function openTelemetry(
     }
   }
   const { openSpans } = await import("./spans.ts");
-  // An SDK that somebody else registered is theirs to flush and to end.
+  // An SDK that another part registered is flushed and ended by that part.
   const nothing = async () => {};
   return {
     telemetry: openSpans(mode),

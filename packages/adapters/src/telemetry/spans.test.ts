@@ -1,4 +1,4 @@
-// With an SDK that somebody else registered: a tool's own spans nest under the server's, or under the caller's where we make none.
+// With an SDK that another part registered: a tool's own spans nest under the server's, or under the caller's where we make none.
 import { context, metrics, propagation, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";

@@ -1,4 +1,4 @@
-// What a scrape shows: the numbers of the calls that were made, whatever names they came with, and nothing to strangers.
+// What a scrape shows: the numbers of the calls that were made, under any name they came with, and nothing to strangers.
 import { describe, expect, it } from "vitest";
 import { parseTokens } from "../auth/tokens.ts";
 import { testApp } from "../testing/test-app.ts";
