@@ -53,26 +53,21 @@ export class SqliteFile {
    */
   static async open(path: string, schema: string): Promise<SqliteFile> {
     const { DatabaseSync } = loadSqlite();
-    let database: DatabaseSync | undefined;
     try {
       closeSync(openSync(path, "a", 0o600));
-      database = new DatabaseSync(path, { timeout: OPEN_PATIENCE_MS });
-      requireVersion(database);
-      // Every commit reaches the disk before it is acknowledged; on macOS only this asks the drive to write its cache out.
-      database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON");
-      // Nothing is written to a file that is complete already.
-      if (isEmpty(database)) {
-        database.exec("BEGIN IMMEDIATE");
-        // Another process may have made the tables while this one waited for its turn.
-        if (isEmpty(database)) database.exec(`${schema}; PRAGMA user_version = 1`);
-        database.exec("COMMIT");
-      }
-      // From here on SQLite's own waiting would stop the event loop.
-      database.exec("PRAGMA busy_timeout = 0");
-      return new SqliteFile(path, database);
+      // Opening is repeated whole: SQLite does not wait for a lock when two connections change the journal's mode at once.
+      return await patiently(performance.now() + OPEN_PATIENCE_MS, () => {
+        const database = new DatabaseSync(path, { timeout: 0 });
+        try {
+          prepareFile(database, schema);
+          return new SqliteFile(path, database);
+        } catch (error) {
+          // A connection that stays open would keep its lock, and other processes waiting for it.
+          database.close();
+          throw error;
+        }
+      });
     } catch (error) {
-      // A connection that stays open would keep its lock, and other processes waiting for it.
-      database?.close();
       throw explained(error, path);
     }
   }
@@ -83,14 +78,10 @@ export class SqliteFile {
 
   /** Runs `look` on what is committed. It must not write. */
   async read<T>(look: () => T): Promise<T> {
-    const deadline = performance.now() + PATIENCE_MS;
-    for (;;) {
-      try {
-        return look();
-      } catch (error) {
-        if (!isBusy(error) || performance.now() > deadline) throw this.#told(error);
-        await pause(1 + Math.random() * PAUSE_MAX_MS);
-      }
+    try {
+      return await patiently(performance.now() + PATIENCE_MS, look);
+    } catch (error) {
+      throw this.#told(error);
     }
   }
 
@@ -121,7 +112,8 @@ export class SqliteFile {
       const jobs = this.#queue.splice(0, GROUP_MAX);
       try {
         this.#requireSameFile();
-        await this.#begin(jobs);
+        const deadline = Math.min(...jobs.map((job) => job.deadline));
+        await patiently(deadline, () => this.#database.exec("BEGIN IMMEDIATE"));
         const settle = jobs.map((job) => this.#settled(job));
         this.#database.exec("COMMIT");
         for (const done of settle) done();
@@ -155,23 +147,34 @@ export class SqliteFile {
     return unavailable(message, new Error(full.message, { cause: full.cause }));
   }
 
-  async #begin(jobs: readonly Job[]): Promise<void> {
-    const deadline = Math.min(...jobs.map((job) => job.deadline));
-    for (;;) {
-      try {
-        this.#database.exec("BEGIN IMMEDIATE");
-        return;
-      } catch (error) {
-        if (!isBusy(error) || performance.now() > deadline) throw error;
-        await pause(Math.random() * PAUSE_MAX_MS);
-      }
-    }
-  }
-
   #requireSameFile(): void {
     if (statSync(this.path, { throwIfNoEntry: false })?.ino === this.#inode) return;
     throw unavailable(`${this.path} was removed or replaced while this server ran. Start the server again.`);
   }
+}
+
+/** Runs `work` again while other processes hold the file, until `deadline` (`performance.now()`): SQLite's own wait stops the loop. */
+async function patiently<T>(deadline: number, work: () => T): Promise<T> {
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > deadline) throw error;
+      await pause(1 + Math.random() * PAUSE_MAX_MS);
+    }
+  }
+}
+
+function prepareFile(database: DatabaseSync, schema: string): void {
+  requireVersion(database);
+  // Every commit reaches the disk before it is acknowledged; on macOS only this asks the drive to write its cache out.
+  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON");
+  // Nothing is written to a file that is complete already.
+  if (!isEmpty(database)) return;
+  database.exec("BEGIN IMMEDIATE");
+  // Another process may have made the tables while this one waited for its turn.
+  if (isEmpty(database)) database.exec(`${schema}; PRAGMA user_version = 1`);
+  database.exec("COMMIT");
 }
 
 const isEmpty = (database: DatabaseSync): boolean =>

@@ -83,8 +83,8 @@ describe("one file", () => {
   });
 
   it("can be created by several processes in the same moment", async () => {
-    const paths = Array.from({ length: 20 }, newPath);
-    const openers = 4;
+    const paths = Array.from({ length: 150 }, newPath);
+    const openers = 8;
     const workerData = {
       module: new URL("./sqlite.ts", import.meta.url).href,
       paths,
