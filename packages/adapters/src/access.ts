@@ -1,5 +1,5 @@
 // Decides from the configuration who may call: static tokens, a file of them, an OAuth issuer, several of these together, or what
-// applies at this door where nothing is configured. Knows no routes.
+// applies at this entrance where nothing is configured. Knows no routes.
 import { readFileSync, statSync } from "node:fs";
 import {
   type Access,
@@ -16,19 +16,19 @@ import {
 const LOOK_EVERY_MS = 1_000;
 
 /** Where requests come in. */
-export type Door = { readonly kind: "http"; readonly allowAnonymous: boolean } | { readonly kind: "lambda" };
+export type Entrance = { readonly kind: "http"; readonly allowAnonymous: boolean } | { readonly kind: "lambda" };
 
 /**
  * Who may call.
- * @throws AppError `invalid_input` when nothing says so and the door is open to others, or when two settings contradict each other.
+ * @throws AppError `invalid_input` when nothing says so and the entrance is open to others, or when two settings contradict each other.
  */
-export function chooseAccess(config: Config, door: Door, logger: Logger): Access {
-  if (door.kind === "lambda" && config.trustAuthorizer) return { mode: "carrier" };
+export function chooseAccess(config: Config, entrance: Entrance, logger: Logger): Access {
+  if (entrance.kind === "lambda" && config.trustAuthorizer) return { mode: "carrier" };
   const { authToken, authTokenFile, oauthIssuer } = config;
-  if (door.kind === "http" && door.allowAnonymous && (authToken ?? authTokenFile ?? oauthIssuer) !== undefined)
+  if (entrance.kind === "http" && entrance.allowAnonymous && (authToken ?? authTokenFile ?? oauthIssuer) !== undefined)
     throw new AppError("invalid_input", "Authentication is configured and --allow-anonymous given: drop one of them");
   const configured = accessFromConfig(config, logger);
-  if (door.kind === "lambda") {
+  if (entrance.kind === "lambda") {
     if (configured) return configured;
     throw new AppError(
       "invalid_input",
@@ -36,7 +36,7 @@ export function chooseAccess(config: Config, door: Door, logger: Logger): Access
     );
   }
   if (configured) return configured;
-  if (door.allowAnonymous) return { mode: "anonymous" };
+  if (entrance.allowAnonymous) return { mode: "anonymous" };
   if (isLoopback(config.host)) return { mode: "local" };
   throw new AppError(
     "invalid_input",

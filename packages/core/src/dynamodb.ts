@@ -2,6 +2,6 @@
 
 export { type ClientOptions, createStateClient, DynamoDBStore, type StateClient } from "./dynamodb-store.ts";
 export { setupDemoTable } from "./items/demo-table.ts";
-export { DynamoDBItems } from "./items/dynamodb.ts";
+export { DynamoDBItems } from "./items/dynamodb-items.ts";
 export { createDynamoDBClient, type SdkClient } from "./stores/dynamodb-sdk.ts";
 export { inspectTable, isUsable, setupTable, type TableState, teardownTable } from "./stores/dynamodb-table.ts";

@@ -57,7 +57,7 @@ export {
   type ToolDefinition,
 } from "./define/tool.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
-export type { Carried } from "./http/carried.ts";
+export type { Carried } from "./http/caller-of-request.ts";
 export type * from "./items/item-store.ts";
 export { parseJson } from "./json.ts";
 export {
@@ -69,7 +69,7 @@ export {
   type Limits,
 } from "./limits.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
-export { faultOfMessage } from "./mcp/envelope.ts";
+export { faultOfMessage } from "./mcp/message-check.ts";
 export { withoutNulls } from "./mcp/nulls.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
 export type { CallerState } from "./state/caller-state.ts";
@@ -79,8 +79,8 @@ export type { TaskHead, TaskOutcome, TaskStatus } from "./state/task-head.ts";
 export type { ExportLine, ImportCounts, ImportOptions } from "./state/transfer.ts";
 export type { Json } from "./state/values.ts";
 export type { BlobStore } from "./stores/blob-store.ts";
-export { MemoryStore } from "./stores/memory.ts";
 export { MemoryBlobStore } from "./stores/memory-blobs.ts";
+export { MemoryStore } from "./stores/memory-store.ts";
 export type * from "./stores/state-store.ts";
 export type {
   CallFacts,

@@ -5,8 +5,8 @@ import type { App } from "../src/app.ts";
 import { AppError } from "../src/errors.ts";
 import { LOCAL_PRINCIPAL } from "../src/principal.ts";
 import type { BlobStore } from "../src/stores/blob-store.ts";
-import { MemoryStore } from "../src/stores/memory.ts";
 import { MemoryBlobStore } from "../src/stores/memory-blobs.ts";
+import { MemoryStore } from "../src/stores/memory-store.ts";
 import type { Change, Key, UpdateOptions } from "../src/stores/state-store.ts";
 
 /** A real blob store, watched: which blobs there are, and a place to fail on order. */

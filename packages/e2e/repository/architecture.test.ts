@@ -1,5 +1,6 @@
 // The architecture as docs/architecture.md describes it, read from the imports of every source file, so that prose cannot drift from code.
-import { globSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { acrossPackages, circles, offences, readSource, type SourceFile } from "./imports.ts";
@@ -30,6 +31,27 @@ test("the files are found", () => {
   expect(core.length).toBeGreaterThan(30);
   expect(core.flatMap((file) => file.imports)).toContain("packages/core/src/stores/state-store.ts");
 });
+
+test("every file that docs/architecture.md names on the way of a call is there", () => {
+  const page = readFileSync(join(ROOT, "docs/architecture.md"), "utf8");
+  const way = /^## How a call goes$([\s\S]*?)^## /m.exec(page)?.[1] ?? "";
+  const named = [...way.matchAll(/`([a-z-]+(?:\/[a-z-]+)+)`/g)].map((match) => match[1] ?? "");
+  expect(named).toContain("calls/call-tool");
+  const places = named.map((name) =>
+    name.startsWith("adapters/") ? `packages/${name.replace("/", "/src/")}.ts` : `packages/core/src/${name}.ts`,
+  );
+  expect(places.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test.each(globSync("{*.md,docs/**/*.md,packages/*/README.md}", { cwd: ROOT }))(
+  "every path of the repository that %s names is there",
+  (page) => {
+    const named = [
+      ...readFileSync(join(ROOT, page), "utf8").matchAll(/`((?:packages|cdk|bin|docs|examples)\/[\w./-]+\.\w+)`/g),
+    ];
+    expect(named.map((match) => match[1] ?? "").filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  },
+);
 
 describe("packages depend in one direction", () => {
   const allowed: Record<string, readonly string[]> = {

@@ -303,12 +303,12 @@ const CHECKS: Readonly<Record<string, Check | Elsewhere | Untested>> = {
     expect((await tool("add_note", { note: "n" })).body.session_id).toBe("default");
   },
   "A session id was enough to read a session": [
-    "packages/core/src/state/session.test.ts",
+    "packages/core/src/state/sessions.test.ts",
     "of another principal answers %s %j as one that never existed",
   ],
-  "Sessions were kept forever, or for a fixed time": ["packages/core/src/state/session.test.ts", "slides with use"],
+  "Sessions were kept forever, or for a fixed time": ["packages/core/src/state/sessions.test.ts", "slides with use"],
   "A client with a connection per call filled the limit of sessions": [
-    "packages/core/src/state/session.test.ts",
+    "packages/core/src/state/sessions.test.ts",
     "chat-",
   ],
   "A deleted or expired session came back with the next write": async () => {

@@ -52,7 +52,7 @@ export const BOUND_MUTATIONS: readonly Mutation[] = [
   },
   {
     ...UNSENT,
-    file: "calls/call.ts",
+    file: "calls/run-call.ts",
     name: "a call is refused before it has an effect, where there is no room for its answer",
     from: "unsent?.requireRoom(0);",
     to: "",

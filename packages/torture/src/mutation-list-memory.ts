@@ -25,7 +25,7 @@ export const MEMORY_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "an answer is kept only where an instance waits for it",
-    file: "mcp/legacy/sessions.ts",
+    file: "mcp/legacy/transport-sessions.ts",
     from: '{ on: awaited ? "live" : "live-or-missing" }',
     to: '{ on: "live-or-missing" }',
     tests: ["mcp/legacy/limits.test.ts"],

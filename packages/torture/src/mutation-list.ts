@@ -15,10 +15,10 @@ export interface Mutation {
 }
 
 const CONDITIONS = "stores/dynamodb-conditions.ts";
-const CONTRACT = ["stores/dynamodb.test.ts"];
+const CONTRACT = ["stores/dynamodb-state-store.test.ts"];
 const KEYED = ["state/idempotency.test.ts", "state/idempotency-crashes.test.ts"];
-const OPERATIONS = ["state/operations.test.ts", "state/idempotency.test.ts"];
-const SESSIONS = ["state/session.test.ts"];
+const OPERATIONS = ["state/entry-writer.test.ts", "state/idempotency.test.ts"];
+const SESSIONS = ["state/sessions.test.ts"];
 const CACHE = ["state/cache.test.ts"];
 const LEASE = ["state/lease.test.ts"];
 const EVENTS = ["mcp/legacy/events.test.ts"];
@@ -125,42 +125,42 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "forgetting raises the watermark",
-    file: "state/operations.ts",
+    file: "state/entry-writer.ts",
     from: "const watermark = Math.max(...stamps);",
     to: "const watermark = entry.watermark;",
     tests: OPERATIONS,
   },
   {
     name: "a claim is completed before its operation is forgotten",
-    file: "state/operations.ts",
+    file: "state/entry-writer.ts",
     from: "keyed.filter(([name]) => completed.has(name))",
     to: "keyed",
     tests: OPERATIONS,
   },
   {
     name: "a writer who may still be sending is not forgotten",
-    file: "state/operations.ts",
+    file: "state/entry-writer.ts",
     from: " && slot.stamp < now - PLAIN_FORGET_AFTER_MS",
     to: "",
     tests: OPERATIONS,
   },
   {
     name: "an operation that may have been forgotten is not sent again",
-    file: "state/operations.ts",
+    file: "state/entry-writer.ts",
     from: "age > PLAIN_FORGET_AFTER_MS / 2 || ",
     to: "",
     tests: OPERATIONS,
   },
   {
     name: "an operation that was answered as refused changes nothing when it arrives late",
-    file: "state/operations.ts",
+    file: "state/entry-writer.ts",
     from: "if (!refused || !(straggler || options.operation)) return outcome;",
     to: "if (!refused || !straggler || straggler) return outcome;",
     tests: ["state/late-attempts.test.ts"],
   },
   {
     name: "an entry full of operations makes writers wait",
-    file: "state/operations.ts",
+    file: "state/entry-writer.ts",
     from: "Object.keys(entry.slots).length < SLOTS_HARD_MAX || ",
     to: "Object.keys(entry.slots).length > 0 || ",
     tests: OPERATIONS,
@@ -187,7 +187,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a value read beside the session counts only under its generation",
-    file: "state/session.ts",
+    file: "state/sessions.ts",
     from: "session?.generation === generation ? { session, read: { entry } } : { session }",
     to: "generation !== undefined ? { session, read: { entry } } : { session }",
     tests: SESSIONS,
@@ -201,7 +201,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "only the session that was used moves its expiry",
-    file: "state/session.ts",
+    file: "state/sessions.ts",
     from: 'since it was read.\n      { on: "live", match: { createdAtMs: session.createdAtMs } }',
     to: 'since it was read.\n      { on: "live" }',
     tests: SESSIONS,

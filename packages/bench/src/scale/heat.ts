@@ -39,7 +39,7 @@ const bytesOf = (entry: Entry | undefined): number =>
     : LAYOUT_BYTES + JSON.stringify([entry.key, entry.attributes, entry.slots, entry.expiresAt]).length;
 const unitsFor = (bytes: number, unitBytes: number): number => Math.max(1, Math.ceil(bytes / unitBytes));
 
-/** Strongly consistent reads and plain writes, as `stores/dynamodb.ts` sends them. */
+/** Strongly consistent reads and plain writes, as `stores/dynamodb-state-store.ts` sends them. */
 export class HeatStore extends MemoryStore {
   readonly partitions = new Map<string, Units>();
   readonly items = new Map<string, Units>();

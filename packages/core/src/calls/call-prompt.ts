@@ -6,7 +6,7 @@ import { AppError } from "../errors.ts";
 import { READ_SCOPE } from "../principal.ts";
 import { cutText } from "../text.ts";
 import { askingOf, unlessAsking } from "./asking.ts";
-import { contextOf, runCall } from "./call.ts";
+import { contextOf, runCall } from "./run-call.ts";
 import type { CallSource, Services } from "./services.ts";
 
 /** @throws AppError `not_found`, `invalid_input`; InputNeeded. */

@@ -7,7 +7,7 @@ import { READ_SCOPE } from "../principal.ts";
 import { decodeCursor, encodeCursor } from "../state/cursor.ts";
 import { cutText } from "../text.ts";
 import { askingOf, unlessAsking } from "./asking.ts";
-import { contextOf, runCall } from "./call.ts";
+import { contextOf, runCall } from "./run-call.ts";
 import type { CallSource, Services } from "./services.ts";
 
 /** A resource as lists show it. */

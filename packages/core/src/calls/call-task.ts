@@ -6,7 +6,7 @@ import { countedAs } from "../principal.ts";
 import { ownerOf } from "../state/caller.ts";
 import type { DetailedTaskView } from "../state/caller-tasks.ts";
 import { mintTaskId, type TaskOutcome } from "../state/task-head.ts";
-import { type CallInProgress, callerOf } from "./call.ts";
+import { type CallInProgress, callerOf } from "./run-call.ts";
 import type { CallSource, ClientChannel, Services } from "./services.ts";
 import { loggedHandle, type ToolRun } from "./tool-io.ts";
 

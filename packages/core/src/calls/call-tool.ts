@@ -9,8 +9,8 @@ import type { KeyedCall } from "../state/idempotency.ts";
 import { principalPartition, SHARED_OWNER, sessionKey } from "../state/keys.ts";
 import { cutText } from "../text.ts";
 import { askingOf, unlessAsking } from "./asking.ts";
-import { type Admission, type CallInProgress, callerOf, reportingOf, runCall } from "./call.ts";
 import { answerOfTask, checkTaskSupport, createTask } from "./call-task.ts";
+import { type Admission, type CallInProgress, callerOf, reportingOf, runCall } from "./run-call.ts";
 import type { CallSource, Services } from "./services.ts";
 import { finishedResult, loggedHandle, parseInput, plainSteps, type ToolRun, toolContext } from "./tool-io.ts";
 

@@ -16,7 +16,7 @@ import { ownerOf } from "../state/caller.ts";
 import { ClaimLost, type KeyedCall } from "../state/idempotency.ts";
 import type { TaskCall, TaskHead, TaskOutcome } from "../state/task-head.ts";
 import { pause } from "../waiting.ts";
-import { callerOf, internalError } from "./call.ts";
+import { callerOf, internalError } from "./run-call.ts";
 import type { CallSource, Services } from "./services.ts";
 import { missingCapability, questionsOf } from "./task-questions.ts";
 import { checkStepName, finishedResult, loggedTask, parseInput, toolContext } from "./tool-io.ts";

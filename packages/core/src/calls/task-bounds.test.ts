@@ -6,7 +6,7 @@ import { parseTokens } from "../auth/tokens.ts";
 import { defineTool } from "../define/tool.ts";
 import type { LogFields } from "../logger.ts";
 import { makePrincipal } from "../principal.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 import { testApp } from "../testing/test-app.ts";
 

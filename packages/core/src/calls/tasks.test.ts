@@ -7,7 +7,7 @@ import { AppError } from "../errors.ts";
 import { type LogFields, type Logger, silentLogger } from "../logger.ts";
 import { makePrincipal } from "../principal.ts";
 import type { TaskHead } from "../state/task-head.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 import { type TestApp, testApp } from "../testing/test-app.ts";

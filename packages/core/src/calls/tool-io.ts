@@ -10,7 +10,7 @@ import { ANONYMOUS_PRINCIPAL, LOCAL_PRINCIPAL, type Principal } from "../princip
 import { type Caller, ownerOf } from "../state/caller.ts";
 import type { TaskRef } from "../state/task-head.ts";
 import { cutText, nestsDeeperThan } from "../text.ts";
-import { type CallInProgress, contextOf } from "./call.ts";
+import { type CallInProgress, contextOf } from "./run-call.ts";
 import type { CallSource, Services } from "./services.ts";
 
 /** One run of a tool's function, on the session of this name; empty for a tool that uses none. */

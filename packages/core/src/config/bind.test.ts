@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { createApp } from "../app.ts";
 import { silentLogger } from "../logger.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { bindApp } from "./bind.ts";
 import { readConfig } from "./settings.ts";
 

@@ -5,7 +5,7 @@ import { type ModernOptions, modern } from "../../test-support/modern-requests.t
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import type { ItemStore, TableShape } from "../items/item-store.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 import { defineTool } from "./tool.ts";
 

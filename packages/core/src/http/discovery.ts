@@ -1,7 +1,7 @@
 // OAuth discovery: where a client learns which authorization server's tokens are accepted here.
 import type { Hono } from "hono";
 import { type Access, configuredResourceUrl, resourceUrl } from "../auth/access.ts";
-import type { Bindings, RequestContext } from "./carried.ts";
+import type { Bindings, RequestContext } from "./caller-of-request.ts";
 
 /** RFC 9728: where a client learns whose tokens are accepted here. */
 export function serveMetadata(

@@ -6,7 +6,7 @@ import * as fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { createApp } from "../app.ts";
 import { createDynamoDBClient, DynamoDBItems } from "../dynamodb.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 
 type Json = Record<string, unknown>;
 /** Calls a tool with arguments as JSON text. */

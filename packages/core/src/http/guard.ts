@@ -4,7 +4,7 @@ import type { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { Access } from "../auth/access.ts";
 import { cutText } from "../text.ts";
-import { type Bindings, type RequestContext, seenOf } from "./carried.ts";
+import { type Bindings, type RequestContext, seenOf } from "./caller-of-request.ts";
 import type { RefusalReason, Refusals } from "./refusals.ts";
 
 export interface GuardOptions {

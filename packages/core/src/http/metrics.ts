@@ -5,7 +5,7 @@ import type { Hono } from "hono";
 import { bucketOf, type CallRecord, DURATION_BOUNDS_SECONDS, hasFailed } from "../call-record.ts";
 import { AppError } from "../errors.ts";
 import { OPERATE_SCOPE, type Principal } from "../principal.ts";
-import { type Bindings, type Door, principalOf, type RequestContext, seenOf } from "./carried.ts";
+import { type Bindings, type CallerCheck, principalOf, type RequestContext, seenOf } from "./caller-of-request.ts";
 import { isLoopbackAddress } from "./network.ts";
 
 interface Series {
@@ -117,13 +117,13 @@ function linesOf({ labels, buckets, seconds }: Series): string[] {
 }
 
 /** Serves the numbers to this machine's user, or to who has a token that names the scope. */
-export function serveMetrics(app: Hono<Bindings>, metrics: Metrics, door: Door): void {
+export function serveMetrics(app: Hono<Bindings>, metrics: Metrics, callers: CallerCheck): void {
   app.get("/metrics", async (c) => {
-    const principal = await principalOf(c, door);
+    const principal = await principalOf(c, callers);
     // A proxy on this machine would make every stranger look like its neighbour: an address alone opens nothing.
     if (principal.kind === "anonymous") return c.notFound();
     if (!mayOperate(principal, c)) {
-      door.refusals.tell("scope", { ...seenOf(c), principal: principal.id, scope: OPERATE_SCOPE });
+      callers.refusals.tell("scope", { ...seenOf(c), principal: principal.id, scope: OPERATE_SCOPE });
       throw new AppError(
         "forbidden",
         `Numbers about this server are for its operator: your token would have to name the scope ${OPERATE_SCOPE}.`,

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 
 const INITIALIZE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "raw", version: "1" } };

@@ -3,7 +3,7 @@ import { ProtocolError, ProtocolErrorCode } from "@modelcontextprotocol/server";
 import { type Access, challengeFor } from "../auth/access.ts";
 import { AppError, ERROR_CODES } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { RequestContext } from "./carried.ts";
+import type { RequestContext } from "./caller-of-request.ts";
 
 /** What is thrown, as an error that a caller may see; what is not meant for callers goes to the log. */
 export function asAppError(thrown: unknown, logger: Logger): AppError {

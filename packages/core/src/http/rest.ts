@@ -10,14 +10,20 @@ import { wireTools } from "../mcp/server.ts";
 import { TOOL_ERROR } from "../mcp/spans.ts";
 import type { Principal } from "../principal.ts";
 import type { Bodies } from "./body.ts";
-import { type Bindings, type Door, principalOf, type RequestContext, traceOfHeaders } from "./carried.ts";
+import {
+  type Bindings,
+  type CallerCheck,
+  principalOf,
+  type RequestContext,
+  traceOfHeaders,
+} from "./caller-of-request.ts";
 import { docsPage } from "./docs-page.ts";
 import { openApi } from "./openapi.ts";
 import { asAppError, headersFor } from "./problem.ts";
 
 export interface RestOptions {
   readonly services: Services;
-  readonly door: Door;
+  readonly callers: CallerCheck;
   readonly unsent: Unsent;
   readonly service: string;
   readonly version: string;
@@ -25,8 +31,8 @@ export interface RestOptions {
 }
 
 export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
-  const { services, door } = options;
-  const asksForToken = door.access.mode !== "local" && door.access.mode !== "anonymous";
+  const { services, callers } = options;
+  const asksForToken = callers.access.mode !== "local" && callers.access.mode !== "anonymous";
   const description = () => openApi(services.tools.values(), { ...options, asksForToken });
 
   const call = async (c: RequestContext, principal: Principal, name: string, given: unknown) => {
@@ -50,13 +56,13 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
   };
 
   app.get("/mcp/list_tools", async (c) => {
-    await principalOf(c, door);
+    await principalOf(c, callers);
     return c.json({ tools: wireTools(services.tools.values()) });
   });
 
   app.post("/mcp/call_tool", async (c) => {
     try {
-      const principal = await principalOf(c, door);
+      const principal = await principalOf(c, callers);
       const body = await options.bodies.readJson(c.req.raw, principal);
       const { name, arguments: given } = (body ?? {}) as { name?: unknown; arguments?: unknown };
       if (typeof name !== "string") throw new AppError("invalid_input", 'Send {"name": "<tool>", "arguments": {…}}.');
@@ -65,14 +71,14 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
     } catch (thrown) {
       if (thrown instanceof TaskGoesOn) return c.json({ result: { ...thrown.details, message: thrown.message } }, 202);
       const error = asAppError(thrown, services.logger);
-      const headers = headersFor(error, c, door.access);
+      const headers = headersFor(error, c, callers.access);
       return c.json({ error: error.message, code: error.code, ...error.details }, error.status as 400, headers);
     }
   });
 
   app.post("/tools/:name", async (c) => {
     try {
-      const principal = await principalOf(c, door);
+      const principal = await principalOf(c, callers);
       const given = await options.bodies.readJson(c.req.raw, principal);
       const { structured, headers } = await call(c, principal, c.req.param("name"), given);
       return c.json({ success: true, ...structured }, 200, headers);
@@ -80,19 +86,19 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
       if (thrown instanceof TaskGoesOn)
         return c.json({ success: true, ...thrown.details, message: thrown.message }, 202);
       const error = asAppError(thrown, services.logger);
-      const headers = headersFor(error, c, door.access);
+      const headers = headersFor(error, c, callers.access);
       const body = { success: false, error: error.message, code: error.code, ...error.details };
       return c.json(body, error.status as 400, headers);
     }
   });
 
   app.get("/openapi.json", async (c) => {
-    await principalOf(c, door);
+    await principalOf(c, callers);
     return c.json(description());
   });
 
   app.get("/docs", async (c) => {
-    await principalOf(c, door);
+    await principalOf(c, callers);
     // The page has no scripts; should a description ever smuggle one in, it does not run.
     c.header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
     return c.html(docsPage(description()));

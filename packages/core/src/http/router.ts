@@ -8,13 +8,13 @@ import type { Services } from "../calls/services.ts";
 import { Unsent } from "../calls/unsent.ts";
 import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
-import { faultOfMessage } from "../mcp/envelope.ts";
+import { HTTP_KEY, PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/call-source.ts";
 import { LegacyHttp } from "../mcp/legacy/http.ts";
 import type { LegacyState } from "../mcp/legacy/state.ts";
 import { createListens, isListen } from "../mcp/listen.ts";
+import { faultOfMessage } from "../mcp/message-check.ts";
 import { withoutNulls } from "../mcp/nulls.ts";
 import { PlainPath, plainRequest } from "../mcp/plain.ts";
-import { HTTP_KEY, PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/request.ts";
 import { RAN_KEY } from "../mcp/spans.ts";
 import { answerInTime } from "../mcp/sse.ts";
 import { authorize, isGranted, OPERATE_SCOPE } from "../principal.ts";
@@ -22,13 +22,13 @@ import { cutText } from "../text.ts";
 import { Bodies } from "./body.ts";
 import {
   type Bindings,
+  type CallerCheck,
   type Carried,
-  type Door,
   principalOf,
   type RequestContext,
   seenOf,
   traceOfHeaders,
-} from "./carried.ts";
+} from "./caller-of-request.ts";
 import { serveMetadata } from "./discovery.ts";
 import { guard } from "./guard.ts";
 import { type Metrics, serveMetrics } from "./metrics.ts";
@@ -89,7 +89,7 @@ export function createRouter(options: RouterOptions): Router {
   const knownScopes = new Set([...services.tools.values()].map((tool) => tool.scope));
   const refusals = new Refusals(services.logger, services.state.clock);
   // Clients ask for what they are told of, and this scope is not for them: it is known and not announced.
-  const door: Door = { access, knownScopes: new Set([...knownScopes, OPERATE_SCOPE]), refusals };
+  const callers: CallerCheck = { access, knownScopes: new Set([...knownScopes, OPERATE_SCOPE]), refusals };
   const ready = onceASecond(options.ready);
   const findAddress = addressBehind(options.trustedProxies);
   // `/mcp/` is `/mcp`: people copy addresses with a slash at their end.
@@ -106,12 +106,12 @@ export function createRouter(options: RouterOptions): Router {
   const { service, version } = options;
   const bodies = new Bodies(options.bodyMaxBytes, services.state);
   const unsent = new Unsent(services.state.limits);
-  serveRest(app, { services, door, unsent, service, version, bodies });
+  serveRest(app, { services, callers, unsent, service, version, bodies });
 
-  if (metrics) serveMetrics(app, metrics, door);
+  if (metrics) serveMetrics(app, metrics, callers);
   serveWelcome(app, options);
   app.all("/mcp", async (c) => {
-    const principal = await principalOf(c, door);
+    const principal = await principalOf(c, callers);
     const { timeLimitMs, onSent } = c.env;
     const answer = onSent && unsent.answerTo(principal, onSent);
     const http = { requestId: c.env.requestId, trace: traceOfHeaders(c) };

@@ -2,7 +2,7 @@
 // server, so it tells nothing of tools or state.
 import type { Hono } from "hono";
 import type { Access } from "../auth/access.ts";
-import type { Bindings } from "./carried.ts";
+import type { Bindings } from "./caller-of-request.ts";
 import { escaped, STYLE } from "./docs-page.ts";
 
 export interface WelcomeOptions {

@@ -1,6 +1,6 @@
 // A small table to try the item tools on: orders of a few customers, and an index by status. Only the command line makes it.
 import { AppError } from "../errors.ts";
-import { type Client, send } from "../stores/dynamodb-client.ts";
+import { type Client, send } from "../stores/dynamodb-send.ts";
 import { isCalled, type OnStep, waitUntil } from "../stores/dynamodb-table.ts";
 import { toAttributes } from "./json.ts";
 

@@ -7,7 +7,7 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDynamoDBClient, type SdkClient } from "../dynamodb.ts";
 import type { AppError } from "../errors.ts";
-import { DynamoDBItems } from "./dynamodb.ts";
+import { DynamoDBItems } from "./dynamodb-items.ts";
 import { toAttribute, toAttributes } from "./json.ts";
 
 /** One piece of an expression: as the tools are given it, and as an engine is. */

@@ -3,7 +3,7 @@ import { CreateTableCommand } from "@aws-sdk/client-dynamodb";
 import { type Engine, FaultProxy, loopback, type OrderedFault, Random, startDynalite } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createDynamoDBClient, type SdkClient } from "../dynamodb.ts";
-import { DynamoDBItems } from "./dynamodb.ts";
+import { DynamoDBItems } from "./dynamodb-items.ts";
 
 let engine: Engine;
 let proxy: FaultProxy;

@@ -6,7 +6,7 @@ import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { defineTool } from "../define/tool.ts";
 import { acceptedContent, inputRequired } from "../index.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 
 const okForm = z.object({ ok: z.boolean() });
 const effects: string[] = [];

@@ -8,7 +8,7 @@ import { parseTokens } from "../auth/tokens.ts";
 import { builtinResources } from "../builtin/resources/index.ts";
 import { builtinTools } from "../builtin/tools/index.ts";
 import { defineTool } from "../define/tool.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 
 const TASKS = "io.modelcontextprotocol/tasks";
 const ALICE = { token: "a".repeat(32), capabilities: { elicitation: { form: {} }, extensions: { [TASKS]: {} } } };

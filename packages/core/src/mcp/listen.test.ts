@@ -5,7 +5,7 @@ import { framesOf, type ModernOptions, modern, modernFetch, type Wire } from "..
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { makePrincipal } from "../principal.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
 
 const ALICE = "a".repeat(32);

@@ -13,8 +13,8 @@ import { missingTasks } from "../calls/call-task.ts";
 import type { CallSource, Services } from "../calls/services.ts";
 import { authorize, countedAs, type Principal, READ_SCOPE } from "../principal.ts";
 import type { WatchingStream } from "../state/watched.ts";
+import { declaresTasks } from "./call-source.ts";
 import { TaskWatch } from "./listen-tasks.ts";
-import { declaresTasks } from "./request.ts";
 import { hasTasks, scopeOf } from "./tasks.ts";
 
 const POLL_FIRST_MS = 250;

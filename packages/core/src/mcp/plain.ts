@@ -21,7 +21,7 @@ import type { Principal } from "../principal.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
 import type { RequestFailure, RequestSpan } from "../telemetry.ts";
 import { traceOf } from "../trace.ts";
-import type { OverHttp } from "./request.ts";
+import type { OverHttp } from "./call-source.ts";
 import { IDEMPOTENCY_META_KEY } from "./server.ts";
 import { incomingRequest, TOOL_ERROR } from "./spans.ts";
 

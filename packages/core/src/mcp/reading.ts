@@ -3,7 +3,7 @@ import type { Server, ServerContext } from "@modelcontextprotocol/server";
 import { type CompletionTarget, completeArgument, getPrompt } from "../calls/call-prompt.ts";
 import { listResources, readResource } from "../calls/call-resource.ts";
 import type { CallSource, Services } from "../calls/services.ts";
-import { protocolError, withSource } from "./request.ts";
+import { protocolError, withSource } from "./call-source.ts";
 
 /** Counts a handler while it runs. */
 export type Tracked = <T>(work: () => Promise<T>) => Promise<T>;

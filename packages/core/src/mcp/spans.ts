@@ -14,7 +14,7 @@ import type { Services } from "../calls/services.ts";
 import type { IncomingRequest, RequestFailure, RequestSpan, Telemetry } from "../telemetry.ts";
 import { cutText } from "../text.ts";
 import { traceOf } from "../trace.ts";
-import { HTTP_KEY, type OverHttp } from "./request.ts";
+import { HTTP_KEY, type OverHttp } from "./call-source.ts";
 
 /** Under this key of a request's authInfo is what its tool has come to, where only the answer is still to be said. */
 export const RAN_KEY = "ran";

@@ -2,8 +2,8 @@
 // answered with a task. The official SDK has no server side of it yet; when it has one, this file goes. Knows not how tasks are run.
 import type { Server, ServerContext } from "@modelcontextprotocol/server";
 import * as z from "zod";
-import { callerOf, runCall } from "../calls/call.ts";
 import { missingTasks } from "../calls/call-task.ts";
+import { callerOf, runCall } from "../calls/run-call.ts";
 import type { Services } from "../calls/services.ts";
 import { loggedHandle } from "../calls/tool-io.ts";
 import { AppError, type ErrorCode } from "../errors.ts";
@@ -12,8 +12,8 @@ import type { CallerTasks, DetailedTaskView, TaskView } from "../state/caller-ta
 import type { TaskOutcome } from "../state/task-head.ts";
 import type { Admit } from "../state/tasks.ts";
 import { cutText } from "../text.ts";
+import { protocolError, withSource } from "./call-source.ts";
 import type { Tracked } from "./reading.ts";
-import { protocolError, withSource } from "./request.ts";
 import { errorResult, toolAnswer } from "./tool-answer.ts";
 
 export const hasTasks = ({ tools, runsTasks }: Services): boolean =>

@@ -16,7 +16,7 @@ import { builtinTools } from "../builtin/tools/index.ts";
 import { defineTool } from "../define/tool.ts";
 import { createDynamoDBClient, DynamoDBStore, type SdkClient, setupTable } from "../dynamodb.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { S3Blobs } from "../stores/s3-blobs.ts";
 import { movableClock } from "../testing/contracts/store-contract.ts";
 

@@ -5,7 +5,7 @@ import { type App, createApp } from "../app.ts";
 import { createDynamoDBClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { S3Blobs } from "../stores/s3-blobs.ts";
 import type { Entry, StateStore } from "../stores/state-store.ts";
 import { Blobs } from "./blobs.ts";

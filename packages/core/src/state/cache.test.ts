@@ -3,7 +3,7 @@ import * as z from "zod";
 import { endingAfter, holding } from "../../test-support/intercepted-store.ts";
 import { defineTool, type ToolCache } from "../define/tool.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 import { testApp } from "../testing/test-app.ts";
 import { LEASE_MS } from "./lease.ts";

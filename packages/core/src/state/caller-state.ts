@@ -6,9 +6,9 @@ import { beginWrite, type Caller, ownerOf, sessionOfTransport } from "./caller.t
 import { CallerTasks } from "./caller-tasks.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import type { SearchPage } from "./search.ts";
-import { acceptedSessionId, isHandle, mintHandle, type Session } from "./session.ts";
 import { SessionHandle } from "./session-handle.ts";
 import type { SessionParts } from "./session-parts.ts";
+import { acceptedSessionId, isHandle, mintHandle, type Session } from "./sessions.ts";
 import type { Tasks } from "./tasks.ts";
 import { type ExportLine, exportLines, type ImportCounts, type ImportOptions, importLines } from "./transfer.ts";
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { endingAfter } from "../../test-support/intercepted-store.ts";
 import { createDynamoDBClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { type MovableClock, movableClock } from "../testing/contracts/store-harness.ts";
 import { type TestApp, testApp } from "../testing/test-app.ts";

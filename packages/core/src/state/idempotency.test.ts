@@ -10,7 +10,7 @@ import {
 import { defineTool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { ANONYMOUS_PRINCIPAL, LOCAL_PRINCIPAL } from "../principal.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 import { type TestApp, testApp } from "../testing/test-app.ts";

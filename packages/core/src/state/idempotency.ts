@@ -11,9 +11,9 @@ import type { Limits } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
 import { byteLength, canonicalJson, cutText } from "../text.ts";
 import { backoff, pause } from "../waiting.ts";
+import { keyedSlot, OperationForgotten } from "./entry-writer.ts";
 import { claimKey, principalOfPartition } from "./keys.ts";
 import { type Held, heldForMs, LEASE_MS, Leases, leaseAttributes } from "./lease.ts";
-import { keyedSlot, OperationForgotten } from "./operations.ts";
 import { type Answer, answerOf, encodeAnswer, unwrap } from "./recorded-answer.ts";
 
 export const IDEMPOTENCY_KEY_MAX_BYTES = 255;

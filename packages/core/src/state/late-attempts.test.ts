@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import type { Change, Key, StateStore, UpdateOptions } from "../stores/state-store.ts";
 import { movableClock } from "../testing/index.ts";
-import { EntryWriter, type WriteOptions, type WriteOutcome } from "./operations.ts";
+import { EntryWriter, type WriteOptions, type WriteOutcome } from "./entry-writer.ts";
 
 const KEY: Key = { pk: "P#p", sk: "V#key" };
 const KEYED = { slot: "kclaim.0", stamp: 1_800_000_000_000 };

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 import { heldForMs, LEASE_MS, Leases } from "./lease.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { interceptStore, pausedAt } from "../../test-support/intercepted-store.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { DenseLog } from "./log.ts";
 

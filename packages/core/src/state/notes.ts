@@ -5,10 +5,10 @@ import { type Limits, PAGE_MAX_BYTES } from "../limits.ts";
 import type { Change, Entry, Operation, StateStore } from "../stores/state-store.ts";
 import { byteLength, cutText, sentBytes } from "../text.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
+import { type EntryWriter, OperationForgotten } from "./entry-writer.ts";
 import { deletedNotesPrefix, notesPrefix, sequenceText, sessionPartition } from "./keys.ts";
 import { type DenseLog, type LogPlace, sequenceOf } from "./log.ts";
-import { type EntryWriter, OperationForgotten } from "./operations.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./sessions.ts";
 
 export interface Note {
   readonly noteId: string;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 import { OpenTasks } from "./open-tasks.ts";
 

@@ -5,7 +5,7 @@ import { createApp } from "../app.ts";
 import { defineTool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 
 /** From a moment on, updates are never answered. */
 class SilentStore extends MemoryStore {

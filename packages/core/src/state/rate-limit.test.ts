@@ -1,7 +1,7 @@
 // Calls per minute over processes that share nothing but the store.
 import { describe, expect, it } from "vitest";
 import { AppError } from "../errors.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { RateLimits } from "./rate-limit.ts";
 
 const MINUTE_MS = 60_000;

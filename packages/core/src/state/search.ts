@@ -8,7 +8,7 @@ import { textAtHand } from "./blobs.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
 import { notesPrefix, sessionPartition, valueNameOf, valuesPrefix } from "./keys.ts";
 import { noteIdAt } from "./notes.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./sessions.ts";
 
 /** What one call reads at most: about 250 read units of DynamoDB. */
 const SEARCHED_MAX_BYTES = 1_000_000;

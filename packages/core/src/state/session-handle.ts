@@ -4,8 +4,8 @@ import type { Entry, Operation } from "../stores/state-store.ts";
 import { beginWrite, type Caller, ownerOf, sessionOfTransport } from "./caller.ts";
 import { valueKey } from "./keys.ts";
 import { checkNote, type Notes, type NotesPage, noteNotFound, notesPlace } from "./notes.ts";
-import { isHandle, type Session, sessionNotFound } from "./session.ts";
 import type { SessionParts } from "./session-parts.ts";
+import { isHandle, type Session, sessionNotFound } from "./sessions.ts";
 import { type Json, type StoredValue, type ValuesPage, valueKeyOf } from "./values.ts";
 
 /** The session of one call. Minted handles must exist; a name comes to be with its first write. */

@@ -8,8 +8,8 @@ import { findJsonFault, parseJson } from "../json.ts";
 import type { Principal } from "../principal.ts";
 import { cutText } from "../text.ts";
 import type { Caller } from "./caller.ts";
-import { acceptedSessionId, type Session } from "./session.ts";
 import type { SessionParts } from "./session-parts.ts";
+import { acceptedSessionId, type Session } from "./sessions.ts";
 import type { Json } from "./values.ts";
 
 /** Begins every export. A reader refuses another. */

@@ -4,7 +4,7 @@ import { LRUCache } from "lru-cache";
 import { AppError } from "../errors.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { sessionPartition, valueKey, valuesPrefix } from "./keys.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./sessions.ts";
 
 /** So many keys may be new to a session before its values are counted. */
 const UNCOUNTED_MAX = 1_000;

@@ -7,15 +7,15 @@ import type { Attributes, Change, Entry, Operation, StateStore } from "../stores
 import { byteLength, composed, cutText, hasInvisible, sentBytes } from "../text.ts";
 import { type Blobs, type Placed, textAtHand } from "./blobs.ts";
 import { badCursor, decodeCursor, encodeCursor } from "./cursor.ts";
-import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";
 import {
   type EntryWriter,
   OperationForgotten,
   TOMBSTONE_SECONDS,
   unknownOutcome,
   type WriteOutcome,
-} from "./operations.ts";
-import type { Session } from "./session.ts";
+} from "./entry-writer.ts";
+import { sessionPartition, valueKey, valueNameOf, valuesPrefix } from "./keys.ts";
+import type { Session } from "./sessions.ts";
 import type { ValueRoom } from "./value-room.ts";
 
 /** Anything JSON can say. */

@@ -14,7 +14,7 @@ import {
 } from "@stateful-mcp/rig";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type ClientOptions, createDynamoDBClient, createStateClient, DynamoDBStore, setupTable } from "../dynamodb.ts";
-import type { Client } from "./dynamodb-client.ts";
+import type { Client } from "./dynamodb-send.ts";
 import type { StateStore } from "./state-store.ts";
 
 const TABLE = "mcp_state";

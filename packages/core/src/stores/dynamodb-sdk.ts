@@ -18,9 +18,9 @@ import {
   UpdateItemCommand,
   UpdateTimeToLiveCommand,
 } from "@aws-sdk/client-dynamodb";
-import type { Client } from "./dynamodb-client.ts";
 import { CREDENTIALS_TIMEOUT_MS, within } from "./dynamodb-credentials.ts";
 import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
+import type { Client } from "./dynamodb-send.ts";
 import { type ClientOptions, CONNECT_TIMEOUT_MS, MAX_SOCKETS, withDefaults } from "./dynamodb-state-client.ts";
 
 type Attempt<N extends OperationName> = (

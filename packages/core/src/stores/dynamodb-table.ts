@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TableDescription } from "@aws-sdk/client-dynamodb";
 import { AppError } from "../errors.ts";
-import { type Client, send } from "./dynamodb-client.ts";
 import { FIELD } from "./dynamodb-layout.ts";
+import { type Client, send } from "./dynamodb-send.ts";
 
 /** `ttl` is "unknown" when the engine does not tell. */
 export type TableState =

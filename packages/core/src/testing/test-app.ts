@@ -3,7 +3,7 @@ import { type App, type AppOptions, createApp } from "../app.ts";
 import type { ClientChannel } from "../calls/services.ts";
 import { LOCAL_PRINCIPAL, makePrincipal, type Principal } from "../principal.ts";
 import type { DetailedTaskView } from "../state/caller-tasks.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { type MovableClock, movableClock } from "./contracts/store-harness.ts";
 

@@ -2,8 +2,8 @@
 import * as z from "zod";
 import { defineTool } from "../../define/tool.ts";
 import { PAGE_DEFAULT_ENTRIES, PAGE_MAX_ENTRIES } from "../../limits.ts";
-import type { Session } from "../../state/session.ts";
 import type { SessionHandle } from "../../state/session-handle.ts";
+import type { Session } from "../../state/sessions.ts";
 
 export const cursorArgument = z.string().max(2000).optional().describe("next_cursor of the page before.");
 export const limitArgument = z

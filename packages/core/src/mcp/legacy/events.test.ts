@@ -7,7 +7,7 @@ import { systemClock } from "../../clock.ts";
 import { createDynamoDBClient, DynamoDBStore } from "../../dynamodb.ts";
 import { eventPartsPartition, eventsPartition, sequenceText } from "../../state/keys.ts";
 import { setupTable } from "../../stores/dynamodb-table.ts";
-import { MemoryStore } from "../../stores/memory.ts";
+import { MemoryStore } from "../../stores/memory-store.ts";
 import type { StateStore } from "../../stores/state-store.ts";
 import { EventLog, type StreamPlace } from "./events.ts";
 

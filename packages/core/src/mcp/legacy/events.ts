@@ -4,7 +4,7 @@ import { type Clock, epochSeconds } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import { eventPartsPartition, eventsPartition, sequenceText } from "../../state/keys.ts";
 import { DenseLog, type LogPlace, sequenceOf } from "../../state/log.ts";
-import { mintGeneration } from "../../state/session.ts";
+import { mintGeneration } from "../../state/sessions.ts";
 import type { Attributes, Entry, Key, StateStore } from "../../stores/state-store.ts";
 
 /** UTF-16 units per part: at most 48 KB as UTF-8, so that a part stays under an entry's bound. */

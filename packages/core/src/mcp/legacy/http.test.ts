@@ -9,7 +9,7 @@ import { parseTokens } from "../../auth/tokens.ts";
 import { systemClock } from "../../clock.ts";
 import { defineTool } from "../../define/tool.ts";
 import { LOCAL_PRINCIPAL } from "../../principal.ts";
-import { MemoryStore } from "../../stores/memory.ts";
+import { MemoryStore } from "../../stores/memory-store.ts";
 import { movableClock } from "../../testing/contracts/store-harness.ts";
 import { EventLog } from "./events.ts";
 

@@ -19,12 +19,12 @@ import { AppError } from "../../errors.ts";
 import { PAGE_MAX_BYTES } from "../../limits.ts";
 import { countedAs, type Principal } from "../../principal.ts";
 import { cutText } from "../../text.ts";
-import { UNSENT_KEY } from "../request.ts";
+import { UNSENT_KEY } from "../call-source.ts";
 import { openSse } from "../sse.ts";
-import type { LegacySession } from "./sessions.ts";
 import type { LegacyState } from "./state.ts";
 import { deliver, eventId, PRIMING_SINCE, parseEventId, STANDALONE, startingPoint } from "./stream.ts";
 import { cancelAddress, LegacyTransport, newStreamName, responseAddress } from "./transport.ts";
+import type { LegacySession } from "./transport-sessions.ts";
 
 export interface LegacyOptions {
   services: Services;

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { interceptStore } from "../../../test-support/intercepted-store.ts";
 import { type App, type AppOptions, createApp } from "../../app.ts";
 import { parseTokens } from "../../auth/tokens.ts";
-import { MemoryStore } from "../../stores/memory.ts";
+import { MemoryStore } from "../../stores/memory-store.ts";
 
 const ALICE = "a".repeat(32);
 const WRITER = "w".repeat(32);

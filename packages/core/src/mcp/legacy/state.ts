@@ -3,8 +3,8 @@
 import type { Clock } from "../../clock.ts";
 import type { StateStore } from "../../stores/state-store.ts";
 import { EventLog } from "./events.ts";
-import { LegacySessions } from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { LegacySessions } from "./transport-sessions.ts";
 
 export interface LegacyState {
   readonly sessions: LegacySessions;

@@ -6,10 +6,10 @@ import type { Principal } from "../../principal.ts";
 import { backoff, pause } from "../../waiting.ts";
 import type { SseStream } from "../sse.ts";
 import { cannotResume, type StreamEvent, type StreamPlace } from "./events.ts";
-import type { LegacySession } from "./sessions.ts";
 import type { LegacyState } from "./state.ts";
 import { tellChanges } from "./subscribe.ts";
 import { streamBeganAt } from "./transport.ts";
+import type { LegacySession } from "./transport-sessions.ts";
 
 /** From this revision on clients read an event without data. */
 export const PRIMING_SINCE = "2025-11-25";

@@ -4,7 +4,7 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterEach, describe, expect, it } from "vitest";
 import { type App, createApp } from "../../app.ts";
-import { MemoryStore } from "../../stores/memory.ts";
+import { MemoryStore } from "../../stores/memory-store.ts";
 
 const NOTES = "session://plan/notes";
 const opened: { close(): Promise<void> }[] = [];

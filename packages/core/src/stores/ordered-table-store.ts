@@ -61,7 +61,7 @@ const MAX_PAGE_BYTES = 1024 * 1024;
 
 const nothing = { attributes: {}, version: 0, slots: {}, watermark: 0, buried: false } as const;
 
-export abstract class TableStore implements StateStore {
+export abstract class OrderedTableStore implements StateStore {
   readonly #access: TableAccess;
   readonly #clock: Clock;
 

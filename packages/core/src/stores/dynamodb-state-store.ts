@@ -1,16 +1,7 @@
 // Keeps entries in one DynamoDB table (or any engine that speaks its language). The meaning of each condition is in
-// dynamodb-conditions.ts, the way out in dynamodb-client.ts; this file is the contract's methods.
+// dynamodb-conditions.ts, the way out in dynamodb-send.ts; this file is the contract's methods.
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { type Clock, epochSeconds, systemClock } from "../clock.ts";
-import {
-  type Client,
-  type Input,
-  leftUnprocessed,
-  newDeadline,
-  type OperationName,
-  type Output,
-  send,
-} from "./dynamodb-client.ts";
 import {
   createCondition,
   StateExpression,
@@ -33,6 +24,15 @@ import {
   toItem,
   tooLarge,
 } from "./dynamodb-layout.ts";
+import {
+  type Client,
+  type Input,
+  leftUnprocessed,
+  newDeadline,
+  type OperationName,
+  type Output,
+  send,
+} from "./dynamodb-send.ts";
 import type {
   Attributes,
   Change,

@@ -8,7 +8,7 @@ import {
   type OperationName,
   type Output,
   send,
-} from "../stores/dynamodb-client.ts";
+} from "../stores/dynamodb-send.ts";
 import { batchGetInput, batchWriteInput, toBatchRead, toBatchWritten } from "./batches.ts";
 import { projectionOf, UserExpressions } from "./expressions.ts";
 import { conditionFailed, failure, isAboutShape, refusal, unknownUpdate } from "./failures.ts";

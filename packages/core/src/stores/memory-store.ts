@@ -1,11 +1,11 @@
 // Keeps entries in this process, with the semantics of the table: nothing is removed because it expired, so that every
 // reader and writer has to treat dead entries as the contract says. Knows no rule and nothing of the AWS SDK.
 import { type Clock, systemClock } from "../clock.ts";
+import { type OrderedTable, OrderedTableStore, type Row, type StoredEntry } from "./ordered-table-store.ts";
 import type { Key, ListOptions } from "./state-store.ts";
-import { type OrderedTable, type Row, type StoredEntry, TableStore } from "./table-store.ts";
 
 /** State in this process's memory, gone when it ends: for tests and trials. */
-export class MemoryStore extends TableStore {
+export class MemoryStore extends OrderedTableStore {
   constructor(options: { clock?: Clock } = {}) {
     const table = new MemoryTable();
     super({ read: async (look) => look(table), change: async (apply) => apply(table) }, options.clock ?? systemClock);

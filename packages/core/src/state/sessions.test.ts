@@ -2,11 +2,11 @@ import { describe, expect, it, vi } from "vitest";
 import { interceptStore, pausedAt } from "../../test-support/intercepted-store.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import { ANONYMOUS_PRINCIPAL } from "../principal.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 import { principalNamed, testApp } from "../testing/test-app.ts";
 import { sessionKey, sessionPartition } from "./keys.ts";
-import { mintHandle } from "./session.ts";
+import { mintHandle } from "./sessions.ts";
 
 const NEVER = mintHandle();
 const create = async (call: ReturnType<typeof testApp>["call"], args: object = {}, as?: string) =>

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { holding, interceptStore } from "../../test-support/intercepted-store.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
 import type { Key, StateStore } from "../stores/state-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
-import { EntryWriter, keyedSlot, OperationForgotten } from "./operations.ts";
+import { EntryWriter, keyedSlot, OperationForgotten } from "./entry-writer.ts";
 
 const KEY: Key = { pk: "P#p#S#s", sk: "V#g#n" };
 const ADD = { increment: { attribute: "value", by: 1 } };

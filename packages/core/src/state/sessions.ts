@@ -7,10 +7,10 @@ import { AppError } from "../errors.ts";
 import { SESSION_NAME_MAX_BYTES } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
 import { byteLength, composed, cutText, hasInvisible } from "../text.ts";
+import { type EntryWriter, OperationForgotten, TOMBSTONE_SECONDS } from "./entry-writer.ts";
 import type { KeyedCall } from "./idempotency.ts";
 import { isMinted, mintId } from "./ids.ts";
 import { principalPartition, SESSION_PREFIX, sessionKey } from "./keys.ts";
-import { type EntryWriter, OperationForgotten, TOMBSTONE_SECONDS } from "./operations.ts";
 
 export interface SessionSettings {
   /** Sliding lifetime in seconds; 0: never ends. */

@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it, test } from "vitest";
 import { AppError } from "../errors.ts";
 import { describeBlobStore } from "../testing/contracts/blob-contract.ts";
 import { describeStateStore, movableClock } from "../testing/contracts/store-contract.ts";
-import { SqliteStore } from "./sqlite.ts";
+import { SqliteStore } from "./sqlite-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sqlite-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -86,7 +86,7 @@ describe("one file", () => {
     const paths = Array.from({ length: 150 }, newPath);
     const openers = 8;
     const workerData = {
-      module: new URL("./sqlite.ts", import.meta.url).href,
+      module: new URL("./sqlite-store.ts", import.meta.url).href,
       paths,
       openers,
       arrived: new SharedArrayBuffer(4),

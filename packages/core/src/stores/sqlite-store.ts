@@ -1,12 +1,12 @@
-// Keeps entries and large values in one SQLite file. How a change is decided stands in table-store.ts, how it reaches the disk in
+// Keeps entries and large values in one SQLite file. How a change is decided stands in ordered-table-store.ts, how it reaches the disk in
 // sqlite-file.ts; this file is the table between them, and what sweeps it.
 import type { StatementSync } from "node:sqlite";
 import { type Clock, epochSeconds, systemClock } from "../clock.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { type StoredItem, toStoredEntry } from "./dynamodb-layout.ts";
+import { type OrderedTable, OrderedTableStore, type Row, type StoredEntry } from "./ordered-table-store.ts";
 import { SqliteFile } from "./sqlite-file.ts";
 import type { Key, ListOptions } from "./state-store.ts";
-import { type OrderedTable, type Row, type StoredEntry, TableStore } from "./table-store.ts";
 
 // JSON text holds no NUL, at which Node.js 22 cuts a text that it reads; keys are only ever compared.
 const SCHEMA = `
@@ -31,7 +31,7 @@ const ORPHANS_EVERY_SWEEPS = 60;
 const BLOB_ATTRIBUTE = "blob:";
 
 /** State in one file on this machine, for any number of processes. */
-export class SqliteStore extends TableStore {
+export class SqliteStore extends OrderedTableStore {
   /** Values too large for an entry, in the same file. */
   readonly blobs: BlobStore;
   readonly #file: SqliteFile;

@@ -1,5 +1,5 @@
 import { describeStateStore, movableClock } from "../testing/contracts/store-contract.ts";
-import { MemoryStore } from "./memory.ts";
+import { MemoryStore } from "./memory-store.ts";
 
 describeStateStore("MemoryStore", async () => {
   const clock = movableClock();

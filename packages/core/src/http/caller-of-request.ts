@@ -29,14 +29,17 @@ export interface Bindings {
 export type RequestContext = Context<Bindings>;
 
 /** How callers are known here, and the scopes that tokens can have here. */
-export interface Door {
+export interface CallerCheck {
   readonly access: Access;
   readonly knownScopes: ReadonlySet<string>;
   readonly refusals: Refusals;
 }
 
 /** Who calls. @throws AppError `unauthenticated`, `forbidden`, `unavailable`. */
-export async function principalOf(c: RequestContext, { access, knownScopes, refusals }: Door): Promise<Principal> {
+export async function principalOf(
+  c: RequestContext,
+  { access, knownScopes, refusals }: CallerCheck,
+): Promise<Principal> {
   const authorization = c.req.header("authorization");
   try {
     const principal = await authenticate(access, authorization, { carried: c.env.principal, knownScopes });

@@ -3,8 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
+import { TOMBSTONE_SECONDS } from "../../state/entry-writer.ts";
 import { legacyMessageKey, legacySessionKey } from "../../state/keys.ts";
-import { TOMBSTONE_SECONDS } from "../../state/operations.ts";
 import type { StateStore } from "../../stores/state-store.ts";
 import { byteLength } from "../../text.ts";
 

@@ -2,8 +2,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { modern } from "../../test-support/modern-requests.ts";
 import { type App, createApp } from "../app.ts";
-import { MemoryStore } from "../stores/memory.ts";
-import { faultOfMessage } from "./envelope.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
+import { faultOfMessage } from "./message-check.ts";
 
 const opened: App[] = [];
 afterEach(async () => {
