@@ -10,6 +10,8 @@ export interface FunctionOptions {
   readonly folder: string;
   readonly handler: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** The trace of its invocations, as AWS writes it. */
+  readonly trace?: string;
 }
 
 /** One environment of a function: cold until its first event, warm from then on. */
@@ -47,7 +49,7 @@ export class LambdaFunction implements AsyncDisposable {
   }
 
   static async start(options: FunctionOptions): Promise<LambdaFunction> {
-    return new LambdaFunction(await RuntimeApi.listen(), options);
+    return new LambdaFunction(await RuntimeApi.listen(options.trace), options);
   }
 
   get pid(): number | undefined {

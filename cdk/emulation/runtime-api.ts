@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 
 const PREFIX = "/2018-06-01/runtime";
+const NOT_SAMPLED = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0";
 
 export interface Answer {
   readonly streamed: boolean;
@@ -37,15 +38,19 @@ export class RuntimeApi {
   #waiting: ServerResponse | undefined;
   readonly #initFailed = Promise.withResolvers<never>();
 
-  private constructor() {
+  readonly #trace: string;
+
+  private constructor(trace: string) {
+    this.#trace = trace;
     this.#server = createServer((request, response) => {
       this.#serve(request, response).catch((error: Error) => response.destroy(error));
     });
     this.#initFailed.promise.catch(() => {});
   }
 
-  static async listen(): Promise<RuntimeApi> {
-    const api = new RuntimeApi();
+  /** `trace`: what AWS says of the trace that every invocation belongs to. */
+  static async listen(trace = NOT_SAMPLED): Promise<RuntimeApi> {
+    const api = new RuntimeApi(trace);
     api.#server.listen(0, "127.0.0.1");
     await once(api.#server, "listening");
     return api;
@@ -128,7 +133,7 @@ export class RuntimeApi {
       "Lambda-Runtime-Aws-Request-Id": next.id,
       "Lambda-Runtime-Deadline-Ms": String(next.deadlineMs),
       "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-west-1:123456789012:function:test",
-      "Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0",
+      "Lambda-Runtime-Trace-Id": this.#trace,
     });
     response.end(JSON.stringify(next.event));
   }

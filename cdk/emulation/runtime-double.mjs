@@ -35,6 +35,7 @@ const handler = loaded[name];
 for (;;) {
   const next = await fetch(url("/invocation/next"));
   const id = next.headers.get("lambda-runtime-aws-request-id");
+  process.env._X_AMZN_TRACE_ID = next.headers.get("lambda-runtime-trace-id");
   const deadline = Number(next.headers.get("lambda-runtime-deadline-ms"));
   const context = { awsRequestId: id, getRemainingTimeInMillis: () => deadline - Date.now() };
   const event = await next.json();

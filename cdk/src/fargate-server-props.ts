@@ -9,9 +9,15 @@ import type { EncryptionProps } from "./encryption.ts";
 import type { FrontDoorProps } from "./front-door.ts";
 import type { NetworkProps } from "./network.ts";
 import type { IStateTable } from "./state-table.ts";
+import type { TracingProps } from "./tracing.ts";
 
 /** What `FargateMcpServer` runs, where, and for whom. */
-export interface FargateMcpServerProps extends AccessProps, EncryptionProps, FrontDoorProps, NetworkProps {
+export interface FargateMcpServerProps
+  extends AccessProps,
+    EncryptionProps,
+    FrontDoorProps,
+    NetworkProps,
+    TracingProps {
   /** Where its state is. */
   readonly state: IStateTable;
   /**

@@ -44,7 +44,9 @@ import {
   placeIn,
   requireIssuerInReach,
   TASK_SERVICES,
+  TRACING_SERVICES,
 } from "./network.ts";
+import { grantSpans, tracingFor } from "./tracing.ts";
 
 const PORT = 3333;
 const HEALTH_PATH = "/healthz";
@@ -105,7 +107,8 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
     const place = placeIn(this, "TaskSecurityGroup", this.vpc, "tasks", isolated);
     this.service = this.#service(task, place);
     // Without them a task finds neither its image nor its token, and the deployment would be rolled back.
-    if (endpoints) this.service.node.addDependency(...addEndpoints(this, place, TASK_SERVICES));
+    const services = { ...TASK_SERVICES, ...(props.tracing === "xray" && TRACING_SERVICES) };
+    if (endpoints) this.service.node.addDependency(...addEndpoints(this, place, services));
     this.loadBalancer = this.#loadBalancer(place, internal);
     const listener = this.#listener(props.certificate, allowedCidrs);
     this.targetGroup = this.#targets(listener);
@@ -120,6 +123,7 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
   #task(props: FargateMcpServerProps): FargateTaskDefinition {
     const { cpu = 256, memoryMiB = 512, cpuArchitecture = CpuArchitecture.X86_64 } = props;
     requireSize(cpu, memoryMiB);
+    const tracing = tracingFor(this, props);
     const task = new FargateTaskDefinition(this, "Task", {
       cpu,
       memoryLimitMiB: memoryMiB,
@@ -135,6 +139,7 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
         AWS_REGION: Stack.of(this).region,
         ...props.state.environment,
         ...this.access.environment,
+        ...tracing,
         ...props.environment,
       },
       ...(this.tokens && { secrets: { MCP_AUTH_TOKEN: this.#injected(this.tokens, task) } }),
@@ -147,6 +152,7 @@ export class FargateMcpServer extends Construct implements IGrantable, Monitored
       user: "1000",
       stopTimeout: STOP_TIMEOUT,
     });
+    if (tracing) grantSpans(task.taskRole);
     acknowledge(task, {
       ECS2: "These variables are settings. The token comes from Secrets Manager.",
       "IAM5[Resource::*]": "ecr:GetAuthorizationToken knows no resource.",

@@ -8,6 +8,8 @@ import {
   ITEMS_MODULE,
   LAMBDA_BUNDLE,
   TASK_QUEUE_MODULE,
+  TELEMETRY_PACKAGES,
+  TRACING_MODULE,
 } from "@stateful-mcp/adapters/lambda/bundle";
 import { AssetHashType, DockerImage } from "aws-cdk-lib";
 import { AssetCode } from "aws-cdk-lib/aws-lambda";
@@ -38,7 +40,7 @@ function isPresent(name: string, from: string): boolean {
 
 const adapterFile = (
   resolve: Resolve,
-  name: "server" | "task-worker" | "authorizer" | "oauth-authorizer" | "s3-blobs" | "no-items" | "sqs-tasks",
+  name: "server" | "task-worker" | "authorizer" | "oauth-authorizer" | "s3-blobs" | "no-items" | "sqs-tasks" | "xray",
 ): string => resolve(`@stateful-mcp/adapters/lambda/entries/${name}`);
 
 export interface AppCodeOptions {
@@ -48,6 +50,8 @@ export interface AppCodeOptions {
   readonly blobs: boolean;
   /** Whether the item tools have tables. Without them the AWS SDK's client, a fifth of the code, is left out. */
   readonly items: boolean;
+  /** Whether it sends spans, for which it needs an OpenTelemetry SDK. */
+  readonly traced: boolean;
 }
 
 /** `tasks`: whether a queue brings its tasks to a worker. */
@@ -59,7 +63,7 @@ export const workerCode = (options: AppCodeOptions): AssetCode => appCode("task-
 /** A function that serves or works for an app. */
 function appCode(
   name: "server" | "task-worker",
-  { entry, blobs, items }: AppCodeOptions,
+  { entry, blobs, items, traced }: AppCodeOptions,
   more: (from: Resolve) => Readonly<Record<string, string>> | false = () => false,
 ): AssetCode {
   const app = entry === undefined ? undefined : resolve(entry);
@@ -67,9 +71,20 @@ function appCode(
   return functionCode(adapterFile(from, name), {
     ...(app !== undefined && { [APP_MODULE]: app }),
     ...(blobs && { [BLOBS_MODULE]: adapterFile(from, "s3-blobs") }),
+    ...(traced && { [TRACING_MODULE]: tracingFile(from) }),
     ...(!items && { [ITEMS_MODULE]: adapterFile(from, "no-items") }),
     ...more(from),
   });
+}
+
+/** @throws TypeError where the project that the adapters are installed in has no SDK to bundle. */
+function tracingFile(from: Resolve): string {
+  const file = adapterFile(from, "xray");
+  const missing = TELEMETRY_PACKAGES.filter((name) => !isPresent(name, file));
+  if (missing.length === 0) return file;
+  throw new TypeError(
+    `tracing is "xray", and packages for it are missing; install them: npm install ${missing.join(" ")}`,
+  );
 }
 
 export const authorizerCode = (name: "authorizer" | "oauth-authorizer"): AssetCode =>

@@ -28,9 +28,17 @@ import { addRecord, addWebAcl } from "./front-door.ts";
 import { authorizerCode, serverCode, workerCode } from "./function-code.ts";
 import { type LambdaMcpServerProps, requireBounds } from "./lambda-server-props.ts";
 import type { MonitoredServer, Signal } from "./monitoring.ts";
-import { addEndpoints, FUNCTION_SERVICES, type Place, placeIn, requireIssuerInReach } from "./network.ts";
+import {
+  addEndpoints,
+  FUNCTION_SERVICES,
+  type Place,
+  placeIn,
+  requireIssuerInReach,
+  TRACING_SERVICES,
+} from "./network.ts";
 import { type FunctionBasis, logGroup, serverFunction } from "./server-function.ts";
 import { BothPrincipals, TaskWorker } from "./task-worker.ts";
+import { tracingFor } from "./tracing.ts";
 
 /**
  * An MCP server as a Lambda function behind a REST API that streams, with exactly the permissions that serving needs.
@@ -74,8 +82,11 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
 
     const place = this.#place(props);
 
+    const tracing = tracingFor(this, props);
+    const traced = tracing !== undefined;
     const code = {
       entry: props.entry,
+      traced,
       blobs: state.bucket !== undefined,
       items: props.environment?.DYNAMODB_TABLE_NAME !== undefined,
     };
@@ -84,6 +95,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       ...this.access.environment,
       ...(this.tokens && { STATEFUL_MCP_TRUST_AUTHORIZER: "on" }),
       ...(!this.tokens && publicUrl !== undefined && { STATEFUL_MCP_PUBLIC_URL: publicUrl }),
+      ...tracing,
       ...props.environment,
     };
     if (props.tasks) {
@@ -92,6 +104,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
         ...place,
         code: workerCode(code),
         memoryMiB,
+        traced,
         taskConcurrency: props.taskConcurrency,
         environment,
       });
@@ -103,6 +116,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       code: serverCode({ ...code, tasks: this.tasks !== undefined }),
       description: "MCP server",
       memoryMiB,
+      traced,
       timeout: Duration.seconds(longestRequestSeconds),
       ...(reservedConcurrency !== undefined && { reservedConcurrency }),
       environment: { ...environment, ...this.tasks?.environment },
@@ -113,7 +127,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     const { grantPrincipal } = this.function;
     this.grantPrincipal = this.tasks ? new BothPrincipals(grantPrincipal, this.tasks.grantPrincipal) : grantPrincipal;
 
-    this.api = this.#api(requestsPerSecond, requestBurst, props.gatewayLogRole ?? true);
+    this.api = this.#api(requestsPerSecond, requestBurst, props.gatewayLogRole ?? true, traced);
     this.#challenge(
       this.tokens
         ? frontDoorChallenge()
@@ -137,15 +151,21 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
     this.signals = this.#signals();
   }
 
-  #place({ vpc, isolated = false, endpoints = false, oauthIssuer, tasks }: LambdaMcpServerProps): { place?: Place } {
+  #place({ vpc, isolated = false, endpoints = false, oauthIssuer, tasks, tracing }: LambdaMcpServerProps): {
+    place?: Place;
+  } {
     if (!vpc) return {};
     requireIssuerInReach(this, isolated, oauthIssuer);
     const place = placeIn(this, "FunctionSecurityGroup", vpc, "function", isolated);
-    if (endpoints) addEndpoints(this, place, tasks ? FUNCTION_SERVICES : {});
+    if (endpoints)
+      addEndpoints(this, place, {
+        ...(tasks && FUNCTION_SERVICES),
+        ...(tracing === "xray" && TRACING_SERVICES),
+      });
     return { place };
   }
 
-  #api(rateLimit: number, burstLimit: number, gatewayLogRole: boolean): RestApi {
+  #api(rateLimit: number, burstLimit: number, gatewayLogRole: boolean, tracingEnabled: boolean): RestApi {
     const logs = logGroup(this, "AccessLog", this.#made);
     const api = new RestApi(this, "Api", {
       // Its metrics go by this name, and other APIs of the account may be called Api too.
@@ -155,6 +175,7 @@ export class LambdaMcpServer extends Construct implements IGrantable, MonitoredS
       cloudWatchRole: gatewayLogRole,
       ...(gatewayLogRole && { cloudWatchRoleRemovalPolicy: RemovalPolicy.DESTROY }),
       deployOptions: {
+        ...(tracingEnabled && { tracingEnabled }),
         throttlingRateLimit: rateLimit,
         throttlingBurstLimit: burstLimit,
         accessLogDestination: new LogGroupLogDestination(logs),

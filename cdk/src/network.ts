@@ -144,6 +144,8 @@ export const TASK_SERVICES = {
   SecretsManager: InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
 };
 export const FUNCTION_SERVICES = { Sqs: InterfaceVpcEndpointAwsService.SQS };
+/** Beside those, where it sends spans. */
+export const TRACING_SERVICES = { XRay: InterfaceVpcEndpointAwsService.XRAY };
 
 /**
  * Endpoints for the table and the bucket, which cost nothing, and for these services, each of which costs for every hour and zone.

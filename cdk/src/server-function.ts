@@ -8,11 +8,13 @@ import {
   Function as LambdaFunction,
   type RecursiveLoop,
   Runtime,
+  Tracing,
 } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import { acknowledge } from "./checks.ts";
 import type { Place } from "./network.ts";
+import { grantSpans } from "./tracing.ts";
 
 /** What all functions of one server have in common. */
 export interface FunctionBasis {
@@ -29,6 +31,8 @@ interface ServerFunction extends FunctionBasis {
   readonly reservedConcurrency?: number;
   readonly recursiveLoop?: RecursiveLoop;
   readonly environment: Readonly<Record<string, string>>;
+  /** Whether it sends spans, and Lambda a segment for each invocation. */
+  readonly traced?: boolean;
   /** Undefined: in no network. */
   readonly place?: Place;
 }
@@ -44,7 +48,7 @@ const IN_A_NETWORK = [
 ];
 
 export function serverFunction(scope: Construct, id: string, props: ServerFunction): LambdaFunction {
-  const { description, code, architecture, timeout, reservedConcurrency, recursiveLoop, place } = props;
+  const { description, code, architecture, timeout, reservedConcurrency, recursiveLoop, place, traced } = props;
   const logs = logGroup(scope, `${id}Log`, props);
   // The role that CDK would make may write to every log group of the account.
   const role = new Role(scope, `${id}Role`, { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
@@ -55,7 +59,7 @@ export function serverFunction(scope: Construct, id: string, props: ServerFuncti
       "IAM5[Resource::*]": "Lambda demands these for every network, and the interfaces have no names yet.",
     });
   }
-  return new LambdaFunction(scope, id, {
+  const made = new LambdaFunction(scope, id, {
     description,
     code,
     handler: "index.handler",
@@ -65,6 +69,7 @@ export function serverFunction(scope: Construct, id: string, props: ServerFuncti
     timeout,
     ...(reservedConcurrency !== undefined && { reservedConcurrentExecutions: reservedConcurrency }),
     ...(recursiveLoop !== undefined && { recursiveLoop }),
+    ...(traced && { tracing: Tracing.ACTIVE }),
     role,
     ...(place && {
       vpc: place.vpc,
@@ -74,6 +79,8 @@ export function serverFunction(scope: Construct, id: string, props: ServerFuncti
     logGroup: logs,
     environment: { ENVIRONMENT: "production", ...props.environment },
   });
+  if (traced) grantSpans(role);
+  return made;
 }
 
 export const logGroup = (scope: Construct, id: string, { logRetention, encryptionKey }: FunctionBasis): LogGroup =>

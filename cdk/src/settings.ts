@@ -9,6 +9,7 @@ export interface Settings {
   readonly removeData: boolean;
   readonly blobs: boolean;
   readonly tasks: boolean;
+  readonly tracing?: "off" | "xray";
   readonly allowedCidrs: readonly string[];
   readonly certificateArn?: string;
   readonly domainName?: string;
@@ -65,6 +66,11 @@ export const SETTINGS = {
   },
   blobs: flag("makes a bucket for values too large for the table"),
   tasks: flag("LambdaStack runs calls of tools defined with `task` as tasks, in a worker behind a queue"),
+  tracing: {
+    allowed: "`xray` or `off`",
+    description: "`xray` sends a span for each call to CloudWatch ([Traces](#operate))",
+    fits: /^(xray|off)$/,
+  },
   oauthIssuer: {
     allowed: "an https:// URL",
     description: "accepts tokens of this OAuth issuer instead of static ones",
@@ -164,6 +170,7 @@ export function readSettings(node: Node): Settings {
     "name",
     "existingTable",
     "existingBucket",
+    "tracing",
     "oauthIssuer",
     "oauthAudience",
     "alarmEmail",

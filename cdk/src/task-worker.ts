@@ -35,6 +35,7 @@ interface TaskWorkerProps extends FunctionBasis {
   readonly memoryMiB: number;
   readonly taskConcurrency: number | undefined;
   readonly place?: Place;
+  readonly traced: boolean;
   readonly environment: Readonly<Record<string, string>>;
 }
 

@@ -10,10 +10,10 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { startSink } from "@stateful-mcp/rig";
 import dynalite from "dynalite";
 import { expect, it, onTestFinished } from "vitest";
 import type { Sbom } from "../sbom.ts";
-import { startSink } from "./otlp-sink.ts";
 import { temporaryDirectory } from "./process.ts";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
@@ -115,7 +115,7 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   expect(added.structuredContent).toMatchObject({ count: 1 });
 
   // Spans go to an SDK that the user has registered, which has a copy of the API of its own, or to a collector without one.
-  const sink = await startSink();
+  await using sink = await startSink();
   const spans = join(folder, "spans.txt");
   writeFileSync(join(folder, "sdk.cjs"), SDK);
   const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

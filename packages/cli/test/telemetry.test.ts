@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { type SinkSpan, startSink } from "@stateful-mcp/rig";
 import dynalite from "dynalite";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { type SinkSpan, startSink } from "./otlp-sink.ts";
 import { run, start, startServer, temporaryDirectory } from "./process.ts";
 
 const SERVER = 2;
@@ -51,7 +51,7 @@ const named = (spans: readonly SinkSpan[], name: string) => spans.filter((span) 
 
 describe("with an endpoint", () => {
   it("each request over HTTP has one server span under the caller's, on both ways and in both eras", async () => {
-    const sink = await startSink();
+    await using sink = await startSink();
     const server = await startServer([], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url } });
     const url = `${server.url}/mcp`;
     const note = { name: "add_note", arguments: { note: "x" } };
@@ -126,7 +126,7 @@ describe("with an endpoint", () => {
   });
 
   it("requests of the table are children of the request", async () => {
-    const sink = await startSink();
+    await using sink = await startSink();
     const engine = dynalite({ path: temporaryDirectory(), createTableMs: 0 }).listen(0, "127.0.0.1");
     onTestFinished(() => void engine.close());
     await once(engine, "listening");
@@ -157,7 +157,7 @@ describe("with an endpoint", () => {
   });
 
   it("over stdio nothing but the protocol reaches stdout", async () => {
-    const sink = await startSink();
+    await using sink = await startSink();
     const running = start([], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url } });
     const params = { name: "add_note", arguments: { note: "x" }, _meta: { ...ENVELOPE, traceparent: FROM_META } };
     running.child.stdin.end(`${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params })}\n`);

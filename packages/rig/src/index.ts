@@ -15,6 +15,7 @@ export { type Fault, FaultProxy, type OrderedFault, type Rule, type Upstream, WR
 export { Fleet, type FleetOptions, type Member } from "./fleet.ts";
 export { IdleCutter } from "./idle-cutter.ts";
 export { type CallSettings, ERAS, OfficialClient, ToolError } from "./official-clients.ts";
+export { type Sink, type SinkSpan, startSink } from "./otlp-sink.ts";
 export { freePort } from "./ports.ts";
 export { type ProcessOptions, ServerProcess } from "./processes.ts";
 export { parseSeed, Random } from "./random.ts";

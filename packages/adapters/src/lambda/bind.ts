@@ -16,11 +16,13 @@ import {
   type StateStore,
   settingsWithoutEffect,
   type TaskQueue,
+  type Telemetry,
 } from "@stateful-mcp/core";
 import { DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
 import { chooseAccess } from "../access.ts";
 import { openClient } from "../client.ts";
 import { createLogger } from "../logger.ts";
+import { type OpenTracing, traced } from "./tracing.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -36,6 +38,7 @@ export interface BindOptions {
   environment?: Environment;
   openBlobs?: OpenBlobs | undefined;
   openTaskQueue?: OpenTaskQueue | undefined;
+  openTracing?: OpenTracing | undefined;
 }
 
 /**
@@ -44,14 +47,17 @@ export interface BindOptions {
  * @throws AppError `invalid_input` naming the variable to correct.
  */
 export function bindEnvironment(app: App, options: BindOptions = {}): App {
-  const { environment = process.env, openBlobs, openTaskQueue } = options;
+  const { environment = process.env, openBlobs, openTaskQueue, openTracing } = options;
   const config = readConfig({ MCP_STATE_BACKEND: "dynamodb", ...environment });
   const logger = createLogger({ level: config.logLevel, environment: config.environment, together: false });
   for (const notice of settingsWithoutEffect(config, environment, "lambda")) logger.warn({}, notice);
-  return bindApp(app, config, {
-    store: app.options.store ?? openStore(config),
+  const service = app.options.name ?? "stateful-mcp";
+  const tracing = openTracing?.(config, { environment, logger, service });
+  const bound = bindApp(app, config, {
+    store: app.options.store ?? openStore(config, tracing?.telemetry),
     access: app.options.access ?? chooseAccess(config, { kind: "lambda" }, logger),
     logger,
+    telemetry: tracing?.telemetry,
     blobs: blobsOf(config, openBlobs, environment),
     items: app.options.items ? undefined : openItems(config),
     // A stream that waits for something to say keeps a whole environment busy, and its bill running.
@@ -59,14 +65,15 @@ export function bindEnvironment(app: App, options: BindOptions = {}): App {
     // The platform freezes a function between requests, and a task with it: without a queue to a worker its call is an ordinary one.
     ...tasksOf(config, openTaskQueue),
   });
+  return tracing ? traced(bound, tracing) : bound;
 }
 
-function openStore(config: Config): StateStore {
+function openStore(config: Config, telemetry: Telemetry | undefined): StateStore {
   const { backend, table } = config;
   if (backend === "memory") return new MemoryStore();
   if (backend === "local")
     throw new AppError("invalid_input", 'MCP_STATE_BACKEND: "local" is not allowed here; expected dynamodb, memory');
-  return new DynamoDBStore({ client: openClient(config), table });
+  return new DynamoDBStore({ client: openClient(config, telemetry), table });
 }
 
 function openItems(config: Config): ItemTables | undefined {

@@ -13,17 +13,21 @@ export const ITEMS_MODULE = "@stateful-mcp/adapters/lambda/entries/items";
 /** Replaced by `@stateful-mcp/adapters/lambda/entries/sqs-tasks` where a queue brings tasks to a worker. */
 export const TASK_QUEUE_MODULE = "@stateful-mcp/adapters/lambda/entries/task-queue";
 
+/** Replaced by `@stateful-mcp/adapters/lambda/entries/xray` where traces go to CloudWatch. */
+export const TRACING_MODULE = "@stateful-mcp/adapters/lambda/entries/tracing";
+
 const { resolve } = createRequire(import.meta.url);
 
 /**
- * What a process needs that exports telemetry by itself: a function never gets there, and most projects do not have them.
+ * What a process needs that exports telemetry by itself: a function without traces never gets there, and most projects do not have them.
  * One whose own tools use some of them leaves those out of `external`.
  */
-const OPTIONAL = [
+export const TELEMETRY_PACKAGES = [
   "@opentelemetry/context-async-hooks",
   "@opentelemetry/core",
   "@opentelemetry/exporter-metrics-otlp-http",
   "@opentelemetry/exporter-trace-otlp-http",
+  "@opentelemetry/otlp-transformer",
   "@opentelemetry/resources",
   "@opentelemetry/sdk-metrics",
   "@opentelemetry/sdk-trace",
@@ -45,7 +49,7 @@ export const LAMBDA_BUNDLE = {
     "@modelcontextprotocol/server/_shims": resolve("@stateful-mcp/adapters/lambda/entries/validator"),
   },
   // A bundler looks for all that is named, also for what it then leaves out.
-  external: OPTIONAL,
+  external: TELEMETRY_PACKAGES,
   // Some packages are CommonJS and ask for Node's own modules.
   banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
 };

@@ -10,6 +10,7 @@ import { ConsoleMetricExporter, MeterProvider, PeriodicExportingMetricReader } f
 import { BatchSpanProcessor, ConsoleSpanExporter, TracerProvider } from "@opentelemetry/sdk-trace";
 import { type Logger, VERSION } from "@stateful-mcp/core";
 import type { WantedSignals } from "./signals.ts";
+import { SignedSpanExporter } from "./xray.ts";
 
 /** Milliseconds that an exporter which does not answer may hold up the end of the process. */
 const FLUSH_MS = 3_000;
@@ -29,7 +30,12 @@ export function startExporting(
   propagation.setGlobalPropagator(
     new CompositePropagator({ propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator()] }),
   );
-  const spanExporter = wanted.traces === "console" ? new ConsoleSpanExporter() : new OTLPTraceExporter();
+  const spanExporter =
+    wanted.traces === "console"
+      ? new ConsoleSpanExporter()
+      : wanted.signed
+        ? new SignedSpanExporter(wanted.signed)
+        : new OTLPTraceExporter();
   const spans = new TracerProvider({
     resource,
     spanProcessors: wanted.traces ? [new BatchSpanProcessor({ exporter: spanExporter })] : [],
@@ -46,7 +52,8 @@ export function startExporting(
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, FLUSH_MS);
     });
-    await Promise.race([Promise.allSettled(work), late]);
+    const failing = work.map((one) => one.catch((error: Error) => tell(error.message)));
+    await Promise.race([Promise.all(failing), late]);
     clearTimeout(timer);
   };
   return {

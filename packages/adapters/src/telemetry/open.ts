@@ -46,7 +46,10 @@ export async function openTelemetry(
   let exporting: Pick<OpenTelemetry, "flush" | "close"> | undefined;
   if (!registered) {
     try {
-      exporting = (await import("./export.ts")).startExporting(wanted, { service, logger });
+      const { startExporting } = await import("./export.ts");
+      const { signedEndpoint } = await import("./xray.ts");
+      const signed = signedEndpoint(given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") ?? "");
+      exporting = startExporting({ ...wanted, signed }, { service, logger });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
       logger.warn({ err: error }, "OTEL_* names an exporter, but the OpenTelemetry SDK is not installed");

@@ -1,5 +1,6 @@
 // Which signals `OTEL_*` wants exported, and how. Reads through what it is given and never the process.
 import { AppError } from "@stateful-mcp/core";
+import type { SignedEndpoint } from "./xray.ts";
 
 /** Where a signal goes; undefined: nowhere. */
 export type ExporterName = "otlp" | "console" | undefined;
@@ -8,6 +9,8 @@ export type ExporterName = "otlp" | "console" | undefined;
 export interface WantedSignals {
   readonly traces: ExporterName;
   readonly metrics: ExporterName;
+  /** Where spans are sent that AWS has to be able to tell whose they are; undefined: to an endpoint without signatures. */
+  readonly signed?: SignedEndpoint | undefined;
 }
 
 /** What the variables ask for. @throws AppError `invalid_input` for an exporter that is not known here. */

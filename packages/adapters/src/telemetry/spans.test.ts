@@ -22,6 +22,11 @@ afterAll(() => {
 });
 beforeEach(() => exporter.reset());
 
+test("a request of the table is a span only in the work of a request", () => {
+  openSpans("native").tableRequest("GetItem", "mcp_state")({ attempts: 1, units: 1 });
+  expect(exporter.getFinishedSpans()).toEqual([]);
+});
+
 async function callTool(mode: "native" | "propagation") {
   let told: Readonly<Record<string, string>> | undefined;
   const tool = defineTool({

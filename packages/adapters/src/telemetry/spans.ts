@@ -65,13 +65,15 @@ class NativeTelemetry implements Telemetry {
   tableRequest(operation: string, table: string) {
     const started = performance.now();
     const attributes = { [A.dbSystem]: "aws.dynamodb", [A.dbOperation]: operation, [A.dbTable]: table.split(",") };
-    const span = this.#tracer.startSpan(`${operation} ${table}`, { kind: SpanKind.CLIENT, attributes });
+    // What a process asks for by itself, such as whether the table is there, would be a trace of its own each time.
+    const span =
+      trace.getActiveSpan() && this.#tracer.startSpan(`${operation} ${table}`, { kind: SpanKind.CLIENT, attributes });
     return ({ attempts, units, error }: { attempts: number; units: number; error?: string | undefined }) => {
-      span.setAttributes({ [A.attempts]: attempts, [A.units]: units, ...(error && { [A.errorType]: error }) });
+      span?.setAttributes({ [A.attempts]: attempts, [A.units]: units, ...(error && { [A.errorType]: error }) });
       // A condition that does not hold is an answer.
       const failed = error !== undefined && error !== "ConditionalCheckFailedException";
-      if (failed) span.setStatus({ code: SpanStatusCode.ERROR, message: error });
-      span.end();
+      if (failed) span?.setStatus({ code: SpanStatusCode.ERROR, message: error });
+      span?.end();
       const seconds = (performance.now() - started) / 1000;
       const told = { [A.dbOperation]: operation };
       this.#instruments.storeDuration.record(seconds, { ...told, ...(failed && { [A.errorType]: error }) });

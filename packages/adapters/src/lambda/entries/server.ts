@@ -3,10 +3,11 @@
 import { app } from "@stateful-mcp/adapters/lambda/entries/app";
 import { openBlobs } from "@stateful-mcp/adapters/lambda/entries/blobs";
 import { openTaskQueue } from "@stateful-mcp/adapters/lambda/entries/task-queue";
+import { openTracing } from "@stateful-mcp/adapters/lambda/entries/tracing";
 import { bindEnvironment } from "../bind.ts";
 import { bufferedLambdaHandler, lambdaHandler } from "../handler.ts";
 
-const bound = bindEnvironment(app, { openBlobs, openTaskQueue });
+const bound = bindEnvironment(app, { openBlobs, openTaskQueue, openTracing });
 
 /** For a front door that streams. */
 export const handler = lambdaHandler(bound);

@@ -1,6 +1,7 @@
 // The worker of tasks as a Lambda function: bound as the server is, and called by the queue instead of an API.
 import { app } from "@stateful-mcp/adapters/lambda/entries/app";
 import { openBlobs } from "@stateful-mcp/adapters/lambda/entries/blobs";
+import { openTracing } from "@stateful-mcp/adapters/lambda/entries/tracing";
 import { readConfig } from "@stateful-mcp/core";
 import { bindEnvironment } from "../bind.ts";
 import { openSqsTasks } from "../task-queue.ts";
@@ -12,4 +13,4 @@ if (taskQueueUrl === undefined)
 const queue = openSqsTasks(taskQueueUrl, { region });
 
 /** For an SQS queue, with ReportBatchItemFailures. */
-export const handler = taskWorker(bindEnvironment(app, { openBlobs, openTaskQueue: () => queue }), queue);
+export const handler = taskWorker(bindEnvironment(app, { openBlobs, openTaskQueue: () => queue, openTracing }), queue);

@@ -2,8 +2,9 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { onTestFinished } from "vitest";
+import { gunzipSync } from "node:zlib";
 
+/** A span as it arrived. */
 export interface SinkSpan {
   readonly name: string;
   readonly kind: number;
@@ -15,22 +16,31 @@ export interface SinkSpan {
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
-export interface Sink {
+/** What has arrived so far. */
+export interface Sink extends AsyncDisposable {
   readonly url: string;
+  /** `Authorization` of each request. */
+  readonly signatures: (string | undefined)[];
   readonly spans: SinkSpan[];
   /** Data points by metric. */
   readonly metrics: Map<string, Readonly<Record<string, unknown>>[]>;
   readonly services: Set<unknown>;
 }
 
-/** Listens until the test is over. */
+/** Listens until it is disposed of. */
 export async function startSink(): Promise<Sink> {
-  const sink = { spans: [] as SinkSpan[], metrics: new Map(), services: new Set<unknown>() };
+  const sink = {
+    signatures: [] as (string | undefined)[],
+    spans: [] as SinkSpan[],
+    metrics: new Map(),
+    services: new Set<unknown>(),
+  };
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     // biome-ignore lint/suspicious/noExplicitAny: OTLP's JSON as it comes.
-    const body = JSON.parse(Buffer.concat(chunks).toString("utf8")) as any;
+    const body = JSON.parse(decoded(Buffer.concat(chunks), request.headers["content-encoding"])) as any;
+    sink.signatures.push(request.headers.authorization);
     for (const one of body.resourceSpans ?? []) {
       sink.services.add(attributesOf(one.resource.attributes)["service.name"]);
       for (const { spans } of one.scopeSpans) sink.spans.push(...spans.map(spanOf));
@@ -46,12 +56,20 @@ export async function startSink(): Promise<Sink> {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { ...sink, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  return {
+    ...sink,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
 }
+
+const decoded = (bytes: Buffer, encoding: string | undefined): string =>
+  (encoding === "gzip" ? gunzipSync(bytes) : bytes).toString("utf8");
 
 // biome-ignore lint/suspicious/noExplicitAny: OTLP's JSON as it comes.
 const spanOf = (span: any): SinkSpan => ({
