@@ -97,10 +97,14 @@ function run(command, args) {
   process.exit(1);
 }
 
-/** Runs a program of JavaScript in this process's place: same terminal, same signals, same exit code. */
-export function become(node, args, { cwd = process.cwd() } = {}) {
+/** Runs pnpm in this process's place. */
+export const becomePnpm = (args, options) => become("npx", ["-y", PNPM, ...args], { ...options, shell: true });
+
+/** Runs a program in this process's place: same terminal, same signals, same exit code. `shell`: where Windows finds it only through one. */
+export function become(program, args, { cwd = process.cwd(), shell = false } = {}) {
   const path = [join(MODULES, ".bin"), process.env.PATH].join(delimiter);
-  const child = spawn(node, args, { cwd, stdio: "inherit", env: { ...process.env, PATH: path } });
+  const env = { ...process.env, PATH: path };
+  const child = spawn(program, args, { cwd, stdio: "inherit", env, shell: shell && process.platform === "win32" });
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   process.on("SIGHUP", () => child.kill("SIGHUP"));
   // A terminal sends Ctrl-C to the child as well; a second one would end it at once.

@@ -38,7 +38,7 @@ export async function create(directory: string, { from }: CreateOptions): Promis
   if (!tarballs && IN_CHECKOUT)
     throw new AppError(
       "invalid_input",
-      "From a clone, give the packages: run `npx -y pnpm@10.34.9 toolkit`, then repeat with --from dist",
+      "From a clone, give the packages: run `bin/run toolkit`, then repeat with --from dist",
     );
 
   mkdirSync(target, { recursive: true });
@@ -97,7 +97,7 @@ function findTarballs(folder: string): Tarballs {
   const find = (one: keyof Tarballs): string => {
     const path = join(folder, `stateful-mcp-${one}-${VERSION}.tgz`);
     if (existsSync(path)) return path;
-    throw new AppError("invalid_input", `${path} does not exist: \`npx -y pnpm@10.34.9 toolkit\` in a clone writes it`);
+    throw new AppError("invalid_input", `${path} does not exist: \`bin/run toolkit\` in a clone writes it`);
   };
   return { adapters: find("adapters"), cdk: find("cdk"), core: find("core"), local: find("local") };
 }

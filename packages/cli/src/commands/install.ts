@@ -111,7 +111,7 @@ function launch(tarball: string | undefined): Launch {
   const inSource = import.meta.url.endsWith(".ts");
   const main = fileURLToPath(new URL(inSource ? "../../dist/main.js" : "./main.js", import.meta.url));
   if (!existsSync(main)) {
-    throw new AppError("invalid_input", `${main} is not built yet; run \`npx -y pnpm@10.34.9 build\` and try again`);
+    throw new AppError("invalid_input", `${main} is not built yet; run \`bin/run build\` and try again`);
   }
   // npx may clear its cache at any time, and the client would find nothing.
   if (/[\\/]_npx[\\/]/.test(main)) {
