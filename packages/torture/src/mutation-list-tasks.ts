@@ -66,8 +66,39 @@ export const TASK_MUTATIONS: readonly Mutation[] = [
   {
     ...RUN,
     name: "a run that is handed over is no attempt",
-    from: "uncounted: !thrown.counted || this.#progressed",
+    from: "uncounted: !thrown.counted",
     to: "uncounted: false",
+  },
+  {
+    ...RUN,
+    name: "a step that a run kept and could not tell counts when its task would be given up",
+    from: "progressBy > head.progressBy ? head.attempts - attempts + 1 : head.attempts",
+    to: "head.attempts",
+  },
+  {
+    ...RUN,
+    name: "a step that was told is counted once",
+    from: "progressBy > head.progressBy ?",
+    to: "progressBy > 0 ?",
+    tests: ["calls/queued-tasks.test.ts"],
+  },
+  {
+    ...RUN,
+    name: "runs are counted from the one that kept the last step",
+    from: "head.attempts - attempts + 1",
+    to: "1",
+  },
+  {
+    ...RUN,
+    name: "a refusal after a step is the first of a new count",
+    from: "      this.#counted = 1;\n",
+    to: "",
+  },
+  {
+    ...TASKS,
+    name: "a step names the run that kept it",
+    from: "beside: { fence, attempts } satisfies StepMaker",
+    to: "beside: {}",
   },
   {
     ...RUN,

@@ -201,6 +201,18 @@ describe("where a worker is sent for", () => {
     expect(api.taskQueue.sent).toEqual([]);
   });
 
+  it("a step counts for the runs after it, and no longer", async () => {
+    let runs = 0;
+    const api = queued(async ({ step }) => {
+      runs += 1;
+      if (runs === 3) await step("one", () => 1);
+      return new Promise(() => {});
+    });
+    await api.callAsTask("job");
+    for (let run = 1; run <= 6; run++) expect(await deliver(api, { timeLimitMs: 50 })).toBe("done");
+    expect(api.endings).toEqual([...Array.from({ length: 5 }, () => "released"), "given_up"]);
+  });
+
   it("a worker that does not know the tool leaves it to a newer one", async () => {
     const api = queued(() => ({ done: 1 }));
     await api.callAsTask("job");

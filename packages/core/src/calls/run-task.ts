@@ -97,11 +97,7 @@ async function runTask(services: Services, head: TaskHead, options: RunOptions):
   const tool = services.tools.get(head.tool);
   const run = new TaskRun(services, head, options);
   if (!tool) return run.end("failed", protocolFault(ProtocolErrorCode.InvalidParams, `There is no tool ${head.tool}.`));
-  if (head.attempts > ATTEMPTS_MAX) {
-    const message = `The task was given up after ${ATTEMPTS_MAX} attempts: the process that ran it ended each time.`;
-    return run.end("given_up", protocolFault(ProtocolErrorCode.InternalError, message));
-  }
-  return run.run(tool);
+  return head.attempts > ATTEMPTS_MAX ? run.giveUp(tool) : run.run(tool);
 }
 
 const protocolFault = (code: number, message: string, data?: unknown): TaskOutcome => ({
@@ -114,15 +110,34 @@ class TaskRun {
   readonly #options: RunOptions;
   readonly #ended = new AbortController();
   #message: string | undefined;
-  #progressed = false;
-  /** Runs since the last progress that the store has been told of. */
-  #countedAttempts: number;
+  /** Runs since the last progress, this one included. */
+  #counted: number;
+  /** The fence of the last run that has finished a step: this one's, or as the head was told; the next beat tells it. */
+  #progressBy: number;
+  #toldProgressBy: number;
 
   constructor(services: Services, head: TaskHead, options: RunOptions) {
     this.#services = services;
     this.#head = head;
-    this.#countedAttempts = head.attempts;
+    this.#counted = head.attempts;
+    this.#progressBy = head.progressBy;
+    this.#toldProgressBy = head.progressBy;
     this.#options = options;
+  }
+
+  /** Unless a run has finished a step and was killed before it could tell: then runs are counted from that one. */
+  async giveUp(tool: Tool): Promise<EndedRun> {
+    const { tasks } = this.#services.state;
+    const head = this.#head;
+    const { fence: progressBy, attempts } = await tasks.lastStep(head);
+    const counted = progressBy > head.progressBy ? head.attempts - attempts + 1 : head.attempts;
+    if (counted > ATTEMPTS_MAX) {
+      const message = `The task was given up after ${ATTEMPTS_MAX} attempts: the process that ran it ended each time.`;
+      return this.end("given_up", protocolFault(ProtocolErrorCode.InternalError, message));
+    }
+    const told = { progressBy, attempts: counted };
+    if (!(await tasks.beat(head, told))) return this.#lost();
+    return new TaskRun(this.#services, { ...head, ...told }, this.#options).run(tool);
   }
 
   async run(tool: Tool): Promise<EndedRun> {
@@ -227,9 +242,8 @@ class TaskRun {
       if (text === undefined)
         throw new TypeError(`The step ${JSON.stringify(name)} resolves to what JSON cannot hold.`);
       const standing = await tasks.keepStep(head, name, text);
-      this.#progressed = true;
-      // A run that follows others may be the last that is allowed: its progress counts at once, not with the next beat.
-      if (this.#countedAttempts > 1) await this.#beat();
+      this.#progressBy = head.fence;
+      this.#counted = 1;
       return JSON.parse(standing) as T;
     };
     return { step, task: { id: head.id, attempt: head.attempts } };
@@ -237,14 +251,14 @@ class TaskRun {
 
   async #beat(): Promise<void> {
     const message = this.#message;
-    const progressed = this.#progressed;
+    const progressBy = this.#progressBy;
+    const told = progressBy > this.#toldProgressBy ? { progressBy, attempts: 1 } : {};
     try {
-      const ours = await this.#services.state.tasks.beat(this.#head, { message, progressed });
+      const { tasks } = this.#services.state;
+      const ours = await tasks.beat(this.#head, { message, ...told });
       if (!ours) return this.#ended.abort(new Overtaken());
       if (this.#message === message) this.#message = undefined;
-      if (!progressed) return;
-      this.#progressed = false;
-      this.#countedAttempts = 1;
+      this.#toldProgressBy = progressBy;
     } catch {
       // A table that does not answer tells nothing: the lease ends by itself, and the fence decides.
     }
@@ -259,15 +273,15 @@ class TaskRun {
 
   async #failed(thrown: unknown): Promise<EndedRun> {
     if (thrown instanceof Overtaken) return this.#lost();
-    if (thrown instanceof HandedOver) return this.#release({ uncounted: !thrown.counted || this.#progressed });
+    if (thrown instanceof HandedOver) return this.#release({ uncounted: !thrown.counted });
     // A tool that stops because its signal ended stops for the signal's reason.
     const { signal } = this.#ended;
     if (signal.aborted && thrown !== signal.reason) return this.#failed(signal.reason);
     if (thrown instanceof ProtocolError)
       return this.end("failed", protocolFault(thrown.code, thrown.message, thrown.data));
     const error = thrown instanceof AppError ? thrown : internalError(this.#services.logger, thrown, this.#fields());
-    const afterMs = AGAIN_AFTER_MS[this.#head.attempts - 1];
-    if (error.retryable && this.#head.attempts < ATTEMPTS_MAX) return this.#release({ afterMs });
+    const afterMs = AGAIN_AFTER_MS[this.#counted - 1];
+    if (error.retryable && this.#counted < ATTEMPTS_MAX) return this.#release({ afterMs });
     const { code, message, retryable, retryAfterSeconds, details } = error;
     const facts = { code, message, retryable, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) };
     return this.end("completed", { error: { ...facts, ...(details && { details }) } });
@@ -282,7 +296,7 @@ class TaskRun {
   async #release(options: { afterMs?: number | undefined; uncounted?: boolean }): Promise<EndedRun> {
     const { afterMs = 0, uncounted = false } = options;
     // What cannot be told to the store is told by the end of the lease.
-    const head = { ...this.#head, attempts: this.#countedAttempts };
+    const head = { ...this.#head, attempts: this.#counted, progressBy: this.#progressBy };
     const released = await this.#services.state.tasks.release(head, { afterMs, uncounted }).catch(() => true);
     if (!released) return this.#lost();
     return { ending: "released", ...(!uncounted && { againMs: afterMs }) };

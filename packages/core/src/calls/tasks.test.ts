@@ -62,9 +62,15 @@ const job = (
 const elicit = (message: string) => inputRequired.elicit({ message, requestedSchema: z.object({ yes: z.boolean() }) });
 const accepted = { action: "accept", content: { yes: true } };
 
-async function attemptsOf({ app }: Pick<TestApp, "app">, id: string): Promise<number | undefined> {
-  for await (const head of app.openTasks()) if (head.id === id) return head.attempts;
-  return undefined;
+/** A store that keeps what a step has come to, of whose process nothing is heard from then on. */
+class DiesAtSteps extends MemoryStore {
+  kept = 0;
+  override async create(...[key, ...rest]: Parameters<MemoryStore["create"]>) {
+    const created = await super.create(key, ...rest);
+    if (!key.sk.startsWith("S#")) return created;
+    this.kept += 1;
+    return new Promise<never>(() => {});
+  }
 }
 
 async function notesOf({ call }: Pick<TestApp, "call">): Promise<unknown[]> {
@@ -228,14 +234,83 @@ describe("a call that becomes a task", () => {
     const { id } = await app.callAsTask("job");
     for (let part = 1; part < 6; part++) {
       await expect.poll(() => ended).toBe(part);
-      // What a run tells of its progress is in the store when the step has ended.
-      expect(await attemptsOf(app, id)).toBe(1);
       app = app.crash();
       app.clock.advance(LEASE_SECONDS);
       await app.task(id).get();
     }
     expect(await app.task(id).settled()).toMatchObject({ status: "completed", outcome: { result: { done: "all" } } });
     expect(ran).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it("is never given up while each run keeps a step, although each is killed before it can tell of it", async () => {
+    const clock = movableClock();
+    const store = new DiesAtSteps({ clock });
+    const tools = [
+      job(async ({ step }) => {
+        for (let part = 1; part <= 7; part++) await step(`part ${part}`, () => part);
+        return { done: "all" };
+      }),
+    ];
+    let app = testApp({ tools, store, clock });
+    const { id } = await app.callAsTask("job");
+    for (let part = 1; part <= 7; part++) {
+      await expect.poll(() => store.kept).toBe(part);
+      app = app.crash();
+      clock.advance(LEASE_SECONDS);
+      await app.task(id).get();
+    }
+    expect(await app.task(id).settled()).toMatchObject({ status: "completed", outcome: { result: { done: "all" } } });
+  });
+
+  it.each([1, 2, 3])(
+    "is given up after three runs since its last step, which the killed run %i kept",
+    async (keeps) => {
+      const clock = movableClock();
+      const store = new DiesAtSteps({ clock });
+      let runs = 0;
+      const tools = [
+        job(async ({ step }) => {
+          runs += 1;
+          if (runs === keeps) await step("one", () => 1);
+          return new Promise(() => {});
+        }),
+      ];
+      let app = testApp({ tools, store, clock });
+      const { id } = await app.callAsTask("job");
+      const goesOn = async (before: number) => runs > before || (await app.task(id).get()).status === "failed";
+      for (let before = 0; (await app.task(id).get()).status === "working"; before = runs) {
+        await expect.poll(() => goesOn(before)).toBe(true);
+        if (runs === keeps) await expect.poll(() => store.kept).toBe(1);
+        app = app.crash();
+        clock.advance(LEASE_SECONDS);
+      }
+      // That run itself, and two more.
+      expect(runs).toBe(keeps + 2);
+      expect(await app.task(id).get()).toMatchObject({
+        status: "failed",
+        outcome: { protocolError: { code: -32_603 } },
+      });
+    },
+  );
+
+  it("counts refusals for a passing reason from its last step on", async () => {
+    let runs = 0;
+    const tool = job(async ({ step }) => {
+      runs += 1;
+      if (runs === 3) await step("one", () => 1);
+      throw new AppError("unavailable", "Not now.");
+    });
+    const { logger, endings } = endingsOf();
+    const one = testApp({ tools: [tool], logger });
+    const task = await one.callAsTask("job");
+    // After the step the pauses begin anew as well.
+    for (const [at, pauseSeconds] of [1, 5, 1, 5].entries()) {
+      await expect.poll(() => endings.length).toBe(at + 1);
+      one.clock.advance(pauseSeconds);
+      await expect.poll(async () => (await task.get()) && runs).toBe(at + 2);
+    }
+    expect(await task.settled()).toMatchObject({ status: "completed", outcome: { error: { code: "unavailable" } } });
+    expect(runs).toBe(5);
   });
 
   it("goes to another process at once, and without counting, when its own is about to end", async () => {

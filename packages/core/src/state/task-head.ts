@@ -31,6 +31,8 @@ export interface TaskHead extends TaskRef, TaskLease {
   readonly untilMs: number;
   /** Runs begun since the last progress: a finished step, or answers. */
   readonly attempts: number;
+  /** The fence of the last run of whose finished step this was told. */
+  readonly progressBy: number;
   readonly createdMs: number;
   readonly updatedMs: number;
   /** From creation. */
@@ -64,6 +66,7 @@ export function headOf(ref: TaskRef, { attributes, version, expiresAt = 0 }: Ent
     fence: number("fence"),
     untilMs: number("until"),
     attempts: number("attempts"),
+    progressBy: number("progressBy"),
     createdMs: number("created"),
     updatedMs: number("updated"),
     ttlMs: number("ttl"),

@@ -34,7 +34,7 @@ import {
   type TaskOutcome,
   type TaskRef,
 } from "./task-head.ts";
-import { TaskParts } from "./task-parts.ts";
+import { type StepMaker, TaskParts } from "./task-parts.ts";
 import { type NewLease, noRuns, type TaskRuns } from "./task-runs.ts";
 
 /** How long a run that says nothing is believed to be alive, in milliseconds. */
@@ -44,7 +44,7 @@ const RESULT_KEPT_SECONDS = 3_600;
 /** A larger outcome stands beside the head, which is read at every poll and written at every beat. */
 const OUTCOME_IN_HEAD_MAX_BYTES = 3_000;
 const MESSAGE_MAX_BYTES = 256;
-const OPEN_PAGE = 100;
+const PAGE = 100;
 /** Changes of one head that may get in the way of another. */
 const ROUNDS_MAX = 20;
 
@@ -53,6 +53,11 @@ export interface TaskQuestions {
   /** By the names that the tool gave them. */
   readonly requests: Readonly<Record<string, unknown>>;
   readonly state?: string | undefined;
+}
+
+/** What a run tells with a sign of life: what it reports, and that it, or one before it, has finished a step. */
+export interface TaskNews extends Partial<Pick<TaskHead, "attempts" | "progressBy">> {
+  readonly message?: string | undefined;
 }
 
 /** What the run before has asked for, and what it was answered. */
@@ -154,13 +159,13 @@ export class Tasks {
   }
 
   /** Says that the run is alive, and what it last reported. False when the task is no longer its own. */
-  async beat(head: TaskHead, news: { message?: string | undefined; progressed?: boolean } = {}): Promise<boolean> {
-    const { message, progressed } = news;
+  async beat(head: TaskHead, news: TaskNews = {}): Promise<boolean> {
+    const { message, ...progress } = news;
     const now = this.clock.now();
     const set = {
       until: now + TASK_LEASE_MS,
       ...(message !== undefined && { message: shortMessage(message), updated: now }),
-      ...(progressed && { attempts: 1 }),
+      ...progress,
     };
     const change = { set, versions: message === undefined ? 0 : 1 };
     return (await this.#change(head, change, { match: holding(head) })).applied;
@@ -291,7 +296,8 @@ export class Tasks {
   /** Gives a task back to be run again, after a pause in milliseconds. `uncounted`: this run is no attempt. */
   async release(head: TaskHead, { afterMs = 0, uncounted = false } = {}): Promise<boolean> {
     const until = afterMs === 0 ? 0 : this.clock.now() + afterMs;
-    const set = { until, ...(uncounted && { attempts: Math.max(0, head.attempts - 1) }) };
+    const { attempts, progressBy } = head;
+    const set = { until, attempts: uncounted ? Math.max(0, attempts - 1) : attempts, progressBy };
     return (await this.#change(head, { set, versions: 0 }, { match: holding(head) })).applied;
   }
 
@@ -302,8 +308,14 @@ export class Tasks {
 
   /** Keeps what a step came to; resolves to what stands, which is another run's if that came first. */
   keepStep(head: TaskHead, name: string, text: string): Promise<string> {
-    const { expiresAt } = head;
-    return this.#parts.put(taskStepKey(head.owner, head.id, name), "step", text, { id: newRunner(), expiresAt });
+    const { expiresAt, fence, attempts } = head;
+    const options = { id: newRunner(), expiresAt, beside: { fence, attempts } satisfies StepMaker };
+    return this.#parts.put(taskStepKey(head.owner, head.id, name), "step", text, options);
+  }
+
+  /** The last run that kept a step. Reads every step. */
+  lastStep(head: TaskHead): Promise<StepMaker> {
+    return this.#parts.lastStep(taskStepKey(head.owner, head.id, ""));
   }
 
   /** Everybody's entries in the list of open tasks, each with its head; without one the task is being made, or its making was cut short. */
@@ -311,7 +323,7 @@ export class Tasks {
     for (let shard = 0; shard < OPEN_TASK_SHARDS; shard++) {
       let after: string | undefined;
       do {
-        const page = await this.openList.list(shard, { after, limit: OPEN_PAGE });
+        const page = await this.openList.list(shard, { after, limit: PAGE });
         for (const entry of page.open) yield { entry, head: await this.find(entry) };
         after = page.next;
       } while (after);

@@ -315,6 +315,14 @@ const SESSIONS = 40;
 /** The session in which a job writes. */
 export const sessionOf = (job: string): string => `session ${Number(/\d+$/.exec(job)?.[0] ?? 0) % SESSIONS}`;
 
+/** How often each task was taken to be run. */
+export const takingsOf = (items: readonly StoredItem[]): Map<string, number> =>
+  new Map(
+    items.flatMap(({ sk, "a.fence": fence, "a.round": round }) =>
+      sk?.S?.startsWith("K#") ? [[sk.S.slice(2), Number(fence?.N) - Number(round?.N)] as const] : [],
+    ),
+  );
+
 export function tableOf(items: readonly StoredItem[]): TaskTable {
   const heads: { task: string; status: string; hasOutcome: boolean }[] = [];
   const open: { task: string; old: boolean }[] = [];
