@@ -4,6 +4,12 @@ import { type Access, type App, AppError, bindApp, type Config, type Logger, REA
 import { openTelemetry } from "../telemetry/open.ts";
 import { openBackend, openItems, ownBackend } from "./backend.ts";
 
+/**
+ * An app before it has a backend. A whole app is one; a program whose app is made of nothing but options gives
+ * `{ options, with: createApp }`, so that its tools and state are made once and not twice at each start.
+ */
+export type UnboundApp = Pick<App, "options" | "with">;
+
 /** An app that runs on its backend, until it is closed. */
 export interface Composition {
   readonly app: App;
@@ -27,7 +33,7 @@ export interface ComposeOptions {
  * stays: an app with a store of its own opens no other.
  * @throws AppError `unavailable` when the backend does not answer.
  */
-export async function compose(app: App, config: Config, options: ComposeOptions): Promise<Composition> {
+export async function compose(app: UnboundApp, config: Config, options: ComposeOptions): Promise<Composition> {
   const { access, logger, createTable, carrier } = options;
   const telemetry =
     carrier &&

@@ -1,6 +1,7 @@
 // A process around an app, for command lines: configuration, backends, logs, exit codes. What serves is loaded only when it is
 // called, because desktop clients wait for the start.
 import type { App } from "@stateful-mcp/core";
+import type { UnboundApp } from "./compose.ts";
 import type { LoadOptions } from "./environment.ts";
 import type { ServeOptions } from "./serve.ts";
 import type { StdioProcessOptions } from "./stdio.ts";
@@ -12,14 +13,14 @@ export { type LoadOptions, loadConfig, openLogger } from "./environment.ts";
 export { EXIT, endWith, messageOf } from "./exit.ts";
 export { reachable, serviceAt } from "./neighbour.ts";
 export { printable } from "./printable.ts";
-export type { ServeOptions, StdioProcessOptions };
+export type { ServeOptions, StdioProcessOptions, UnboundApp };
 
 /** Serves over HTTP until the process is told to stop. Resolves with the exit code. @throws AppError when it cannot start. */
-export const serve = async (app: App, options?: ServeOptions): Promise<number> =>
+export const serve = async (app: UnboundApp, options?: ServeOptions): Promise<number> =>
   (await import("./serve.ts")).serve(app, options);
 
 /** Serves over stdio until stdin ends or a signal comes. Resolves with the exit code. @throws AppError when it cannot start. */
-export const stdio = async (app: App, options?: StdioProcessOptions): Promise<number> =>
+export const stdio = async (app: UnboundApp, options?: StdioProcessOptions): Promise<number> =>
   (await import("./stdio.ts")).stdio(app, options);
 
 /** Prints an app's tools. Resolves with the exit code. @throws AppError when its backend cannot be reached. */

@@ -6,7 +6,7 @@ import { chooseAccess } from "../access.ts";
 import { withConsole } from "../console.ts";
 import { serveNode } from "../node.ts";
 import { announce } from "./banner.ts";
-import { compose } from "./compose.ts";
+import { compose, type UnboundApp } from "./compose.ts";
 import { loadConfig, openLogger } from "./environment.ts";
 import { EXIT } from "./exit.ts";
 import { reachable, serviceAt } from "./neighbour.ts";
@@ -31,7 +31,7 @@ export interface ServeOptions {
 }
 
 /** Serves until it is told to stop. Resolves with the exit code. @throws AppError when it cannot start. */
-export async function serve(app: App, options: ServeOptions = {}): Promise<number> {
+export async function serve(app: UnboundApp, options: ServeOptions = {}): Promise<number> {
   const { host, port, envFile } = options;
   const notices: string[] = [];
   const flags = { HOST: host, PORT: port };

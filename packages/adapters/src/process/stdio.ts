@@ -1,8 +1,7 @@
 // An app as a process that speaks MCP over stdin and stdout, as desktop clients start it.
-import type { App } from "@stateful-mcp/core";
 import { serveStdio, takeStdout } from "../stdio/serve.ts";
 import { announce } from "./banner.ts";
-import { compose } from "./compose.ts";
+import { compose, type UnboundApp } from "./compose.ts";
 import { loadConfig, openLogger } from "./environment.ts";
 import { stopSignal } from "./signals.ts";
 
@@ -13,7 +12,7 @@ export interface StdioProcessOptions {
 }
 
 /** Serves until stdin ends or SIGTERM or SIGINT comes. Resolves with the exit code. @throws AppError when it cannot start. */
-export async function stdio(app: App, { hints = [] }: StdioProcessOptions = {}): Promise<number> {
+export async function stdio(app: UnboundApp, { hints = [] }: StdioProcessOptions = {}): Promise<number> {
   const output = takeStdout();
   const notices: string[] = [];
   const config = loadConfig({ carrier: "stdio", tell: (notice) => notices.push(notice) });

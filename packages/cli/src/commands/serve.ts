@@ -7,8 +7,11 @@ import { COMMAND, VERSION } from "../version.ts";
 const CONSOLE = new URL(import.meta.url.endsWith(".ts") ? "../../console/" : "../console/", import.meta.url);
 
 export const serve = (options: ServeOptions): Promise<number> =>
-  serveOverHttp(createApp({ version: VERSION }), {
-    ...options,
-    console: CONSOLE,
-    hints: (url) => [`a check: ${COMMAND} doctor ${url}`],
-  });
+  serveOverHttp(
+    { options: { version: VERSION }, with: createApp },
+    {
+      ...options,
+      console: CONSOLE,
+      hints: (url) => [`a check: ${COMMAND} doctor ${url}`],
+    },
+  );

@@ -4,9 +4,12 @@ import { createApp } from "@stateful-mcp/core";
 import { COMMAND, VERSION } from "../version.ts";
 
 export const stdio = (): Promise<number> =>
-  serveOverStdio(createApp({ version: VERSION }), {
-    hints: [
-      "your client starts this command itself and talks to it over stdin; to try it by hand,",
-      `run \`${COMMAND} serve\` for HTTP or \`${COMMAND} doctor\` for a check`,
-    ],
-  });
+  serveOverStdio(
+    { options: { version: VERSION }, with: createApp },
+    {
+      hints: [
+        "your client starts this command itself and talks to it over stdin; to try it by hand,",
+        `run \`${COMMAND} serve\` for HTTP or \`${COMMAND} doctor\` for a check`,
+      ],
+    },
+  );

@@ -33,7 +33,7 @@ export interface AppParts {
  * The app as the configuration says. What the app's own code has fixed wins over the configuration; the store and the access given
  * here win over both, because the process has chosen them with the app in view.
  */
-export function bindApp(app: App, config: Config, parts: AppParts): App {
+export function bindApp(app: Pick<App, "options" | "with">, config: Config, parts: AppParts): App {
   const { store, access, logger, telemetry, blobs, items, subscriptions, runsTasks, taskQueue } = parts;
   return app.with({
     ...(subscriptions !== undefined && { subscriptions }),
