@@ -1,7 +1,9 @@
-// What one finished call leaves for those who count calls or keep a record of them, and the bounds that durations are counted by.
+// What one finished request leaves for those who count calls or keep a record of them, and the bounds that durations are counted by.
 // Knows neither who counts nor where a record is kept. Holds no argument, no result and no name that a caller made up.
 
-/** One finished call of a tool, a prompt or a resource. */
+import type { TableUse } from "./stores/state-store.ts";
+
+/** One finished request of the protocol, or a call over REST. */
 export interface CallRecord {
   /** When it ended: milliseconds since the epoch. */
   readonly at: number;
@@ -10,7 +12,7 @@ export interface CallRecord {
   readonly method: string;
   /** Only the name of a tool that exists; empty otherwise. */
   readonly tool: string;
-  /** As the log has it: `ok`, `replayed`, `task`, `input_required`, `protocol_error` or an error's code. */
+  /** As the log has it: `ok`, `replayed`, `task`, `input_required`, `protocol_error`, `cancelled` or an error's code. */
   readonly outcome: string;
   readonly transport: string;
   readonly era: string;
@@ -24,6 +26,8 @@ export interface CallRecord {
   readonly session: string;
   /** 32 hexadecimal digits; empty without a trace. */
   readonly traceId: string;
+  /** What it asked of the table, where that is counted. */
+  readonly table: TableUse | undefined;
 }
 
 /** Told of each call when it has ended. Must be quick and must not throw. */

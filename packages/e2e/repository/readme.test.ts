@@ -308,6 +308,7 @@ const stable = (json: string): unknown =>
     json
       .replace(/note_[\w-]{16}_/g, "note_…_")
       .replace(/ses_\w{26}/g, "ses_…")
+      .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "<uuid>")
       .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "<time>"),
   );
 

@@ -62,7 +62,7 @@ export class StdioListens {
       "mcp-method": message.method,
     };
     const init = { method: "POST", headers, body: JSON.stringify(message), signal };
-    const response = await this.#app.fetch(new Request("http://localhost/mcp", init));
+    const response = await this.#app.fetch(new Request("http://localhost/mcp", init), { transport: "stdio" });
     if (!response.body || !response.headers.get("content-type")?.startsWith("text/event-stream"))
       return this.#send({ ...((await response.json()) as Message), id: message.id });
     const text = response.body.pipeThrough(new TextDecoderStream(), { signal });

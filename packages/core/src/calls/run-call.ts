@@ -1,8 +1,6 @@
 // What every request of a caller goes through, be it for a tool, a resource or a prompt: its time, its signal, its questions to
 // the client, one line in the log. Knows nothing of what is asked for, nor of what carried it.
-import { randomUUID } from "node:crypto";
 import { ProtocolError } from "@modelcontextprotocol/server";
-import type { CallRecord } from "../call-record.ts";
 import type { CallContext, Reporting } from "../define/context.ts";
 import { AppError } from "../errors.ts";
 import type { LogFields, Logger } from "../logger.ts";
@@ -12,6 +10,7 @@ import { cutText } from "../text.ts";
 import type { TraceContext } from "../trace.ts";
 import { within } from "../waiting.ts";
 import { InputNeeded } from "./asking.ts";
+import { requestFields, tellRequest } from "./request-line.ts";
 import type { CallSource, ClientChannel, Services } from "./services.ts";
 import { answerBytes, type UnsentAnswer } from "./unsent.ts";
 
@@ -76,20 +75,14 @@ export async function runCall<T>(
   const { principal, unsent } = source;
   const { state, logger } = services;
   const trace = traceIn(services, source);
-  const fields: LogFields = {
-    ...originFields(source),
-    ...what,
-    principal: principal.id,
-    principal_name: cutText(principal.subject, 100),
-    ...(trace && { trace_id: trace.traceId, span_id: trace.spanId }),
-  };
+  const fields = requestFields(source, trace, what);
+  const table = state.measured && { requests: 0, attempts: 0, units: 0 };
   const span = services.telemetry?.current();
   const log = (outcome: string) => {
-    const durationMs = elapsed(started);
-    logger.info({ ...fields, duration_ms: durationMs, outcome }, "call");
-    services.onCall?.(recordOf(fields, state.clock.now(), durationMs, outcome));
+    tellRequest(services, "call", fields, { outcome, started, table });
     span?.tell({ outcome, cached: fields.cached as boolean | undefined });
   };
+  source.onLine?.();
   const ended = state.background.callBegins();
   const limitMs = Math.min(state.limits.callTimeoutMs, source.timeLimitMs ?? Number.POSITIVE_INFINITY);
   const run = async (signal: AbortSignal) => {
@@ -100,7 +93,8 @@ export async function runCall<T>(
     return result;
   };
   try {
-    const result = await within(limitMs, run, () => tookTooLong(limitMs), source.signal);
+    const call = () => within(limitMs, run, () => tookTooLong(limitMs), source.signal);
+    const result = await (table && state.measured ? state.measured(table, call) : call());
     log(outcomeOf(result));
     return result;
   } catch (thrown) {
@@ -118,35 +112,6 @@ export async function runCall<T>(
     ended();
   }
 }
-
-/** Where a request came from. Its client is what a program said of itself, so it is cut. */
-const originFields = ({ origin = {}, client }: CallSource): LogFields => ({
-  request_id: origin.requestId ?? randomUUID(),
-  ...(origin.transport && { transport: origin.transport }),
-  ...(origin.era && { era: origin.era }),
-  ...(origin.method && { method: origin.method }),
-  ...(client && { client: cutText(client.toWellFormed(), 200) }),
-});
-
-const recordOf = (fields: LogFields, at: number, durationMs: number, outcome: string): CallRecord => {
-  const text = (name: string) => (typeof fields[name] === "string" ? fields[name] : "");
-  return {
-    at,
-    durationMs,
-    method: text("method"),
-    tool: text("tool"),
-    outcome,
-    transport: text("transport"),
-    era: text("era"),
-    cached: typeof fields.cached === "boolean" ? fields.cached : undefined,
-    requestId: text("request_id"),
-    principal: text("principal"),
-    principalName: text("principal_name"),
-    client: text("client"),
-    session: text("session"),
-    traceId: text("trace_id"),
-  };
-};
 
 /** Lets a request in, by what its caller's token allows and by how many it has made. */
 async function admit({ state }: Services, principal: Principal, admission: Admission) {
@@ -192,5 +157,3 @@ function withFields(logger: Logger, fields: LogFields): Logger {
     error: (more, message) => logger.error({ ...fields, ...more }, message),
   };
 }
-
-const elapsed = (started: number): number => Math.round((performance.now() - started) * 10) / 10;

@@ -20,7 +20,7 @@ export interface Services {
   readonly logger: Logger;
   /** Absent where it was not asked for. */
   readonly telemetry?: Telemetry | undefined;
-  /** Told of each call that has ended; absent where nothing counts calls. */
+  /** Told of each request that has ended; absent where nothing counts calls. */
   readonly onCall?: CallObserver | undefined;
   /** How long results of cached tools are kept, unless a tool says otherwise. */
   readonly cacheTtlSeconds: number;
@@ -55,6 +55,8 @@ export interface CallSource {
   readonly trace?: TraceContext | undefined;
   /** Where answers may have to wait until their caller reads them: this request's. */
   readonly unsent?: UnsentAnswer | undefined;
+  /** Called when it is certain that the request gets its line in the log from the pipeline. */
+  readonly onLine?: () => void;
   /** What the transport offers beside the answer. Without it nothing can be asked or reported. */
   readonly channel?: ClientChannel;
 }

@@ -18,6 +18,8 @@ export interface Carried {
   readonly onSent?: (done: () => void) => void;
   /** Milliseconds after which a call must have its answer, where that is less than the app's own limit. */
   readonly timeLimitMs?: number;
+  /** Where the message came over stdio and its carrier asks for the answer as over HTTP. Default: it came over HTTP. */
+  readonly transport?: "stdio";
   /** Under which the request is logged and answered. The router sets it. */
   readonly requestId?: string;
 }

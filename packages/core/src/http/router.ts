@@ -5,19 +5,20 @@ import { Hono } from "hono";
 import type { Access } from "../auth/access.ts";
 import type { ToolResult } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
-import { Unsent } from "../calls/unsent.ts";
+import { Unsent, type UnsentAnswer } from "../calls/unsent.ts";
 import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
-import { HTTP_KEY, PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/call-source.ts";
+import { HTTP_KEY, type OverHttp, PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/call-source.ts";
 import { LegacyHttp } from "../mcp/legacy/http.ts";
 import type { LegacyState } from "../mcp/legacy/state.ts";
 import { createListens, isListen } from "../mcp/listen.ts";
 import { faultOfMessage } from "../mcp/message-check.ts";
 import { withoutNulls } from "../mcp/nulls.ts";
 import { PlainPath, plainRequest } from "../mcp/plain.ts";
+import { tellUnanswered } from "../mcp/requests.ts";
 import { RAN_KEY } from "../mcp/spans.ts";
 import { answerInTime } from "../mcp/sse.ts";
-import { authorize, isGranted, OPERATE_SCOPE } from "../principal.ts";
+import { authorize, isGranted, OPERATE_SCOPE, type Principal } from "../principal.ts";
 import { cutText } from "../text.ts";
 import { Bodies } from "./body.ts";
 import {
@@ -114,7 +115,8 @@ export function createRouter(options: RouterOptions): Router {
     const principal = await principalOf(c, callers);
     const { timeLimitMs, onSent } = c.env;
     const answer = onSent && unsent.answerTo(principal, onSent);
-    const http = { requestId: c.env.requestId, trace: traceOfHeaders(c) };
+    const { requestId = randomUUID(), transport } = c.env;
+    const http: OverHttp = { requestId, trace: traceOfHeaders(c), transport };
     const authInfo: AuthInfo = {
       token: "",
       clientId: principal.subject,
@@ -128,15 +130,34 @@ export function createRouter(options: RouterOptions): Router {
     };
     const request = c.req.raw;
     if (request.method !== "POST") return legacy.fetch(request, { principal, authInfo }, undefined);
-    let parsedBody: unknown;
+    const started = performance.now();
+    const message: Message = { body: undefined };
+    // What no server has been given leaves a line too.
+    const tellUntaken = (outcome: string, status: number) => {
+      if (!http.taken) tellUnanswered(services, message.body, { principal, http, started, outcome, status });
+    };
     try {
-      parsedBody = withoutNulls(await bodies.readJson(request, principal));
+      const response = await answerPost(c, message, { principal, authInfo, http, unsent: answer });
+      if (response.status !== 202) tellUntaken("protocol_error", response.status);
+      return response;
+    } catch (thrown) {
+      // What a token does not allow has its line as a refusal.
+      if (thrown instanceof AppError && thrown.code !== "forbidden") tellUntaken(thrown.code, thrown.status);
+      throw thrown;
+    }
+  });
+  const answerPost = async (c: RequestContext, message: Message, caller: McpCaller): Promise<Response> => {
+    const { principal, authInfo, http } = caller;
+    const request = c.req.raw;
+    try {
+      message.body = withoutNulls(await bodies.readJson(request, principal));
     } catch (thrown) {
       const error = asAppError(thrown, services.logger);
       const code = error.code === "invalid_input" ? -32_700 : -32_000;
       const body = { jsonrpc: "2.0", error: { code, message: error.message }, id: null };
       return c.json(body, error.status as 400, headersFor(error, c, access));
     }
+    const { body: parsedBody } = message;
     const fault = faultOfMessage(parsedBody);
     if (fault !== undefined)
       return c.json({ jsonrpc: "2.0", error: { code: -32_600, message: `Invalid Request: ${fault}` }, id: null }, 400);
@@ -148,9 +169,11 @@ export function createRouter(options: RouterOptions): Router {
     }
     const plain = options.plainPath === false ? undefined : plainRequest(request.headers, parsedBody);
     if (plain && plainPath.takes(plain)) {
+      http.taken = true;
       const sdk = (ran?: Promise<ToolResult>) =>
         handler.fetch(request, { authInfo: { ...authInfo, extra: { ...authInfo.extra, [RAN_KEY]: ran } }, parsedBody });
-      const source = { principal, timeLimitMs, http, unsent: answer, signal: request.signal, sdk };
+      const { timeLimitMs } = c.env;
+      const source = { principal, timeLimitMs, http, unsent: caller.unsent, signal: request.signal, sdk };
       return answerInTime(plainPath.answer(plain, source));
     }
     if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
@@ -159,7 +182,7 @@ export function createRouter(options: RouterOptions): Router {
       return listens.fetch(request, parsedBody, principal, authInfo);
     }
     return answerInTime(handler.fetch(request, { authInfo, parsedBody }));
-  });
+  };
 
   if (access.mode === "oauth") serveMetadata(app, access, knownScopes);
   app.notFound((c) => {
@@ -191,6 +214,19 @@ export function createRouter(options: RouterOptions): Router {
       await Promise.all([handler.close(), endStreams()]);
     },
   };
+}
+
+/** A message that was posted, once it has been read. */
+interface Message {
+  body: unknown;
+}
+
+/** Who posts a message, and what its answer is told to. */
+interface McpCaller {
+  readonly principal: Principal;
+  readonly authInfo: AuthInfo;
+  readonly http: OverHttp;
+  readonly unsent: UnsentAnswer | undefined;
 }
 
 /** Turned away before anything was done: no or a wrong token, what is not allowed, too large, too many. */

@@ -7,6 +7,7 @@ import {
   type InputRequiredResult,
   ProtocolError,
   ProtocolErrorCode,
+  type RequestId,
   type Server,
   type ServerContext,
 } from "@modelcontextprotocol/server";
@@ -31,9 +32,23 @@ const timeLimitOf = (context: ServerContext): number | undefined =>
 /** What the request brought along as HTTP: the id it is logged and answered under, and the trace that its headers name. */
 export const HTTP_KEY = "http";
 export interface OverHttp {
-  readonly requestId: string | undefined;
+  readonly requestId: string;
   readonly trace: TraceContext | undefined;
+  /** Where the request came over stdio, and its stream is asked for as over HTTP. */
+  readonly transport?: "stdio" | undefined;
+  /** Set where a request of it is answered and logged. */
+  taken?: boolean;
 }
+
+/** A request that a server was sent and that is not answered yet. */
+export interface UnderWay {
+  readonly requestId: string;
+  /** It has its line in the log, or gets one from the pipeline. */
+  lined: boolean;
+}
+/** By server, as each is connected. */
+export const underWay = new WeakMap<Server, ReadonlyMap<RequestId, UnderWay>>();
+
 const overHttp = (context: ServerContext): OverHttp | undefined =>
   context.http?.authInfo?.extra?.[HTTP_KEY] as OverHttp | undefined;
 
@@ -76,6 +91,7 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
   const progressToken = mcpReq._meta?.progressToken;
   const unsent = unsentOf(context);
   const http = overHttp(context);
+  const open = underWay.get(server)?.get(mcpReq.id);
   const tell = (told: unknown, message: () => Promise<void>) => {
     if (!unsent || unsent.tell(answerBytes(told))) send(message);
   };
@@ -106,12 +122,15 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
     // The message's own word comes first: a proxy may have written the header.
     trace: traceOf(mcpReq._meta) ?? http?.trace,
     origin: {
-      requestId: http?.requestId,
-      transport: context.http ? "http" : "stdio",
+      requestId: open?.requestId,
+      transport: http?.transport ?? (context.http ? "http" : "stdio"),
       era: envelope ? "modern" : "legacy",
       method: mcpReq.method,
     },
     unsent,
+    onLine: () => {
+      if (open) open.lined = true;
+    },
     channel,
   };
 }

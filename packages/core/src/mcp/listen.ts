@@ -15,6 +15,7 @@ import { authorize, countedAs, type Principal, READ_SCOPE } from "../principal.t
 import type { WatchingStream } from "../state/watched.ts";
 import { declaresTasks } from "./call-source.ts";
 import { TaskWatch } from "./listen-tasks.ts";
+import { beginTold, takenBy } from "./requests.ts";
 import { hasTasks, scopeOf } from "./tasks.ts";
 
 const POLL_FIRST_MS = 250;
@@ -118,7 +119,11 @@ export function createListens({ services, mcp }: ListensOptions): Listens {
       };
       const entry = { principal, close };
       open.add(entry);
-      (tasks ?? watch).onend = () => open.delete(entry);
+      const tellEnd = beginTold(services, body, authInfo);
+      (tasks ?? watch).onend = () => {
+        open.delete(entry);
+        if (held) tellEnd();
+      };
       let held = false;
       try {
         // What is there before the acknowledgement is what changes are measured against.
@@ -128,6 +133,7 @@ export function createListens({ services, mcp }: ListensOptions): Listens {
         const parsedBody = { ...body, params: { ...body.params, notifications: narrowed } };
         const response = await handler.fetch(request, { parsedBody, authInfo });
         held = tasks ? response.ok : watch.running;
+        if (held) takenBy(authInfo);
         return tasks && held ? tasks.join(response) : response;
       } finally {
         // Refused, or nothing to hold open: the SDK has not subscribed.

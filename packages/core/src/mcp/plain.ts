@@ -22,6 +22,7 @@ import { InvalidRequestState } from "../state/request-state.ts";
 import type { RequestFailure, RequestSpan } from "../telemetry.ts";
 import { traceOf } from "../trace.ts";
 import type { OverHttp } from "./call-source.ts";
+import { clientText, originOf, REQUEST_ID_META_KEY, tellAnswered } from "./requests.ts";
 import { IDEMPOTENCY_META_KEY } from "./server.ts";
 import { incomingRequest, TOOL_ERROR } from "./spans.ts";
 
@@ -114,15 +115,15 @@ export interface PlainSource {
 export class PlainPath {
   readonly #services: Services;
   readonly #tail: string;
-  /** Text of results by method, as the SDK has made them once. */
-  readonly #constants = new Map<string, string>();
+  /** Text of results by method, as the SDK has made them once, up to the request's id and behind it. */
+  readonly #constants = new Map<string, readonly [before: string, after: string]>();
   readonly #running = new Set<AbortController>();
   #closed = false;
 
   constructor(services: Services, server: { name: string; version: string }) {
     this.#services = services;
     const info = JSON.stringify({ [SERVER_INFO_META_KEY]: { name: server.name, version: server.version } });
-    this.#tail = `,"resultType":"complete","_meta":${info}}`;
+    this.#tail = `,"resultType":"complete","_meta":${info.slice(0, -1)},"${REQUEST_ID_META_KEY}":"`;
   }
 
   /** Whether the request can take the short way. */
@@ -143,17 +144,25 @@ export class PlainPath {
   }
 
   async #constant(request: PlainRequest, source: PlainSource): Promise<Response> {
-    const { id, method } = request;
+    const { id, method, meta } = request;
+    const { http, principal } = source;
     const known = this.#constants.get(method);
     if (known !== undefined) {
-      this.#span(request, source)?.end();
-      return respond(known + endOf(id));
+      const started = performance.now();
+      const span = this.#span(request, source);
+      const message = { method, params: { _meta: meta } };
+      const origin = originOf(message, { requestId: http.requestId, transport: "http" });
+      const trace = span?.trace ?? traceOf(meta) ?? http.trace;
+      tellAnswered(this.#services, { origin, principal, client: clientText(message), trace }, started);
+      span?.end();
+      return respond(known[0] + http.requestId + known[1] + endOf(id));
     }
     const response = await source.sdk();
     const text = await response.clone().text();
     const end = endOf(id);
-    if (response.status === 200 && text.startsWith('{"result":{') && text.endsWith(end))
-      this.#constants.set(method, text.slice(0, -end.length));
+    const [before = "", after, ...more] = text.slice(0, -end.length).split(http.requestId);
+    const isResult = response.status === 200 && text.startsWith('{"result":{') && text.endsWith(end);
+    if (isResult && after !== undefined && more.length === 0) this.#constants.set(method, [before, after]);
     return response;
   }
 
@@ -190,16 +199,21 @@ export class PlainPath {
         ({ structured }) => span.end(structured.isError === true ? TOOL_ERROR : undefined),
         (error) => span.end(failureOfCall(error)),
       );
-    const text = await ran.then((result) => this.#textOf(request, result)).catch(() => undefined);
+    const { requestId } = source.http;
+    const text = await ran.then((result) => this.#textOf(request, result, requestId)).catch(() => undefined);
     return text === undefined ? source.sdk(ran) : respond(text);
   }
 
   /** The answer as the SDK would write it; undefined where that is the SDK's to say. */
-  #textOf({ id, name }: PlainRequest, { structured, replayed, task }: ToolResult): string | undefined {
+  #textOf(
+    { id, name }: PlainRequest,
+    { structured, replayed, task }: ToolResult,
+    requestId: string,
+  ): string | undefined {
     if (task || replayed || !this.#services.tools.get(name)?.output || !isObject(structured)) return undefined;
     const text = JSON.stringify(structured);
     const content = `[{"type":"text","text":${JSON.stringify(text)}}]`;
-    return `{"result":{"content":${content},"structuredContent":${text}${this.#tail}${endOf(id)}`;
+    return `{"result":{"content":${content},"structuredContent":${text}${this.#tail}${requestId}"}}${endOf(id)}`;
   }
 }
 
@@ -216,10 +230,9 @@ const HEADERS = { "Content-Type": "application/json" };
 const respond = (text: string): Response => new Response(text, { status: 200, headers: HEADERS });
 
 function callOf({ name, arguments: given, meta }: PlainRequest, source: PlainSource, signal: AbortSignal): ToolCall {
-  const client = meta[CLIENT_INFO_META_KEY] as { name: string; version: string } | undefined;
   return {
     principal: source.principal,
-    client: client ? `${client.name} ${client.version}` : "",
+    client: clientText({ params: { _meta: meta } }),
     transportSession: undefined,
     signal,
     timeLimitMs: source.timeLimitMs,

@@ -18,7 +18,8 @@ import { protocolError, TASKS_EXTENSION, withSource } from "./call-source.ts";
 import type { LegacyState } from "./legacy/state.ts";
 import { serveSubscriptions } from "./legacy/subscribe.ts";
 import { serveCompletion, servePrompts, serveResources, type Tracked } from "./reading.ts";
-import { RAN_KEY, traceRequests } from "./spans.ts";
+import { watchRequests } from "./requests.ts";
+import { RAN_KEY } from "./spans.ts";
 import { createdTask, hasTasks, serveTasks } from "./tasks.ts";
 import { errorResult, toolAnswer } from "./tool-answer.ts";
 
@@ -105,7 +106,7 @@ function buildServer(services: Services, options: McpOptions, kind: ServerKind, 
       },
     },
   );
-  if (services.telemetry) traceRequests(server, services, services.telemetry, kind.overHttp);
+  watchRequests(server, services, kind.overHttp);
   const tools = wireTools(services.tools.values());
   server.setRequestHandler("tools/list", () => ({ tools }) as never);
   server.setRequestHandler("tools/call", ({ params }, context) =>

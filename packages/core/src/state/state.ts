@@ -43,12 +43,15 @@ export class State {
   readonly tasks: Tasks;
   /** What the open streams of this process watch. */
   readonly watched = new Watched();
+  /** Runs work and adds to `use` what it asks of the table; undefined where nothing counts that. */
+  readonly measured: StateStore["measured"];
   readonly #parts: SessionParts;
 
   constructor(options: StateOptions) {
     const { store, blobStore, clock, limits } = options;
     const { background } = this;
     this.clock = clock;
+    this.measured = store.measured?.bind(store);
     this.limits = limits;
     const ttlSeconds = options.idempotencyTtlSeconds;
     this.idempotency = new Idempotency({ store, clock, limits, ttlSeconds });

@@ -1,9 +1,11 @@
 // The one door to DynamoDB: which requests exist, how long they may take, which failures are worth another attempt.
 // Knows nothing of entries, and leaves the request itself to the client it is given: our own for state, the AWS SDK's for the rest.
+import type { AsyncLocalStorage } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../errors.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
+import type { TableUse } from "./state-store.ts";
 
 export type { Input, OperationName, Output };
 
@@ -21,6 +23,8 @@ export interface Client {
   request<N extends OperationName>(name: N, input: Input<N>, timeoutMs: number): Promise<Output<N>>;
   /** Is told of each request. */
   readonly telemetry?: Telemetry | undefined;
+  /** What the work that sends requests counts them in, where it does. */
+  readonly use?: AsyncLocalStorage<TableUse>;
   /** Closes the connections. */
   destroy(): void;
 }
@@ -45,10 +49,18 @@ export async function send<N extends OperationName>(
   check: (answer: Output<N>) => void = () => {},
 ): Promise<Output<N>> {
   const { telemetry } = client;
-  if (!telemetry) return sendUntil(client, name, input, deadline, onSilence, check);
+  const use = client.use?.getStore();
+  if (!telemetry && !use) return sendUntil(client, name, input, deadline, onSilence, check);
   if (TELLS_CAPACITY.has(name)) Object.assign(input, { ReturnConsumedCapacity: "TOTAL" });
-  const end = telemetry.tableRequest(name, tableOf(input) ?? "");
+  const told = telemetry?.tableRequest(name, tableOf(input) ?? "");
   const tally = { attempts: 0, units: 0 };
+  const end = (error?: string) => {
+    told?.(error === undefined ? tally : { ...tally, error });
+    if (!use) return;
+    use.requests += 1;
+    use.attempts += tally.attempts;
+    use.units += tally.units;
+  };
   const counted: Client = {
     ready: () => client.ready(),
     request: async (...given) => {
@@ -61,12 +73,12 @@ export async function send<N extends OperationName>(
   };
   try {
     const answer = await sendUntil(counted, name, input, deadline, onSilence, check);
-    end(tally);
+    end();
     return answer;
   } catch (error) {
     const { cause } = error as { cause?: unknown };
     const fault = cause instanceof Error ? cause : error;
-    end({ ...tally, error: fault instanceof Error ? fault.name : "unknown" });
+    end(fault instanceof Error ? fault.name : "unknown");
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 // A lean way to DynamoDB for the state store: a signed JSON request over a connection that is kept. The AWS SDK's own packages say
 // where and as whom; its client, three times as dear per request, is left out. Knows nothing of retries and verdicts.
+import { AsyncLocalStorage } from "node:async_hooks";
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
@@ -8,6 +9,7 @@ import { CredentialsKeeper, type CredentialsProvider } from "./dynamodb-credenti
 import { endpointOf } from "./dynamodb-endpoint.ts";
 import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
 import { type Credentials, Signer } from "./dynamodb-signature.ts";
+import type { TableUse } from "./state-store.ts";
 
 /** Milliseconds. */
 export const CONNECT_TIMEOUT_MS = 1_000;
@@ -62,6 +64,7 @@ const errorOf = (name: string, message: string, traits: object): Error =>
 /** One per process: it holds the connections. Give it to `DynamoDBStore`. */
 export class StateClient {
   readonly telemetry: Telemetry | undefined;
+  readonly use = new AsyncLocalStorage<TableUse>();
   readonly #options: ClientOptions;
   readonly #http: HttpAgent;
   readonly #https: HttpsAgent;

@@ -43,6 +43,7 @@ import type {
   ListOptions,
   Page,
   StateStore,
+  TableUse,
   UpdateOptions,
   UpdateResult,
 } from "./state-store.ts";
@@ -60,6 +61,10 @@ export class DynamoDBStore implements StateStore {
     this.#client = options.client;
     this.#table = options.table;
     this.#clock = options.clock ?? systemClock;
+  }
+
+  measured<T>(use: TableUse, work: () => T): T {
+    return this.#client.use ? this.#client.use.run(use, work) : work();
   }
 
   async get(key: Key): Promise<Entry | undefined> {

@@ -142,6 +142,15 @@ export interface Page {
   readonly next?: string;
 }
 
+/** What was asked of a table that counts, since this was made: it only grows. */
+export interface TableUse {
+  requests: number;
+  /** How often they were sent. */
+  attempts: number;
+  /** Capacity units, as far as the engine told them. */
+  units: number;
+}
+
 /**
  * Errors: `AppError("unavailable")` when the table is throttled or cannot be reached within the store's bounds (it has
  * retried by then; whether a write took effect is unknown, and sending the same operation again is safe);
@@ -164,6 +173,8 @@ export interface StateStore {
   delete(key: Key): Promise<boolean>;
   /** Strongly consistent, in sort-key order (UTF-8 bytes). Live entries only. */
   list(pk: string, options: ListOptions): Promise<Page>;
+  /** Runs work and adds to `use` what it asks of the table. Absent where requests cost nothing to count. */
+  measured?<T>(use: TableUse, work: () => T): T;
   /** Really asks the backend. Throws `unavailable` with the reason. */
   ping(): Promise<void>;
   close(): Promise<void>;
