@@ -83,6 +83,7 @@ export { MemoryBlobStore } from "./stores/memory-blobs.ts";
 export { MemoryStore } from "./stores/memory-store.ts";
 export type * from "./stores/state-store.ts";
 export type {
+  BegunRun,
   CallFacts,
   IncomingRequest,
   RequestFailure,

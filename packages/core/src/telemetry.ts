@@ -27,7 +27,7 @@ export interface IncomingRequest {
 
 /** What a call turned out to be. */
 export interface CallFacts {
-  /** As in the log line: `ok`, `replayed`, `task`, `input_required`, `protocol_error` or the code of the error. */
+  /** As in the log line: `ok`, `replayed`, `task`, `input_required`, `protocol_error` or the code of the error; how a task's run ended. */
   readonly outcome: string;
   /** For cached tools: whether the result was there already. */
   readonly cached?: boolean | undefined;
@@ -52,6 +52,18 @@ export interface RequestSpan {
   end(failure?: RequestFailure): void;
 }
 
+/** A run of a task as it begins, in whichever process. */
+export interface BegunRun {
+  /** Undefined for one that this process does not have. */
+  readonly tool: string | undefined;
+  /** As the log names it. */
+  readonly task: string;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** Of the call that made the task. */
+  readonly call: TraceContext | undefined;
+}
+
 /** What became of one request of the table. */
 export interface TableOutcome {
   readonly attempts: number;
@@ -64,6 +76,8 @@ export interface TableOutcome {
 /** Spans and metrics of this process. */
 export interface Telemetry {
   request(request: IncomingRequest): RequestSpan;
+  /** Under no request, since it may outlive the one that made the task: that one is linked. */
+  taskRun(run: BegunRun): RequestSpan;
   /** The request in whose work this is asked. */
   current(): RequestSpan | undefined;
   /** Begins a request of a table, under the current request; what it returns ends it. */

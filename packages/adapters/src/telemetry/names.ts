@@ -20,6 +20,8 @@ export const ATTRIBUTE = {
   replayed: "stateful_mcp.replayed",
   cache: "stateful_mcp.cache",
   errorCode: "stateful_mcp.error.code",
+  task: "stateful_mcp.task.id",
+  attempt: "stateful_mcp.task.attempt",
   dbSystem: "db.system.name",
   dbOperation: "db.operation.name",
   dbTable: "aws.dynamodb.table_names",

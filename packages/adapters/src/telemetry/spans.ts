@@ -8,12 +8,15 @@ import {
   createContextKey,
   metrics,
   propagation,
+  ROOT_CONTEXT,
   type Span,
   SpanKind,
   SpanStatusCode,
+  TraceFlags,
   trace,
 } from "@opentelemetry/api";
 import {
+  type BegunRun,
   type CallFacts,
   type IncomingRequest,
   type RequestFailure,
@@ -26,7 +29,11 @@ import { ATTRIBUTE as A, DURATION_BOUNDS, METRIC, METRIC_ATTRIBUTE } from "./nam
 
 const NAME = "stateful-mcp";
 const REQUEST = createContextKey("stateful-mcp request");
-const SUCCEEDED = new Set(["ok", "replayed", "task", "input_required"]);
+/** Outcomes that are no code of an error: those of calls, and how runs of tasks end. */
+const NO_CODES = new Set([
+  ...["ok", "replayed", "task", "input_required"],
+  ...["completed", "failed", "given_up", "parked", "released", "cancelled", "expired", "overtaken"],
+]);
 
 /** `propagation` makes no spans: those of the process nest under the caller's. */
 export const openSpans = (mode: "native" | "propagation"): Telemetry =>
@@ -34,11 +41,19 @@ export const openSpans = (mode: "native" | "propagation"): Telemetry =>
 
 const current = () => context.active().getValue(REQUEST) as RequestSpan | undefined;
 
+const under = (parent: Context): RequestSpan => ({
+  trace: undefined,
+  run: (work) => context.with(parent, work),
+  tell: () => {},
+  end: () => {},
+});
+
 const PROPAGATION: Telemetry = {
   request: (request) => {
     const { parent } = parentOf(request);
-    return { trace: undefined, run: (work) => context.with(parent, work), tell: () => {}, end: () => {} };
+    return under(parent);
   },
+  taskRun: ({ call }) => under(extract(ROOT_CONTEXT, call)),
   current: () => undefined,
   tableRequest: () => () => {},
   refused: () => {},
@@ -60,6 +75,24 @@ class NativeTelemetry implements Telemetry {
       parent,
     );
     return new NativeSpan(span, parent, (facts, failure, seconds) => this.#record(request, facts, failure, seconds));
+  }
+
+  taskRun({ tool, task, attempt, call }: BegunRun): RequestSpan {
+    const made = extract(ROOT_CONTEXT, call);
+    const maker = trace.getSpanContext(made);
+    // A trace of its own, because a task may last for days; unless that of its call is not kept.
+    const isKept = !maker || (maker.traceFlags & TraceFlags.SAMPLED) !== 0;
+    const parent = isKept ? trace.deleteSpan(made) : made;
+    const attributes = {
+      ...(tool !== undefined && { [A.tool]: tool }),
+      ...{ [A.operation]: "execute_tool", [A.task]: task, [A.attempt]: attempt },
+    };
+    const span = this.#tracer.startSpan(
+      tool === undefined ? "task" : `task ${tool}`,
+      { kind: SpanKind.CONSUMER, attributes, links: maker ? [{ context: maker }] : [] },
+      parent,
+    );
+    return new NativeSpan(span, parent, () => {});
   }
 
   tableRequest(operation: string, table: string) {
@@ -137,7 +170,7 @@ class NativeSpan implements RequestSpan {
       [A.outcome]: outcome,
       ...(outcome === "replayed" && { [A.replayed]: true }),
       ...(cached !== undefined && { [A.cache]: cached ? "hit" : "miss" }),
-      ...(!SUCCEEDED.has(outcome) && { [A.errorCode]: outcome }),
+      ...(!NO_CODES.has(outcome) && { [A.errorCode]: outcome }),
     });
   }
 

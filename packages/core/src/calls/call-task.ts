@@ -6,7 +6,7 @@ import { countedAs } from "../principal.ts";
 import { ownerOf } from "../state/caller.ts";
 import type { DetailedTaskView } from "../state/caller-tasks.ts";
 import { mintTaskId, type TaskOutcome } from "../state/task-head.ts";
-import { type CallInProgress, callerOf } from "./run-call.ts";
+import { type CallInProgress, callerOf, traceIn } from "./run-call.ts";
 import type { CallSource, ClientChannel, Services } from "./services.ts";
 import { loggedHandle, type ToolRun } from "./tool-io.ts";
 
@@ -37,7 +37,7 @@ export async function createTask(
   answers: ClientChannel["answers"],
 ): Promise<string> {
   const { tasks, crowd } = services.state;
-  const { principal, trace, channel } = source;
+  const { principal, channel } = source;
   crowd.admitTask(principal);
   const id = mintTaskId(await caller.keyed?.seed());
   inProgress.fields.task_id = loggedHandle(principal, id);
@@ -51,7 +51,7 @@ export async function createTask(
     client: caller.client,
     capabilities: (channel?.capabilities ?? {}) as Record<string, unknown>,
     answers,
-    trace,
+    trace: traceIn(services, source),
   };
   const ttlMs = (tool.task?.ttlSeconds ?? services.taskTtlSeconds) * 1000;
   const head = await tasks.create({ owner: ownerOf(principal, id), id }, { tool: tool.name, call, ttlMs, lease });

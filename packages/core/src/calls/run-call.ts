@@ -55,7 +55,7 @@ export const contextOf = (
 });
 
 /** Our own span where there is one, so that what a tool calls is under it; else the caller's. */
-const traceIn = ({ telemetry }: Services, { trace }: CallSource): TraceContext | undefined =>
+export const traceIn = ({ telemetry }: Services, { trace }: CallSource): TraceContext | undefined =>
   telemetry?.current()?.trace ?? trace;
 
 /**

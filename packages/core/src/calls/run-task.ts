@@ -74,28 +74,52 @@ const UNKNOWN_TOOL_MS = 600_000;
 export const isToolToCome = ({ tools, state }: Services, { tool, untilMs, updatedMs }: TaskHead): boolean =>
   !tools.has(tool) && state.clock.now() - Math.max(untilMs, updatedMs) < UNKNOWN_TOOL_MS;
 
-/** Runs a task whose lease this process holds, and writes the line of this attempt into the log. */
-export async function runAndLogTask(services: Services, head: TaskHead, options: RunOptions): Promise<EndedRun> {
-  const { logger, state } = services;
-  const begunMs = state.clock.now();
-  const started = performance.now();
-  const ended = await runTask(services, head, options);
-  const fields = {
-    task_id: loggedTask(head),
-    tool: head.tool,
-    attempt: head.attempts,
-    principal: head.owner,
-    outcome: ended.ending,
-    waited_ms: Math.max(0, begunMs - head.updatedMs),
-    duration_ms: Math.round(performance.now() - started),
-  };
-  logger.info(fields, "task");
-  return ended;
+/** What one run is made of. */
+interface RunParts extends Pick<RunOptions, "leaving"> {
+  readonly call: TaskCall | Promise<TaskCall>;
+  /** What the log says of it. */
+  readonly fields: LogFields;
 }
 
-async function runTask(services: Services, head: TaskHead, options: RunOptions): Promise<EndedRun> {
+/** Runs a task whose lease this process holds, as a span of its own, and writes the line of this attempt into the log. */
+export async function runAndLogTask(
+  services: Services,
+  head: TaskHead,
+  { leaving, ...options }: RunOptions,
+): Promise<EndedRun> {
+  const { logger, state, telemetry, tools } = services;
+  const begunMs = state.clock.now();
+  const started = performance.now();
+  const call = options.call ?? state.tasks.callOf(head);
+  // Where it cannot be had, the run comes to that itself.
+  const made = await Promise.resolve(call).catch(() => undefined);
+  const { tool, attempts: attempt } = head;
+  const task = loggedTask(head);
+  const span = telemetry?.taskRun({ tool: tools.has(tool) ? tool : undefined, task, attempt, call: made?.trace });
+  const trace = span?.trace ?? made?.trace;
+  const traced = trace && { trace_id: trace.traceId, span_id: trace.spanId };
+  const fields = { task_id: task, tool, attempt, ...traced };
+  const run = () => runTask(services, head, { leaving, call, fields });
+  let ending: TaskEnding | undefined;
+  try {
+    const ended = await (span ? span.run(run) : run());
+    ending = ended.ending;
+    const waited_ms = Math.max(0, begunMs - head.updatedMs);
+    const duration_ms = Math.round(performance.now() - started);
+    logger.info({ ...fields, principal: head.owner, outcome: ending, waited_ms, duration_ms }, "task");
+    return ended;
+  } finally {
+    const outcome = ending ?? "internal";
+    span?.tell({ outcome });
+    span?.end(FAILED.has(outcome) ? { type: outcome } : undefined);
+  }
+}
+
+const FAILED: ReadonlySet<string> = new Set(["failed", "given_up", "internal"]);
+
+async function runTask(services: Services, head: TaskHead, parts: RunParts): Promise<EndedRun> {
   const tool = services.tools.get(head.tool);
-  const run = new TaskRun(services, head, options);
+  const run = new TaskRun(services, head, parts);
   if (!tool) return run.end("failed", protocolFault(ProtocolErrorCode.InvalidParams, `There is no tool ${head.tool}.`));
   return head.attempts > ATTEMPTS_MAX ? run.giveUp(tool) : run.run(tool);
 }
@@ -107,7 +131,7 @@ const protocolFault = (code: number, message: string, data?: unknown): TaskOutco
 class TaskRun {
   readonly #services: Services;
   readonly #head: TaskHead;
-  readonly #options: RunOptions;
+  readonly #parts: RunParts;
   readonly #ended = new AbortController();
   #message: string | undefined;
   /** Runs since the last progress, this one included. */
@@ -116,13 +140,13 @@ class TaskRun {
   #progressBy: number;
   #toldProgressBy: number;
 
-  constructor(services: Services, head: TaskHead, options: RunOptions) {
+  constructor(services: Services, head: TaskHead, parts: RunParts) {
     this.#services = services;
     this.#head = head;
     this.#counted = head.attempts;
     this.#progressBy = head.progressBy;
     this.#toldProgressBy = head.progressBy;
-    this.#options = options;
+    this.#parts = parts;
   }
 
   /** Unless a run has finished a step and was killed before it could tell: then runs are counted from that one. */
@@ -137,11 +161,11 @@ class TaskRun {
     }
     const told = { progressBy, attempts: counted };
     if (!(await tasks.beat(head, told))) return this.#lost();
-    return new TaskRun(this.#services, { ...head, ...told }, this.#options).run(tool);
+    return new TaskRun(this.#services, { ...head, ...told }, this.#parts).run(tool);
   }
 
   async run(tool: Tool): Promise<EndedRun> {
-    const { leaving } = this.#options;
+    const { leaving } = this.#parts;
     const leave = () => this.#ended.abort(leaving.reason);
     leaving.addEventListener("abort", leave, { once: true });
     if (leaving.aborted) leave();
@@ -163,7 +187,7 @@ class TaskRun {
   async #attempts(tool: Tool): Promise<EndedRun> {
     const { state } = this.#services;
     const head = this.#head;
-    const call = this.#options.call ?? (await state.tasks.callOf(head));
+    const call = await this.#parts.call;
     const principal = ownerOf(call.principal, call.session || head.id);
     for (let claims = 0; claims < CLAIMS_MAX; claims++) {
       let keyed: KeyedCall | undefined;
@@ -201,7 +225,7 @@ class TaskRun {
     const { session_id: _, idempotency_key: __, confirm, ...rest } = parseInput(tool, call.arguments);
     const input = tool.confirm || confirm === undefined ? rest : { ...rest, confirm };
     const { answers, state } = await this.#services.state.tasks.answeredRound(head);
-    const inProgress = { signal: this.#ended.signal, fields: this.#fields() };
+    const inProgress = { signal: this.#ended.signal, fields: this.#parts.fields };
     const run = { source, caller: { ...callerOf(source), keyed }, sessionName, inProgress };
     const context = toolContext(this.#services, tool, run, {
       answers: (answers ?? call.answers) as InputResponses | undefined,
@@ -279,7 +303,8 @@ class TaskRun {
     if (signal.aborted && thrown !== signal.reason) return this.#failed(signal.reason);
     if (thrown instanceof ProtocolError)
       return this.end("failed", protocolFault(thrown.code, thrown.message, thrown.data));
-    const error = thrown instanceof AppError ? thrown : internalError(this.#services.logger, thrown, this.#fields());
+    const error =
+      thrown instanceof AppError ? thrown : internalError(this.#services.logger, thrown, this.#parts.fields);
     const afterMs = AGAIN_AFTER_MS[this.#counted - 1];
     if (error.retryable && this.#counted < ATTEMPTS_MAX) return this.#release({ afterMs });
     const { code, message, retryable, retryAfterSeconds, details } = error;
@@ -318,10 +343,6 @@ class TaskRun {
   async #lost(): Promise<EndedRun> {
     const head = await this.#services.state.tasks.find(this.#head).catch(() => this.#head);
     return { ending: !head ? "expired" : head.status === "cancelled" ? "cancelled" : "overtaken" };
-  }
-
-  #fields(): LogFields {
-    return { task_id: loggedTask(this.#head), tool: this.#head.tool, attempt: this.#head.attempts };
   }
 }
 

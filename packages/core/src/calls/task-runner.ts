@@ -1,5 +1,6 @@
 // The tasks that this process runs: so many at a time, those it has made first, then those that no other process runs. Finds orphans by
 // being told of them (a client asks for one) or by a slow look at the list of open tasks. Knows not how a task is run.
+import { AsyncLocalStorage } from "node:async_hooks";
 import { isEnded, isFree, type TaskCall, type TaskHead, type TaskRef } from "../state/task-head.ts";
 import type { NewLease, TaskRuns } from "../state/task-runs.ts";
 import { newRunner, TASK_LEASE_MS } from "../state/tasks.ts";
@@ -34,6 +35,8 @@ export class TaskRunner implements TaskRuns {
   /** How many slots each caller has taken. */
   readonly #taken = new Map<string, number>();
   readonly #leaving = new AbortController();
+  /** Looks go on after the call that began them, and belong to no call. */
+  readonly #outsideCalls = AsyncLocalStorage.snapshot();
   readonly #again = new Set<NodeJS.Timeout>();
   #draining = false;
   #look: NodeJS.Timeout | undefined;
@@ -168,7 +171,7 @@ export class TaskRunner implements TaskRuns {
       if (this.#emptyLooks < EMPTY_LOOKS_MAX) return this.#lookAfter(jittered(LOOK_MS));
       this.#look = undefined;
     };
-    this.#look = setTimeout(() => void look(), ms);
+    this.#look = this.#outsideCalls(() => setTimeout(() => void look(), ms));
     this.#look.unref();
   }
 
