@@ -1,7 +1,16 @@
 // An app as a process that serves MCP and the REST routes over HTTP, until SIGTERM or SIGINT.
 import { once } from "node:events";
 import { resolve } from "node:path";
-import { type Access, type App, AppError, type Config, type Logger, READY_SERVER } from "@stateful-mcp/core";
+import {
+  type Access,
+  type App,
+  AppError,
+  type Config,
+  type Logger,
+  PROTOCOL_REVISIONS,
+  READY_SERVER,
+  VERSION,
+} from "@stateful-mcp/core";
 import { chooseAccess } from "../access.ts";
 import { withConsole } from "../console.ts";
 import { serveNode } from "../node.ts";
@@ -26,7 +35,7 @@ export interface ServeOptions {
   envFile?: string;
   /** More lines for a person on how to connect. */
   hints?: (url: string) => readonly string[];
-  /** The folder of the console's files. It is served under `/console` where callers of this machine need no token, and only there. */
+  /** The folder of the console's files, for where `STATEFUL_MCP_CONSOLE` has it served. Default: there is none. */
   console?: URL;
 }
 
@@ -47,9 +56,21 @@ export async function serve(app: UnboundApp, options: ServeOptions = {}): Promis
     createTable: options.createTable === true,
   });
   const { app: running, location, close } = composed;
-  // Where a token is asked for, the page could read nothing; where everybody may call, nothing can be listed.
-  const shown = access.mode === "local" ? options.console : undefined;
-  const fetch = shown ? await withConsole(running.fetch.bind(running), shown) : running.fetch.bind(running);
+  // Where everybody may call, nothing can be listed, and a page that asks for nothing would be a page for strangers.
+  const isShown = access.mode !== "anonymous" && (config.console ?? access.mode === "local");
+  const shown = isShown ? options.console : undefined;
+  const facts = {
+    name: running.options.name ?? READY_SERVER,
+    version: running.options.version ?? VERSION,
+    protocol: PROTOCOL_REVISIONS,
+    mode: access.mode,
+    access: describeAccess(access),
+    backend: config.backend,
+    // Where the files of a server lie is not for those who call it from elsewhere.
+    ...(access.mode === "local" && { location }),
+  };
+  const plain = running.fetch.bind(running);
+  const fetch = shown ? await withConsole(plain, { directory: shown, facts }) : plain;
   const carriedApp = { fetch, drain: () => running.drain() };
   const server = await serveNode(carriedApp, { host: config.host, port: config.port, logger }).catch(async (error) => {
     await close();

@@ -54,6 +54,7 @@ const RULES: readonly Rule[] = [
       "allowedHosts",
       "allowedOrigins",
       "trustedProxies",
+      "console",
       "metrics",
       "anonymousCallsPerMinute",
       "anonymousSessionsPerHour",

@@ -243,6 +243,10 @@ export const SETTINGS = {
       description: `Whether \`GET /metrics\` gives numbers for Prometheus: to this machine's user, or to a token that names the scope \`${OPERATE_SCOPE}\``,
     }),
   ),
+  console: flag("STATEFUL_MCP_CONSOLE", {
+    defaultText: "`on` where callers of this machine need no token, else `off`",
+    description: "Whether `serve` shows what is stored at `/console`; never where everybody may call without a token",
+  }),
   trustedProxies: withDefault(
     "",
     networks("STATEFUL_MCP_TRUSTED_PROXIES", {

@@ -1,6 +1,7 @@
 // Reads a request's JSON within bounds: size, nesting, encoding, and how much of one caller may be under way. Answers bad input with an
 // AppError, never with a crash.
 import { isUtf8 } from "node:buffer";
+import { createHash } from "node:crypto";
 import { isJsonContentType } from "@modelcontextprotocol/server";
 import { AppError } from "../errors.ts";
 import { parseJson } from "../json.ts";
@@ -26,6 +27,8 @@ export class Bodies {
   async readJson(request: Request, principal: Principal): Promise<unknown> {
     const arriving = new Arriving(this.#room.of(principal));
     try {
+      const type = request.headers.get("content-type");
+      if (!isJsonContentType(type)) throw wrongType("JSON", "application/json");
       const bytes = await bodyOf(request, this.#maxBytes, arriving);
       this.#crowd.admitBytes(principal, bytes.byteLength);
       return jsonOf(bytes);
@@ -33,7 +36,28 @@ export class Bodies {
       arriving.end();
     }
   }
+
+  /** A body of `type` as text, and the SHA-256 of its bytes in hex. @throws AppError as `readJson`. */
+  async readText(
+    request: Request,
+    principal: Principal,
+    { type, maxBytes }: { type: string; maxBytes: number },
+  ): Promise<{ text: string; hash: string }> {
+    const given = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+    if (given !== type) throw wrongType("lines of JSON", type);
+    const arriving = new Arriving(this.#room.of(principal));
+    try {
+      const bytes = await bodyOf(request, maxBytes, arriving);
+      this.#crowd.admitBytes(principal, bytes.byteLength);
+      return { text: textOf(bytes), hash: createHash("sha256").update(bytes).digest("hex") };
+    } finally {
+      arriving.end();
+    }
+  }
 }
+
+const wrongType = (what: string, type: string): AppError =>
+  new AppError("unsupported_media_type", `Send ${what} with the header: Content-Type: ${type}.`);
 
 /** One body under way. */
 class Arriving {
@@ -66,8 +90,6 @@ class Arriving {
 }
 
 async function bodyOf(request: Request, maxBytes: number, arriving: Arriving): Promise<Buffer> {
-  if (!isJsonContentType(request.headers.get("content-type")))
-    throw new AppError("unsupported_media_type", "Send JSON with the header: Content-Type: application/json.");
   const encoding = request.headers.get("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity")
     throw new AppError(
@@ -77,12 +99,14 @@ async function bodyOf(request: Request, maxBytes: number, arriving: Arriving): P
   return readBytes(request, maxBytes, arriving);
 }
 
-function jsonOf(bytes: Buffer): unknown {
+const jsonOf = (bytes: Buffer): unknown => parseJson(textOf(bytes));
+
+function textOf(bytes: Buffer): string {
   // To decode it anyway would put U+FFFD in the place of what was sent.
   if (!isUtf8(bytes))
     throw new AppError("invalid_input", "The request body is not valid UTF-8. Encode it as UTF-8 and send it again.");
   const text = bytes.toString("utf8");
-  return parseJson(text.startsWith("\ufeff") ? text.slice(1) : text);
+  return text.startsWith("\ufeff") ? text.slice(1) : text;
 }
 
 async function readBytes(request: Request, maxBytes: number, arriving: Arriving): Promise<Buffer> {

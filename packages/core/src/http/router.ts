@@ -32,6 +32,7 @@ import {
 } from "./caller-of-request.ts";
 import { serveMetadata } from "./discovery.ts";
 import { guard } from "./guard.ts";
+import { serveMemory } from "./memory.ts";
 import { type Metrics, serveMetrics } from "./metrics.ts";
 import { addressBehind } from "./network.ts";
 import { asAppError, headersFor, problem } from "./problem.ts";
@@ -109,6 +110,7 @@ export function createRouter(options: RouterOptions): Router {
   const unsent = new Unsent(services.state.limits);
   serveRest(app, { services, callers, unsent, service, version, bodies });
 
+  serveMemory(app, { services, callers, bodies });
   if (metrics) serveMetrics(app, metrics, callers);
   serveWelcome(app, options);
   app.all("/mcp", async (c) => {
@@ -187,7 +189,7 @@ export function createRouter(options: RouterOptions): Router {
   if (access.mode === "oauth") serveMetadata(app, access, knownScopes);
   app.notFound((c) => {
     const known =
-      "/mcp, /mcp/list_tools, /mcp/call_tool, /tools/<name>, /openapi.json, /docs, /mcp/health, /health, /healthz, /readyz";
+      "/mcp, /mcp/list_tools, /mcp/call_tool, /tools/<name>, /memory/export, /memory/import, /openapi.json, /docs, /mcp/health, /health, /healthz, /readyz";
     const message = `There is nothing at ${cutText(c.req.path, 100)}. The routes are: ${known}.`;
     return problem(c, new AppError("not_found", message), access);
   });

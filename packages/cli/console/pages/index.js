@@ -1,0 +1,32 @@
+// Every page, with its address. To add one, write its file and give it a line here; `nav` puts it into the navigation, and `needs`
+// names the tool without which there is nothing for it to show.
+import { dataPage } from "./data.js";
+import { memoryPage } from "./memory.js";
+import { searchPage } from "./search.js";
+import { sessionPage } from "./session.js";
+import { startPage } from "./start.js";
+import { taskPage, tasksPage } from "./tasks.js";
+import { toolPage, toolsPage } from "./tools.js";
+import { valuePage } from "./value.js";
+
+const session = ({ session: id }) => `/session/${encodeURIComponent(id)}`;
+
+/**
+ * @typedef {{ signal: AbortSignal, params: Record<string, string>, query: URLSearchParams }} View
+ * `signal` is aborted when the person goes on.
+ * @type {readonly { path: string, section: string, view: (view: any) => Promise<any[]> | any[], nav?: string, needs?: string,
+ *   up?: (params: any) => string }[]}
+ */
+export const PAGES = [
+  { path: "/", section: "start", nav: "Start", view: startPage },
+  { path: "/memory", section: "memory", nav: "Memory", needs: "list_sessions", view: memoryPage, up: () => "/" },
+  { path: "/session/:session", section: "memory", view: sessionPage, up: () => "/memory" },
+  { path: "/session/:session/value/:key", section: "memory", view: valuePage, up: session },
+  { path: "/session/:session/value", section: "memory", view: valuePage, up: session },
+  { path: "/search", section: "search", nav: "Search", needs: "search_memory", view: searchPage, up: () => "/" },
+  { path: "/tasks", section: "tasks", nav: "Tasks", needs: "list_tasks", view: tasksPage, up: () => "/" },
+  { path: "/tasks/:task", section: "tasks", view: taskPage, up: () => "/tasks" },
+  { path: "/tools", section: "tools", nav: "Tools", view: toolsPage, up: () => "/" },
+  { path: "/tools/:tool", section: "tools", view: toolPage, up: () => "/tools" },
+  { path: "/data", section: "data", nav: "Your data", needs: "list_sessions", view: dataPage, up: () => "/" },
+];
