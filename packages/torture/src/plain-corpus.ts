@@ -53,12 +53,24 @@ interface Draft {
 /** What tools can be called, and with which arguments. */
 export interface CorpusTool {
   readonly name: string;
+  /** A client that can be asked is: nothing in the corpus would answer it. */
+  readonly asks?: true;
   readonly input: (random: Random) => Parts;
 }
 
+/** 2025-era sessions as the corpus expects them to be open. Requests name them by their place: a header `mcp-session-id: session 2`. */
+export const CORPUS_SESSIONS: readonly { readonly protocolVersion: string; readonly capabilities: Parts }[] = [
+  { protocolVersion: "2025-11-25", capabilities: {} },
+  { protocolVersion: "2025-06-18", capabilities: { sampling: {}, roots: { listChanged: true } } },
+  { protocolVersion: "2025-03-26", capabilities: { roots: {}, experimental: { x: {} } } },
+  { protocolVersion: "2025-11-25", capabilities: { elicitation: {} } },
+  { protocolVersion: "2025-11-25", capabilities: { elicitation: { form: {}, url: {} }, sampling: { tools: {} } } },
+  { protocolVersion: "2025-11-25", capabilities: { elicitation: { url: {} }, unknown: {} } },
+];
+
 /** One request; about half of them are as they should be. */
 export function corpusRequest(random: Random, tools: readonly CorpusTool[], tokens: readonly string[]): WireRequest {
-  const draft = random.chance(0.9) ? modern(random, tools) : legacy(random, tools);
+  const draft = random.chance(0.6) ? modern(random, tools) : legacy(random, tools);
   if (random.chance(0.9)) draft.headers.authorization = `Bearer ${random.pick(tokens)}`;
   if (random.chance(0.1)) draft.headers.traceparent = random.pick([TRACE, "x"]);
   const changes = random.chance(0.6) ? 0 : random.int(1, 3);
@@ -107,6 +119,7 @@ const plainHeaders = {
 };
 
 function legacy(random: Random, tools: readonly CorpusTool[]): Draft {
+  if (random.chance(0.8)) return inSession(random, tools);
   const called = random.pick(tools);
   const message = random.chance(0.4)
     ? {
@@ -120,6 +133,53 @@ function legacy(random: Random, tools: readonly CorpusTool[]): Draft {
     : { method: "tools/call", params: { name: called.name, arguments: structuredClone(called.input(random)) } };
   return { headers: { ...plainHeaders }, message: { jsonrpc: "2.0", id: idOf(random), ...message } };
 }
+
+function inSession(random: Random, tools: readonly CorpusTool[]): Draft {
+  const place = random.int(0, CORPUS_SESSIONS.length - 1);
+  const { protocolVersion = "", capabilities = {} } = CORPUS_SESSIONS[place] ?? {};
+  const callable = "elicitation" in capabilities ? tools.filter(({ asks }) => !asks) : tools;
+  const called = random.chance(0.8) ? random.pick(callable) : undefined;
+  const _meta: Parts = {
+    ...(random.chance(0.1) && { progressToken: random.pick([1, "p", null, 1.5, {}]) }),
+    ...(random.chance(0.1) && { "example.com/trace": random.pick<unknown>(["t", 1, { a: 1 }]) }),
+    ...(random.chance(0.1) && { traceparent: random.pick([TRACE, "x", 1]) }),
+    ...(random.chance(0.1) && { "io.github.stateful-mcp/idempotency-key": random.pick(["k1", "k2", "k3", 7, ""]) }),
+    ...(random.chance(0.05) && { [random.pick(MORE_META)]: random.pick<unknown>(["x", {}, REVISION, null]) }),
+  };
+  const params = {
+    ...(called && {
+      name: called.name,
+      ...(random.chance(0.95) && { arguments: structuredClone(called.input(random)) }),
+    }),
+    ...((random.chance(0.2) || Object.keys(_meta).length > 0) && { _meta }),
+  };
+  const method = called ? "tools/call" : random.pick([...LISTS, "ping"]);
+  return {
+    headers: {
+      ...plainHeaders,
+      accept: random.pick([plainHeaders.accept, plainHeaders.accept, "application/json", "text/event-stream", "*/*"]),
+      "mcp-session-id": `session ${place}`,
+      ...(random.chance(0.9) && { "mcp-protocol-version": protocolVersion }),
+    },
+    message: {
+      jsonrpc: "2.0",
+      id: idOf(random),
+      method,
+      ...((called || random.chance(0.5)) && { params }),
+    },
+  };
+}
+
+/** Names that the protocol keeps for itself, and such as look like them. */
+const MORE_META = [
+  `${META}protocolVersion`,
+  `${META}related-task`,
+  `${META}clientCapabilities`,
+  "mcp.example/x",
+  "com.mcp/x",
+  "related",
+  "__proto__",
+];
 
 const idOf = (random: Random): unknown =>
   random.chance(0.95)

@@ -87,6 +87,7 @@ export function createRouter(options: RouterOptions): Router {
     legacy: options.legacy,
     factory: options.mcp,
     standingStreams: options.subscriptions,
+    plainPath: options.plainPath,
   });
   const knownScopes = new Set([...services.tools.values()].map((tool) => tool.scope));
   const refusals = new Refusals(services.logger, services.state.clock);

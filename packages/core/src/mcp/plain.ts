@@ -29,7 +29,7 @@ import { incomingRequest, TOOL_ERROR } from "./spans.ts";
 const REVISION = "2026-07-28";
 /** Answered the same to everybody until the process ends. */
 const CONSTANT_METHODS = new Set(["tools/list", "prompts/list", "resources/templates/list", "server/discover"]);
-const TOOL_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
+export const TOOL_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 
 /** A request whose every part is known. */
 export interface PlainRequest {
@@ -45,10 +45,10 @@ export function plainRequest(headers: Headers, body: unknown): PlainRequest | un
   if (!isObject(body) || !hasOnly(body, MESSAGE_KEYS)) return undefined;
   const { jsonrpc, id, method, params } = body;
   if (jsonrpc !== "2.0" || typeof method !== "string" || !isObject(params)) return undefined;
-  if (typeof id !== "string" && !Number.isSafeInteger(id)) return undefined;
+  if (!isPlainId(id)) return undefined;
   if (headers.get("mcp-protocol-version") !== REVISION || headers.get("mcp-method") !== method) return undefined;
   if (!isObject(params._meta) || !isPlainMeta(params._meta)) return undefined;
-  const plain = { id: id as string | number, method, meta: params._meta };
+  const plain = { id, method, meta: params._meta };
   if (CONSTANT_METHODS.has(method))
     return hasOnly(params, LIST_KEYS) ? { ...plain, name: "", arguments: undefined } : undefined;
   if (method !== "tools/call" || !hasOnly(params, CALL_KEYS)) return undefined;
@@ -58,9 +58,9 @@ export function plainRequest(headers: Headers, body: unknown): PlainRequest | un
   return { ...plain, name, arguments: given };
 }
 
-const MESSAGE_KEYS = new Set(["jsonrpc", "id", "method", "params"]);
+export const MESSAGE_KEYS = new Set(["jsonrpc", "id", "method", "params"]);
 const LIST_KEYS = new Set(["_meta"]);
-const CALL_KEYS = new Set(["name", "arguments", "_meta"]);
+export const CALL_KEYS = new Set(["name", "arguments", "_meta"]);
 const INFO_KEYS = new Set(["name", "version", "title"]);
 /** Of what a client can do, only what is said without particulars: extensions, among them tasks, are the SDK's matter. */
 const CAPABILITIES = new Set(["elicitation", "sampling", "roots"]);
@@ -86,16 +86,18 @@ function isPlainMeta(meta: Record<string, unknown>): boolean {
 const areBare = (capabilities: Record<string, unknown>): boolean =>
   Object.entries(capabilities).every(
     ([name, one]) =>
-      isEmpty(one) ||
-      (name === "elicitation" && isObject(one) && hasOnly(one, ELICITATIONS) && Object.values(one).every(isEmpty)),
+      isBare(one) ||
+      (name === "elicitation" && isObject(one) && hasOnly(one, ELICITATIONS) && Object.values(one).every(isBare)),
   );
 const ELICITATIONS = new Set(["form", "url"]);
 const isText = (value: unknown): value is string => typeof value === "string";
-const isEmpty = (value: unknown): boolean => isObject(value) && Object.keys(value).length === 0;
-const isObject = (value: unknown): value is Record<string, unknown> =>
+/** An object without members. */
+export const isBare = (value: unknown): boolean => isObject(value) && Object.keys(value).length === 0;
+export const isPlainId = (id: unknown): id is string | number => typeof id === "string" || Number.isSafeInteger(id);
+export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
-function hasOnly(value: Record<string, unknown>, known: ReadonlySet<string>): boolean {
+export function hasOnly(value: Record<string, unknown>, known: ReadonlySet<string>): boolean {
   for (const key of Object.keys(value)) if (!known.has(key)) return false;
   return true;
 }
@@ -116,7 +118,7 @@ export class PlainPath {
   readonly #services: Services;
   readonly #tail: string;
   /** Text of results by method, as the SDK has made them once, up to the request's id and behind it. */
-  readonly #constants = new Map<string, readonly [before: string, after: string]>();
+  readonly #constants = new Map<string, Constant>();
   readonly #running = new Set<AbortController>();
   #closed = false;
 
@@ -160,9 +162,8 @@ export class PlainPath {
     const response = await source.sdk();
     const text = await response.clone().text();
     const end = endOf(id);
-    const [before = "", after, ...more] = text.slice(0, -end.length).split(http.requestId);
-    const isResult = response.status === 200 && text.startsWith('{"result":{') && text.endsWith(end);
-    if (isResult && after !== undefined && more.length === 0) this.#constants.set(method, [before, after]);
+    const constant = response.status === 200 ? constantOf(text, http.requestId, end) : undefined;
+    if (constant) this.#constants.set(method, constant);
     return response;
   }
 
@@ -191,14 +192,7 @@ export class PlainPath {
   }
 
   async #run(request: PlainRequest, source: PlainSource, signal: AbortSignal): Promise<Response> {
-    const span = this.#span(request, source);
-    const call = () => callTool(this.#services, callOf(request, source, signal));
-    const ran = span ? span.run(call) : call();
-    if (span)
-      ran.then(
-        ({ structured }) => span.end(structured.isError === true ? TOOL_ERROR : undefined),
-        (error) => span.end(failureOfCall(error)),
-      );
+    const ran = spanned(this.#span(request, source), () => callTool(this.#services, callOf(request, source, signal)));
     const { requestId } = source.http;
     const text = await ran.then((result) => this.#textOf(request, result, requestId)).catch(() => undefined);
     return text === undefined ? source.sdk(ran) : respond(text);
@@ -217,6 +211,27 @@ export class PlainPath {
   }
 }
 
+/** An answer that is the same each time, up to the request's id in it and behind that, without the end that names the message. */
+export type Constant = readonly [before: string, after: string];
+
+/** What an answer of the SDK, whose end is given, is each time; undefined where it is no result or has more than one such place. */
+export function constantOf(text: string, requestId: string, end: string): Constant | undefined {
+  if (!text.startsWith('{"result":{') || !text.endsWith(end)) return undefined;
+  const [before = "", after, ...more] = text.slice(0, -end.length).split(requestId);
+  return after === undefined || more.length > 0 ? undefined : [before, after];
+}
+
+/** Runs a call under its span, where there is one, which ends with it. */
+export function spanned(span: RequestSpan | undefined, call: () => Promise<ToolResult>): Promise<ToolResult> {
+  if (!span) return call();
+  const ran = span.run(call);
+  ran.then(
+    ({ structured }) => span.end(structured.isError === true ? TOOL_ERROR : undefined),
+    (error) => span.end(failureOfCall(error)),
+  );
+  return ran;
+}
+
 /** As its answer says it: the protocol's own errors, and otherwise a result that says it failed. */
 function failureOfCall(error: unknown): RequestFailure | undefined {
   if (error instanceof InputNeeded) return undefined;
@@ -225,7 +240,7 @@ function failureOfCall(error: unknown): RequestFailure | undefined {
   return { type: String(code), code };
 }
 
-const endOf = (id: string | number): string => `,"jsonrpc":"2.0","id":${JSON.stringify(id)}}`;
+export const endOf = (id: string | number): string => `,"jsonrpc":"2.0","id":${JSON.stringify(id)}}`;
 const HEADERS = { "Content-Type": "application/json" };
 const respond = (text: string): Response => new Response(text, { status: 200, headers: HEADERS });
 

@@ -219,7 +219,7 @@ const metaOf = ({ params }: Pick<RequestMessage, "params">) => (params?._meta ??
 export const clientText = (message: Pick<RequestMessage, "params">): string =>
   nameOf(metaOf(message)[CLIENT_INFO_META_KEY] ?? message.params?.clientInfo);
 
-function nameOf(info: unknown): string {
+export function nameOf(info: unknown): string {
   const { name, version } = (info ?? {}) as { name?: unknown; version?: unknown };
   return typeof name === "string" && typeof version === "string" ? `${name} ${version}` : "";
 }

@@ -145,8 +145,13 @@ async function toolCall(
   }
 }
 
-const ranBefore = (context: ServerContext): Promise<ToolResult> | undefined =>
-  context.http?.authInfo?.extra?.[RAN_KEY] as Promise<ToolResult> | undefined;
+/** What the call has come to already. It counts once: after a question the call is made again. */
+function ranBefore(context: ServerContext): Promise<ToolResult> | undefined {
+  const extra = context.http?.authInfo?.extra;
+  const ran = extra?.[RAN_KEY] as Promise<ToolResult> | undefined;
+  if (extra && ran) extra[RAN_KEY] = undefined;
+  return ran;
+}
 
 function metaText(context: ServerContext, key: string): string | undefined {
   const value: unknown = context.mcpReq._meta?.[key];

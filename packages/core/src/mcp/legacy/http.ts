@@ -2,12 +2,8 @@
 // table; each POST builds a server, restores the session in it, and connects it to a LegacyTransport.
 import {
   type AuthInfo,
-  isInitializeRequest,
-  isJSONRPCErrorResponse,
   isJSONRPCNotification,
   isJSONRPCRequest,
-  isJSONRPCResultResponse,
-  isSpecType,
   type JSONRPCMessage,
   type McpServerFactory,
   parseJSONRPCMessage,
@@ -21,9 +17,11 @@ import { countedAs, type Principal } from "../../principal.ts";
 import { cutText } from "../../text.ts";
 import { UNSENT_KEY } from "../call-source.ts";
 import { openSse } from "../sse.ts";
+import { addressOf, faultOfInitialize, isCountedByItsCall, isInitialize, restoring } from "./messages.ts";
+import { answerPlainly, ConstantLists, LOG_LEVELS, type PlainCall, plainCall, plainClient } from "./plain.ts";
 import type { LegacyState } from "./state.ts";
 import { deliver, eventId, PRIMING_SINCE, parseEventId, STANDALONE, startingPoint } from "./stream.ts";
-import { cancelAddress, LegacyTransport, newStreamName, responseAddress } from "./transport.ts";
+import { LegacyTransport } from "./transport.ts";
 import type { LegacySession } from "./transport-sessions.ts";
 
 export interface LegacyOptions {
@@ -32,6 +30,8 @@ export interface LegacyOptions {
   factory: McpServerFactory;
   /** False: a stream is served only to resume a call. */
   standingStreams: boolean;
+  /** Whether plain requests take the short way; default true. */
+  plainPath?: boolean | undefined;
 }
 
 /** Who sends the request, and as whom the SDK knows them. */
@@ -40,10 +40,16 @@ export interface LegacyCaller {
   readonly authInfo: AuthInfo;
 }
 
+/** What a POST brings. */
+interface Post {
+  readonly messages: readonly JSONRPCMessage[];
+  readonly batch: boolean;
+  /** Its one message, where that is a plain call. */
+  readonly plain?: PlainCall;
+}
+
 const SESSION_HEADER = "mcp-session-id";
 const BATCH_MAX = 100;
-/** RFC 5424's, as the protocol has them. */
-const LOG_LEVELS = new Set(["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]);
 
 export class LegacyHttp {
   readonly #options: LegacyOptions;
@@ -53,10 +59,12 @@ export class LegacyHttp {
   readonly #streams = new Map<() => void, Principal>();
   /** The one of each session that belongs to none of its calls. */
   readonly #standing = new Map<string, () => void>();
+  readonly #lists: ConstantLists;
   #closed = false;
 
   constructor(options: LegacyOptions) {
     this.#options = options;
+    this.#lists = new ConstantLists(options.services);
   }
 
   /** Answers GET, POST and DELETE of 2025-era clients. `body` is the parsed body of a POST. */
@@ -84,6 +92,9 @@ export class LegacyHttp {
   async #post(request: Request, caller: LegacyCaller, body: unknown): Promise<Response> {
     if (!accepts(request, "application/json") && !accepts(request, "text/event-stream"))
       return rpcError(406, -32_000, "Not Acceptable: accept application/json and text/event-stream.");
+    const { services, plainPath = true } = this.#options;
+    const plain = plainPath ? plainCall(body, services) : undefined;
+    if (plain) return this.#inSession(request, caller, { messages: [body as JSONRPCMessage], batch: false, plain });
     const batch = Array.isArray(body);
     const given: unknown[] = Array.isArray(body) ? body : [body];
     if (given.length === 0 || given.length > BATCH_MAX)
@@ -96,10 +107,7 @@ export class LegacyHttp {
         return rpcError(400, -32_600, "Invalid Request: not a JSON-RPC message.");
       }
     }
-    await this.#admit(
-      caller,
-      messages.filter((message) => !isCountedByItsCall(message, this.#options.services)).length,
-    );
+    await this.#admit(caller, messages.filter((message) => !isCountedByItsCall(message, services)).length);
     if (batch) this.#requireRoom(caller, messages);
     if (messages.some(isInitialize)) return this.#initialize(request, caller, messages);
     const requests = messages.filter(isJSONRPCRequest);
@@ -110,12 +118,20 @@ export class LegacyHttp {
         -32_600,
         `Two requests of this batch have the id ${JSON.stringify(twice.id)}. Give each its own.`,
       );
+    return this.#inSession(request, caller, { messages, batch });
+  }
 
+  async #inSession(request: Request, caller: LegacyCaller, post: Post): Promise<Response> {
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
     this.#options.services.state.background.run(this.#options.legacy.sessions.touch(caller.principal.id, session));
-    if (requests.length > 0) return this.#exchange(request, caller, session, messages, batch);
-    for (const message of messages) await this.#relay(caller, session, message);
+    const list = this.#options.plainPath === false ? undefined : this.#lists.find(post, session, caller);
+    if (list?.text !== undefined) return respond(list.text, session);
+    if (post.messages.some(isJSONRPCRequest)) {
+      const response = await this.#exchange(request, caller, session, post);
+      return list ? list.learn(response) : response;
+    }
+    for (const message of post.messages) await this.#relay(caller, session, message);
     return new Response(null, { status: 202 });
   }
 
@@ -144,17 +160,19 @@ export class LegacyHttp {
     return Response.json(answer, { headers: { [SESSION_HEADER]: session.id } });
   }
 
-  async #exchange(
-    request: Request,
-    caller: LegacyCaller,
-    session: LegacySession,
-    messages: readonly JSONRPCMessage[],
-    batch: boolean,
-  ): Promise<Response> {
+  async #exchange(request: Request, caller: LegacyCaller, session: LegacySession, post: Post): Promise<Response> {
+    const { messages, batch, plain } = post;
     const streams = accepts(request, "text/event-stream");
     const transport = this.#newTransport(caller, session, session.protocolVersion, streams);
-    await this.#connect(transport, request, caller);
-    await transport.prepare(restoring(session));
+    const { authInfo } = caller;
+    const restore = async () => {
+      await this.#connect(transport, request, caller);
+      await transport.prepare(restoring(session));
+    };
+    const client = plain && plainClient(session);
+    if (plain && client)
+      answerPlainly(this.#options.services, plain, transport, { ...caller, session, client, request, restore });
+    else await restore();
     const key = `${caller.principal.id} ${session.id}`;
     const siblings = this.#transports.get(key) ?? new Set();
     this.#transports.set(key, siblings.add(transport));
@@ -168,10 +186,10 @@ export class LegacyHttp {
       if (!isJSONRPCRequest(message) || message.method !== "logging/setLevel") continue;
       const { level } = (message.params ?? {}) as { level?: unknown };
       // The SDK refuses others.
-      if (typeof level === "string" && LOG_LEVELS.has(level))
+      if (typeof level === "string" && LOG_LEVELS.includes(level))
         await this.#options.legacy.sessions.setLogLevel(caller.principal.id, session.id, level);
     }
-    return transport.respond(messages, batch, { authInfo: caller.authInfo, request });
+    return transport.respond(messages, batch, { authInfo, request });
   }
 
   #newTransport(
@@ -186,7 +204,6 @@ export class LegacyHttp {
     const id = session?.id ?? "";
     const transport = new LegacyTransport({
       sessionId: id,
-      stream: newStreamName(state.clock.now()),
       headers: session ? { [SESSION_HEADER]: id } : {},
       streams,
       priming: protocolVersion >= PRIMING_SINCE,
@@ -322,30 +339,6 @@ export class LegacyHttp {
   }
 }
 
-/** What brings a new server to where the session stands. */
-function restoring(session: LegacySession): JSONRPCMessage[] {
-  const messages: JSONRPCMessage[] = [
-    { jsonrpc: "2.0", id: "restore", method: "initialize", params: JSON.parse(session.initialize) },
-    { jsonrpc: "2.0", method: "notifications/initialized" },
-  ];
-  if (session.logLevel !== "")
-    messages.push({
-      jsonrpc: "2.0",
-      id: "restore-level",
-      method: "logging/setLevel",
-      params: { level: session.logLevel },
-    });
-  return messages;
-}
-
-function addressOf(message: JSONRPCMessage): string | undefined {
-  if (isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message))
-    return message.id === undefined ? undefined : responseAddress(message.id);
-  if (!isJSONRPCNotification(message) || message.method !== "notifications/cancelled") return undefined;
-  const { requestId } = (message.params ?? {}) as { requestId?: unknown };
-  return typeof requestId === "string" || typeof requestId === "number" ? cancelAddress(requestId) : undefined;
-}
-
 /** In any case and with wildcards; no header means everything (RFC 9110, section 12.5.1). */
 function accepts(request: Request, type: string): boolean {
   const ranges = (request.headers.get("accept") ?? "*/*").toLowerCase().split(",");
@@ -353,34 +346,8 @@ function accepts(request: Request, type: string): boolean {
   return ranges.some((range) => wanted.includes(range.split(";")[0]?.trim() ?? ""));
 }
 
-/** Whether the pipeline counts it: one of the requests that run there, in the form in which the SDK hands them on. */
-function isCountedByItsCall(message: JSONRPCMessage, { tools }: Services): boolean {
-  if (!isJSONRPCRequest(message)) return false;
-  if (isSpecType.CallToolRequest(message)) return tools.has(message.params.name);
-  return (
-    isSpecType.ReadResourceRequest(message) ||
-    isSpecType.ListResourcesRequest(message) ||
-    isSpecType.GetPromptRequest(message) ||
-    isSpecType.CompleteRequest(message)
-  );
-}
-
-const isInitialize = (message: JSONRPCMessage): boolean => "method" in message && message.method === "initialize";
-
-/** What is wrong with an `initialize`, naming the member; undefined: nothing. */
-function faultOfInitialize(message: JSONRPCMessage & { params?: unknown }): string | undefined {
-  if (isInitializeRequest(message)) return undefined;
-  const params = (message.params ?? {}) as Record<string, unknown>;
-  const clientInfo = params.clientInfo as Record<string, unknown> | undefined;
-  const missing = [
-    ["protocolVersion", typeof params.protocolVersion === "string"],
-    ["capabilities", typeof params.capabilities === "object" && params.capabilities !== null],
-    ["clientInfo", typeof clientInfo === "object" && clientInfo !== null],
-    ["clientInfo.name", typeof clientInfo?.name === "string"],
-    ["clientInfo.version", typeof clientInfo?.version === "string"],
-  ].find(([, there]) => !there);
-  return `initialize: ${missing?.[0] ?? "a member of its params"} is missing or of the wrong type.`;
-}
+const respond = (text: string, session: LegacySession): Response =>
+  new Response(text, { headers: { "Content-Type": "application/json", [SESSION_HEADER]: session.id } });
 
 function rpcError(
   status: number,

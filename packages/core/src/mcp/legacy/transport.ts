@@ -23,8 +23,6 @@ const ROUNDS_PER_CANCELLATION_LOOK = 4;
 
 export interface LegacyTransportOptions {
   readonly sessionId: string;
-  /** The name of its stream, should it become one. */
-  readonly stream: string;
   /** Headers of the response besides its type. */
   readonly headers: Record<string, string>;
   /** Whether the client reads an event stream; to one that does not, nothing is said before its answer. */
@@ -33,7 +31,7 @@ export interface LegacyTransportOptions {
   readonly priming: boolean;
   /** Keeps a message for resumption; resolves to its event id. */
   record(stream: string, message: string): Promise<string>;
-  /** When the call began: what was left before was meant for another that had the same id. */
+  /** When the call began, in milliseconds since the epoch: what was left before was meant for another that had the same id. */
   readonly beganAtMs: number;
   /** Makes room for a message that may reach another instance. */
   expectMessage(address: string): Promise<void>;
@@ -45,7 +43,7 @@ export const responseAddress = (id: RequestId): string => `response:${id}`;
 export const cancelAddress = (id: RequestId): string => `cancel:${typeof id}:${id}`;
 
 /** A call's stream is named after when its call began: the process that is asked for it then knows whether something can still come. */
-export const newStreamName = (nowMs: number): string => `${nowMs.toString(36)}-${randomBytes(9).toString("base64url")}`;
+const newStreamName = (nowMs: number): string => `${nowMs.toString(36)}-${randomBytes(9).toString("base64url")}`;
 /** Milliseconds since the epoch; 0 for a name that was never given. */
 export const streamBeganAt = (name: string): number => Number.parseInt(/^([0-9a-z]{8})-/.exec(name)?.[1] ?? "0", 36);
 
@@ -70,7 +68,9 @@ export class LegacyTransport implements Transport {
   #resolve: ((response: Response) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
-  readonly #over = new AbortController();
+  /** Ends the looks of a stream. */
+  #over: AbortController | undefined;
+  #streamName = "";
 
   constructor(options: LegacyTransportOptions) {
     this.#options = options;
@@ -81,6 +81,7 @@ export class LegacyTransport implements Transport {
 
   /** Restores a session in the server: messages go in, and nothing that comes out reaches the client. */
   async prepare(messages: readonly JSONRPCMessage[]): Promise<void> {
+    this.#muted = true;
     for (const message of messages) {
       const answered = isJSONRPCRequest(message) ? this.#answered(message.id) : undefined;
       this.onmessage?.(message);
@@ -104,6 +105,12 @@ export class LegacyTransport implements Transport {
     if (this.#options.streams) this.#timer = setTimeout(() => this.#becomeStream(), STREAM_AFTER_MS);
     for (const message of messages) this.onmessage?.(message, { ...extra, closeSSEStream: () => this.#sse?.close() });
     return response;
+  }
+
+  /** Hands a request on to the server that has taken the place of what answered before, unless it is over by now. */
+  handOn(message: JSONRPCMessage, extra: MessageExtraInfo): void {
+    this.#muted = false;
+    if (!this.#ended) this.onmessage?.(message, { ...extra, closeSSEStream: () => this.#sse?.close() });
   }
 
   /** Whether this transport waits for a message under this address; if so, it takes it. */
@@ -156,7 +163,7 @@ export class LegacyTransport implements Transport {
   async close(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    this.#over.abort();
+    this.#over?.abort();
     clearTimeout(this.#timer);
     this.#sse?.close();
     this.onclose?.();
@@ -180,17 +187,23 @@ export class LegacyTransport implements Transport {
     clearTimeout(this.#timer);
     this.#sse = openSse({ headers: this.#options.headers });
     this.#resolve?.(this.#sse.response);
-    if (this.#options.priming) this.#sse.send({ id: `${this.#options.stream}.0`, retryMs: RETRY_MS, data: "" });
+    if (this.#options.priming) this.#sse.send({ id: `${this.#stream}.0`, retryMs: RETRY_MS, data: "" });
     // What had been answered while this was not yet a stream.
     for (const answer of this.#answers) void this.#write(answer);
     void this.#poll();
+  }
+
+  /** The name of its stream, should it become one: random bytes are too dear for each of the many that do not. */
+  get #stream(): string {
+    if (this.#streamName === "") this.#streamName = newStreamName(this.#options.beganAtMs);
+    return this.#streamName;
   }
 
   /** In order, and only after the event is kept: what a client has seen can be resumed after. */
   #write(message: JSONRPCMessage): Promise<void> {
     const text = JSON.stringify(message);
     this.#sending = this.#sending.then(async () => {
-      const id = await this.#options.record(this.#options.stream, text).catch((error: Error) => {
+      const id = await this.#options.record(this.#stream, text).catch((error: Error) => {
         // Without its event the message still goes out; a client that loses it cannot resume, which is said then.
         this.onerror?.(error);
         return undefined;
@@ -213,10 +226,12 @@ export class LegacyTransport implements Transport {
 
   /** Looks for what reached other instances: answers to our requests, and cancellations. Only a stream waits long enough to need it. */
   async #poll(): Promise<void> {
+    const over = new AbortController();
+    this.#over = over;
     let round = 0;
     const pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS, 1.5);
     while (!this.#ended) {
-      await pause(pauseMs(), this.#over.signal);
+      await pause(pauseMs(), over.signal);
       round += 1;
       const cancellations = round % ROUNDS_PER_CANCELLATION_LOOK === 0 ? [...this.#open].map(cancelAddress) : [];
       const addresses = [...[...this.#asked.keys()].map(responseAddress), ...cancellations];
