@@ -5,12 +5,14 @@
 export interface Mutation {
   /** What no longer holds. */
   readonly name: string;
-  /** Below packages/core/src. */
+  /** Default: core. */
+  readonly package?: "core" | "adapters";
+  /** Below the package's src. */
   readonly file: string;
   /** Must occur exactly once. */
   readonly from: string;
   readonly to: string;
-  /** Test files, below packages/core/src, one of which should notice. */
+  /** Test files, below the package's src, one of which should notice. */
   readonly tests: readonly string[];
 }
 

@@ -14,7 +14,7 @@ import { TASK_MUTATIONS } from "./mutation-list-tasks.ts";
 const MUTATIONS: readonly Mutation[] = [...LIST, ...MEMORY_MUTATIONS, ...BOUND_MUTATIONS, ...TASK_MUTATIONS];
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-const CORE = join("packages", "core");
+const PACKAGES = ["core", "adapters"].map((name) => join("packages", name));
 const VITEST = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
 /** Of the store contract what is about conditions, on the engine that every machine has: its load and bounds would only take time. */
 const STORE_CONDITIONS =
@@ -37,14 +37,20 @@ interface JsonReport {
   }[];
 }
 
-/** The sources of core with everything they need to run their tests; dependencies are linked, not copied. */
-async function copyOfCore(): Promise<string> {
+const sourcesOf = ({ package: name = "core" }: Pick<Mutation, "package">): string => join("packages", name, "src");
+const testsOf = (mutation: Mutation): string[] => mutation.tests.map((test) => join(sourcesOf(mutation), test));
+
+const isStoreTest = (test: string): boolean => test.startsWith(join(sourcesOf({}), "stores"));
+
+/** The sources with everything they need to run their tests; dependencies are linked, not copied. */
+async function copyOfSources(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), "mutations-"));
   const isSource = (path: string) => !path.includes("node_modules") && !path.endsWith("dist");
-  await cp(join(ROOT, CORE), join(copy, CORE), { recursive: true, filter: isSource });
+  for (const place of PACKAGES) await cp(join(ROOT, place), join(copy, place), { recursive: true, filter: isSource });
   for (const name of [".config", "package.json", "tsconfig.base.json"])
     await cp(join(ROOT, name), join(copy, name), { recursive: true });
-  for (const place of [".", CORE]) await symlink(join(ROOT, place, "node_modules"), join(copy, place, "node_modules"));
+  for (const place of [".", ...PACKAGES])
+    await symlink(join(ROOT, place, "node_modules"), join(copy, place, "node_modules"));
   return copy;
 }
 
@@ -52,10 +58,9 @@ async function runTests(copy: string, tests: readonly string[]): Promise<Outcome
   const output = join(copy, "report.json");
   await rm(output, { force: true });
   const config = join(copy, ".config", "vitest.config.ts");
-  const named = tests.every((test) => test.startsWith("stores/")) ? ["-t", STORE_CONDITIONS] : [];
+  const named = tests.every(isStoreTest) ? ["-t", STORE_CONDITIONS] : [];
   const report = ["--bail", "1", "--reporter", "json", "--outputFile", output];
-  const files = tests.map((test) => join(CORE, "src", test));
-  const child = spawn(process.execPath, [VITEST, "run", "--config", config, ...report, ...named, ...files], {
+  const child = spawn(process.execPath, [VITEST, "run", "--config", config, ...report, ...named, ...tests], {
     cwd: copy,
     stdio: "ignore",
   });
@@ -72,14 +77,14 @@ async function runTests(copy: string, tests: readonly string[]): Promise<Outcome
 }
 
 async function runMutated(copy: string, mutation: Mutation): Promise<Outcome> {
-  const path = join(copy, CORE, "src", mutation.file);
+  const path = join(copy, sourcesOf(mutation), mutation.file);
   const source = await readFile(path, "utf8");
   const parts = source.split(mutation.from);
   if (parts.length !== 2)
     throw new Error(`"${mutation.name}": its text stands ${parts.length - 1} times in ${mutation.file}, not once.`);
   await writeFile(path, parts.join(mutation.to));
   try {
-    return await runTests(copy, mutation.tests);
+    return await runTests(copy, testsOf(mutation));
   } finally {
     await writeFile(path, source);
   }
@@ -91,11 +96,11 @@ async function main(only: string | undefined): Promise<number> {
     process.stderr.write(`No condition's name contains ${JSON.stringify(only)}.\n`);
     return 2;
   }
-  const copy = await copyOfCore();
+  const copy = await copyOfSources();
   try {
     process.stderr.write("running the tests with every condition in place\n");
     const byStore = (store: boolean) =>
-      [...new Set(mutations.flatMap(({ tests }) => tests))].filter((test) => test.startsWith("stores/") === store);
+      [...new Set(mutations.flatMap(testsOf))].filter((test) => isStoreTest(test) === store);
     for (const tests of [byStore(true), byStore(false)]) {
       if (tests.length === 0) continue;
       const { passed, noticedBy } = await runTests(copy, tests);

@@ -26,7 +26,7 @@ export default defineBar<Scale>({
   id: "T4",
   title:
     "of a cancellation and an end, of two answers, of eight processes that meet a free task, one wins, and all see the same",
-  test: { processes: 3, cancels: 200, asked: 20, free: 5 },
+  test: { processes: 8, cancels: 200, asked: 20, free: 5 },
   full: { processes: 8, cancels: 10_000, asked: 500, free: 100 },
   async run({ scale, random, progress }) {
     const tally = new Tally(progress, scale.cancels + scale.asked + scale.free);

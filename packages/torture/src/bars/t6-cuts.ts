@@ -5,9 +5,9 @@ import * as z from "zod";
 import { defineBar } from "../bars.ts";
 import { checkTasks, type TaskHistory } from "../checkers/tasks.ts";
 import { callApp } from "./calls.ts";
-import { Cluster, type Instance, MovedClock } from "./rig.ts";
+import { Cluster, MovedClock } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
-import { TASK_LEASE_MS, TaskClient, tableOf, until } from "./task-rig.ts";
+import { inProcess, TASK_LEASE_MS, tableOf, until } from "./task-rig.ts";
 
 interface Scale {
   /** How often the whole script is played with its process dying at one request after the other, in both ways. */
@@ -68,17 +68,6 @@ function toolsOf(held?: Map<string, Held>): Tool[] {
   return [...builtinTools({ backend: "dynamodb", anonymous: false, ttlSeconds: 0 }), work];
 }
 
-const clientOf = ({ app }: Instance) =>
-  new TaskClient({
-    next: () => "http://localhost",
-    send: async (url, { method = "POST", headers, body = "" } = {}) => {
-      const answer = await app.fetch(
-        new Request(url, { method, headers: { ...(headers as Record<string, string>), host: "localhost" }, body }),
-      );
-      return { status: answer.status, headers: {}, body: await answer.text() };
-    },
-  });
-
 const limits = { tasksPerPrincipal: 100_000 };
 
 /** One script whose process dies at its n-th request. False when it made fewer. */
@@ -91,7 +80,7 @@ async function cutAt(cluster: Cluster, name: string, n: number, committed: boole
     dead = true;
     return at === n && committed ? "commit-then-drop" : "drop-before";
   });
-  const one = clientOf(first);
+  const one = inProcess(first.app);
   const job = `${name} cut ${n}${committed ? " committed" : ""}`;
   const call = { job, session_id: name, does: "all" };
   const id = await one.create("work", call, { key: job });
@@ -106,7 +95,7 @@ async function cutAt(cluster: Cluster, name: string, n: number, committed: boole
   const killed = cluster.kill(first);
   clock.advance(TASK_LEASE_MS / 1000 + 1);
   const second = await cluster.join({ clock, tools: toolsOf(), limits });
-  const other = clientOf(second);
+  const other = inProcess(second.app);
   const again = await other.create("work", call, { key: job });
   tally.count(again !== undefined);
   tally.expect(id === undefined || again === id, () => `${job}: the call made again has task ${again}, not ${id}`);
@@ -136,7 +125,7 @@ async function timeIsOver(cluster: Cluster, tally: Tally): Promise<void> {
     [wrong, -wrong].map((ms) => cluster.join({ clock: clock.skewedBy(ms), tools, limits })),
   );
   if (!ahead || !behind) throw new Error("An app could not be made.");
-  const clients = [clientOf(ahead), clientOf(behind)] as const;
+  const clients = [inProcess(ahead.app), inProcess(behind.app)] as const;
   const statuses = async (id: string) => Promise.all(clients.map(async (client) => (await client.get(id))?.status));
   const expectAll = async (id: string, what: string, status: string) => {
     const seen = await statuses(id);

@@ -2,6 +2,7 @@
 // it is told, and the history that comes of both. Knows no bar.
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { App } from "@stateful-mcp/core";
 import type { Fleet, Member, Random } from "@stateful-mcp/rig";
 import {
   type Acknowledged,
@@ -192,6 +193,18 @@ export class TaskClient {
     return read;
   }
 }
+
+/** A client of an app in this process. */
+export const inProcess = ({ fetch }: Pick<App, "fetch">): TaskClient =>
+  new TaskClient({
+    next: () => "http://localhost",
+    send: async (url, { method = "POST", headers, body = "" } = {}) => {
+      const answer = await fetch(
+        new Request(url, { method, headers: { ...(headers as Record<string, string>), host: "localhost" }, body }),
+      );
+      return { status: answer.status, headers: {}, body: await answer.text() };
+    },
+  });
 
 export interface TaskRigOptions {
   readonly random: Random;
