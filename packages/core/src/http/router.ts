@@ -179,7 +179,8 @@ export function createRouter(options: RouterOptions): Router {
       const source = { principal, timeLimitMs, http, unsent: caller.unsent, signal: request.signal, sdk };
       return answerInTime(plainPath.answer(plain, source));
     }
-    if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
+    if (legacy.isPlain(request, parsedBody) || (await isLegacyRequest(request, parsedBody)))
+      return legacy.fetch(request, { principal, authInfo }, parsedBody);
     if (options.subscriptions && isListen(parsedBody)) {
       await services.state.admit(principal);
       return listens.fetch(request, parsedBody, principal, authInfo);

@@ -3,6 +3,7 @@
 import { LRUCache } from "lru-cache";
 import { AppError } from "../errors.ts";
 import type { Attributes, Entry, StateStore } from "../stores/state-store.ts";
+import { atMost } from "./bounded.ts";
 import { sequenceText } from "./keys.ts";
 import { Serial } from "./serial.ts";
 
@@ -35,7 +36,7 @@ const READ_PAGE = 100;
 export class DenseLog {
   readonly #store: StateStore;
   // A hint may be stale: the condition on the put keeps it honest.
-  readonly #tails = new LRUCache<string, number>({ max: HINTS_MAX });
+  readonly #tails = new LRUCache<string, number>(atMost(HINTS_MAX));
   readonly #serial = new Serial();
 
   constructor(store: StateStore) {

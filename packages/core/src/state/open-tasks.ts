@@ -4,6 +4,7 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { StateStore } from "../stores/state-store.ts";
+import { atMost } from "./bounded.ts";
 import { openTaskKey, openTaskOf, openTaskPrefix, openTasksPartition, TASK_LOOK_KEY } from "./keys.ts";
 import type { TaskRef } from "./task-head.ts";
 
@@ -21,7 +22,7 @@ export class OpenTasks {
   readonly #store: StateStore;
   readonly #clock: Clock;
   readonly #maxPerOwner: number;
-  readonly #room = new LRUCache<string, number>({ max: ROOMS_MAX, ttl: ROOM_MS });
+  readonly #room = new LRUCache<string, number>({ ...atMost(ROOMS_MAX), ttl: ROOM_MS });
 
   constructor(store: StateStore, clock: Clock, maxPerOwner: number) {
     this.#store = store;

@@ -7,6 +7,7 @@ import { AppError } from "../errors.ts";
 import { SESSION_NAME_MAX_BYTES } from "../limits.ts";
 import type { Entry, Key, Operation, StateStore } from "../stores/state-store.ts";
 import { byteLength, composed, cutText, hasInvisible } from "../text.ts";
+import { atMost } from "./bounded.ts";
 import { type EntryWriter, OperationForgotten, TOMBSTONE_SECONDS } from "./entry-writer.ts";
 import type { KeyedCall } from "./idempotency.ts";
 import { isMinted, mintId } from "./ids.ts";
@@ -109,9 +110,9 @@ export class Sessions {
   readonly #settings: SessionSettings;
   readonly #maxPerPrincipal: number;
   /** How many sessions of a principal may be created before its sessions are counted again, which reads all of them. */
-  readonly #room = new LRUCache<string, number>({ max: ROOMS_MAX, ttl: ROOM_MS });
+  readonly #room = new LRUCache<string, number>({ ...atMost(ROOMS_MAX), ttl: ROOM_MS });
 
-  readonly #generations = new LRUCache<string, string>({ max: GENERATIONS_MAX });
+  readonly #generations = new LRUCache<string, string>(atMost(GENERATIONS_MAX));
 
   constructor(options: SessionsOptions) {
     this.#store = options.store;

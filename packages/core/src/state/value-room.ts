@@ -3,6 +3,7 @@
 import { LRUCache } from "lru-cache";
 import { AppError } from "../errors.ts";
 import type { StateStore } from "../stores/state-store.ts";
+import { atMost } from "./bounded.ts";
 import { sessionPartition, valueKey, valuesPrefix } from "./keys.ts";
 import type { Session } from "./sessions.ts";
 
@@ -15,7 +16,7 @@ export class ValueRoom {
   readonly #store: StateStore;
   readonly #max: number;
   /** How many new keys a session may still take before its values are counted. */
-  readonly #left = new LRUCache<string, number>({ max: ROOMS_MAX });
+  readonly #left = new LRUCache<string, number>(atMost(ROOMS_MAX));
 
   constructor(store: StateStore, maxPerSession: number) {
     this.#store = store;

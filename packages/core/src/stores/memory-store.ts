@@ -16,18 +16,26 @@ export class MemoryStore extends OrderedTableStore {
   async close(): Promise<void> {}
 }
 
+/** As deep as an entry is. `structuredClone` does the same and takes ten times as long, which every look would pay. */
+function copied<T>(value: T): T {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(copied) as T;
+  if (Object.getPrototypeOf(value) !== Object.prototype) return structuredClone(value);
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, copied(member)])) as T;
+}
+
 class MemoryTable implements OrderedTable {
   readonly #partitions = new Map<string, Partition>();
 
   get({ pk, sk }: Key): StoredEntry | undefined {
-    return structuredClone(this.#partitions.get(pk)?.get(sk)?.entry);
+    return copied(this.#partitions.get(pk)?.get(sk)?.entry);
   }
 
   set(entry: StoredEntry, bytes: number): void {
     const { pk, sk } = entry.key;
     const partition = this.#partitions.get(pk) ?? new Partition();
     this.#partitions.set(pk, partition);
-    partition.set(sk, { entry: structuredClone(entry), bytes });
+    partition.set(sk, { entry: copied(entry), bytes });
   }
 
   delete({ pk, sk }: Key): boolean {
@@ -38,7 +46,7 @@ class MemoryTable implements OrderedTable {
   }
 
   *walk(pk: string, options: ListOptions): Generator<Row> {
-    for (const row of this.#partitions.get(pk)?.walk(options) ?? []) yield structuredClone(row);
+    for (const row of this.#partitions.get(pk)?.walk(options) ?? []) yield copied(row);
   }
 }
 

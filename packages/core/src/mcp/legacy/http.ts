@@ -67,6 +67,14 @@ export class LegacyHttp {
     this.#lists = new ConstantLists(options.services);
   }
 
+  /** Whether a POST is surely of the 2025 era, so that the SDK need not be asked: a plain call with no word of another revision. */
+  isPlain({ headers }: Request, body: unknown): boolean {
+    if (this.#options.plainPath === false || headers.get("mcp-method") !== null) return false;
+    const version = headers.get("mcp-protocol-version");
+    if (version !== null && !SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return false;
+    return plainCall(body, this.#options.services) !== undefined;
+  }
+
   /** Answers GET, POST and DELETE of 2025-era clients. `body` is the parsed body of a POST. */
   async fetch(request: Request, caller: LegacyCaller, body: unknown): Promise<Response> {
     try {

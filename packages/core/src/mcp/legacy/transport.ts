@@ -2,14 +2,12 @@
 // once; becomes an event stream, kept in the table so that it can be resumed anywhere, as soon as the call has something to say
 // before its answer or takes a while.
 import { randomBytes } from "node:crypto";
-import {
-  isJSONRPCErrorResponse,
-  isJSONRPCRequest,
-  isJSONRPCResultResponse,
-  type JSONRPCMessage,
-  type MessageExtraInfo,
-  type RequestId,
-  type Transport,
+import type {
+  JSONRPCMessage,
+  JSONRPCRequest,
+  MessageExtraInfo,
+  RequestId,
+  Transport,
 } from "@modelcontextprotocol/server";
 import { backoff, pause } from "../../waiting.ts";
 import { openSse, type SseStream } from "../sse.ts";
@@ -47,6 +45,9 @@ const newStreamName = (nowMs: number): string => `${nowMs.toString(36)}-${random
 /** Milliseconds since the epoch; 0 for a name that was never given. */
 export const streamBeganAt = (name: string): number => Number.parseInt(/^([0-9a-z]{8})-/.exec(name)?.[1] ?? "0", 36);
 
+/** Every message here has been checked: what a client sent when it came in, the rest by the SDK. Its schemas are dear. */
+const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message;
+
 /** Milliseconds after which a client should come back to a stream that was closed on purpose. */
 const RETRY_MS = 1000;
 
@@ -83,7 +84,7 @@ export class LegacyTransport implements Transport {
   async prepare(messages: readonly JSONRPCMessage[]): Promise<void> {
     this.#muted = true;
     for (const message of messages) {
-      const answered = isJSONRPCRequest(message) ? this.#answered(message.id) : undefined;
+      const answered = isRequest(message) ? this.#answered(message.id) : undefined;
       this.onmessage?.(message);
       await answered;
     }
@@ -98,7 +99,7 @@ export class LegacyTransport implements Transport {
   respond(messages: readonly JSONRPCMessage[], batch: boolean, extra: MessageExtraInfo): Promise<Response> {
     this.#muted = false;
     this.#batch = batch;
-    for (const message of messages) if (isJSONRPCRequest(message)) this.#open.add(message.id);
+    for (const message of messages) if (isRequest(message)) this.#open.add(message.id);
     const response = new Promise<Response>((resolve) => {
       this.#resolve = resolve;
     });
@@ -135,7 +136,7 @@ export class LegacyTransport implements Transport {
   }
 
   async send(message: JSONRPCMessage): Promise<void> {
-    const isAnswer = isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message);
+    const isAnswer = !("method" in message);
     if (this.#muted) {
       if (isAnswer && message.id !== undefined) this.#prepared.get(message.id)?.();
       return;
@@ -148,11 +149,11 @@ export class LegacyTransport implements Transport {
       return;
     }
     if (!this.#options.streams) {
-      if (isJSONRPCRequest(message)) this.#refuseQuestion(message.id);
+      if (isRequest(message)) this.#refuseQuestion(message.id);
       return;
     }
     this.#becomeStream();
-    if (!isJSONRPCRequest(message)) return this.#write(message);
+    if (!isRequest(message)) return this.#write(message);
     const wireId = randomBytes(12).toString("base64url");
     // Before the question goes out: an answer is kept only where one is waited for. Without it, one that comes to this instance counts.
     await this.#options.expectMessage(responseAddress(wireId)).catch((error: Error) => this.onerror?.(error));
