@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { createApp } from "../app.ts";
 import { builtinTools } from "../builtin/tools/index.ts";
+import { taskTools } from "../builtin/tools/tasks.ts";
+import type { ItemStore } from "../items/item-store.ts";
 import { testApp } from "../testing/test-app.ts";
 import { defineTool, type ToolDefinition } from "./tool.ts";
 
@@ -185,6 +187,18 @@ describe("the tools of the ready server", () => {
       }
     },
   );
+
+  it("can all be written for a client, those for items and for tasks included", () => {
+    // Theirs are not read at the start, so that what cannot be written would be found by a client.
+    const items = { store: {} as ItemStore, tables: [{ name: "orders", mode: "read-write" as const }], scan: true };
+    const all = [
+      ...builtinTools({ backend: "memory", anonymous: false, ttlSeconds: 0, items }),
+      ...taskTools({ anonymous: false, scopeOf: () => undefined }),
+    ];
+    expect(all.length).toBeGreaterThan(tools.length + 6);
+    for (const { inputSchema, outputSchema } of all)
+      expect([inputSchema, outputSchema]).toMatchObject([{ type: "object" }, { type: "object" }]);
+  });
 
   it.each(tools)("$name tells a person and a model what it does", ({ name, title, description, inputSchema }) => {
     expect(title).not.toBe(name);

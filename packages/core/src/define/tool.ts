@@ -139,6 +139,19 @@ const SESSION_RESULT = z.string().describe("The session that was used. Pass it t
 export function defineTool<I extends z.ZodObject = NoInput, O extends z.ZodObject | undefined = undefined>(
   definition: ToolDefinition<I, O>,
 ): Tool {
+  const tool = builtinTool(definition);
+  // What cannot be written as JSON Schema is told here.
+  void [tool.inputSchema, tool.outputSchema];
+  return tool;
+}
+
+/**
+ * The same for the tools of this package: how they go on the wire is worked out when a client first asks for it. A host waits for the
+ * start, and a test reads all of them.
+ */
+export function builtinTool<I extends z.ZodObject = NoInput, O extends z.ZodObject | undefined = undefined>(
+  definition: ToolDefinition<I, O>,
+): Tool {
   const { name, description, annotations = {}, session = "optional" } = definition;
   const wrong = (why: string) => new TypeError(`The tool ${JSON.stringify(name)} cannot be defined: ${why}`);
   const fault = faultOf(definition as unknown as ToolDefinition);
@@ -163,9 +176,14 @@ export function defineTool<I extends z.ZodObject = NoInput, O extends z.ZodObjec
       throw wrong(`its ${io} cannot be written as JSON Schema, ${JSON.stringify(why)}.`);
     }
   };
-  const inputSchema = schemaOf(input, "input");
-  for (const keyword of ["$ref", "anyOf", "oneOf", "allOf"])
-    if (keyword in inputSchema) throw wrong(`its input has ${keyword} at the top, which several hosts reject.`);
+  let inputSchema: Record<string, unknown> | undefined;
+  let outputSchema: Record<string, unknown> | undefined;
+  const inputOnWire = () => {
+    const json = schemaOf(input, "input");
+    for (const keyword of ["$ref", "anyOf", "oneOf", "allOf"])
+      if (keyword in json) throw wrong(`its input has ${keyword} at the top, which several hosts reject.`);
+    return json;
+  };
   const tool: Tool = {
     name,
     title: definition.title ?? name,
@@ -186,8 +204,14 @@ export function defineTool<I extends z.ZodObject = NoInput, O extends z.ZodObjec
     task: definition.task && taskSupport(definition.task as TaskDefinition | "allowed" | "required"),
     input,
     output,
-    inputSchema,
-    outputSchema: output && schemaOf(output, "output"),
+    get inputSchema() {
+      inputSchema ??= inputOnWire();
+      return inputSchema;
+    },
+    get outputSchema() {
+      outputSchema ??= output && schemaOf(output, "output");
+      return outputSchema;
+    },
     // The pipeline parses with `input` before and `output` after, so the types hold where the casts stand.
     run: async (args, context) => {
       const result: unknown = await definition.run(args as z.output<I>, context);

@@ -107,8 +107,11 @@ function buildServer(services: Services, options: McpOptions, kind: ServerKind, 
     },
   );
   watchRequests(server, services, kind.overHttp);
-  const tools = wireTools(services.tools.values());
-  server.setRequestHandler("tools/list", () => ({ tools }) as never);
+  let tools: ReturnType<typeof wireTools> | undefined;
+  server.setRequestHandler("tools/list", () => {
+    tools ??= wireTools(services.tools.values());
+    return { tools } as never;
+  });
   server.setRequestHandler("tools/call", ({ params }, context) =>
     tracked(() => toolCall(server, services, params, context)),
   );

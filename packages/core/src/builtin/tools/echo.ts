@@ -1,8 +1,8 @@
 // echo_cached: the smallest tool that shows a cached result.
 import * as z from "zod";
-import { defineTool } from "../../define/tool.ts";
+import { builtinTool } from "../../define/tool.ts";
 
-export const echoCached = defineTool({
+export const echoCached = builtinTool({
   name: "echo_cached",
   title: "Echo, cached",
   description:

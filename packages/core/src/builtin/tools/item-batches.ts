@@ -1,6 +1,6 @@
 // Tools that read or write several items of a user's own table in one request.
 import * as z from "zod";
-import { defineTool } from "../../define/tool.ts";
+import { builtinTool } from "../../define/tool.ts";
 import type { ItemTables, TableShape } from "../../items/item-store.ts";
 import {
   choice,
@@ -23,7 +23,7 @@ const WRITES_MAX = 25;
 
 export function batchGet(items: ItemTables) {
   const { argument, chosen } = choice(items, false);
-  return defineTool({
+  return builtinTool({
     ...READ,
     name: "batch_get",
     title: "Get several items",
@@ -68,7 +68,7 @@ export function batchGet(items: ItemTables) {
 export function batchWrite(items: ItemTables) {
   const { argument, chosen } = choice(items, true);
   const list = z.array(jsonObject).max(WRITES_MAX).default([]);
-  return defineTool({
+  return builtinTool({
     ...WRITE,
     name: "batch_write",
     title: "Write several items",

@@ -1,6 +1,6 @@
 // Tools for the items of the user's own tables: which of them may be reached, and in which mode, is decided here.
 import * as z from "zod";
-import { defineTool, type Tool } from "../../define/tool.ts";
+import { builtinTool, type Tool } from "../../define/tool.ts";
 import type { ItemPage, ItemTables } from "../../items/item-store.ts";
 import {
   type ConditionalInput,
@@ -50,7 +50,7 @@ export function itemTools(items: ItemTables): Tool[] {
 
 function putItem(items: ItemTables) {
   const { argument, chosen } = choice(items, true);
-  return defineTool({
+  return builtinTool({
     ...WRITE,
     name: "put_item",
     title: "Put item",
@@ -79,7 +79,7 @@ function putItem(items: ItemTables) {
 
 function getItem(items: ItemTables) {
   const { argument, chosen } = choice(items, false);
-  return defineTool({
+  return builtinTool({
     ...READ,
     name: "get_item",
     title: "Get item",
@@ -105,7 +105,7 @@ function getItem(items: ItemTables) {
 
 function updateItem(items: ItemTables) {
   const { argument, chosen } = choice(items, true);
-  return defineTool({
+  return builtinTool({
     ...WRITE,
     name: "update_item",
     title: "Update item",
@@ -143,7 +143,7 @@ function updateItem(items: ItemTables) {
 
 function deleteItem(items: ItemTables) {
   const { argument, chosen } = choice(items, true);
-  return defineTool({
+  return builtinTool({
     ...WRITE,
     name: "delete_item",
     title: "Delete item",
@@ -175,7 +175,7 @@ function deleteItem(items: ItemTables) {
 
 function query(items: ItemTables) {
   const { argument, chosen } = choice(items, false);
-  return defineTool({
+  return builtinTool({
     ...READ,
     name: "query",
     title: "Query",
@@ -207,7 +207,7 @@ function query(items: ItemTables) {
 
 function scan(items: ItemTables) {
   const { argument, chosen } = choice(items, false);
-  return defineTool({
+  return builtinTool({
     ...READ,
     name: "scan",
     title: "Scan",

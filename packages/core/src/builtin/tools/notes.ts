@@ -1,9 +1,9 @@
 // Tools for a session's notes.
 import * as z from "zod";
-import { defineTool } from "../../define/tool.ts";
+import { builtinTool } from "../../define/tool.ts";
 import { cursorArgument, limitArgument, nextCursorResult } from "./sessions.ts";
 
-export const addNote = defineTool({
+export const addNote = builtinTool({
   name: "add_note",
   title: "Add note",
   description:
@@ -19,7 +19,7 @@ export const addNote = defineTool({
   },
 });
 
-export const getNotes = defineTool({
+export const getNotes = builtinTool({
   name: "get_notes",
   title: "Get notes",
   description:
@@ -79,7 +79,7 @@ export const getNotes = defineTool({
 const noteId = z.string().max(200).describe("The note's id: note_id from add_note, or from get_notes with details.");
 const ifVersion = z.int().min(1).optional().describe("Only if the note is at this version.");
 
-export const updateNote = defineTool({
+export const updateNote = builtinTool({
   name: "update_note",
   title: "Correct note",
   description:
@@ -97,7 +97,7 @@ export const updateNote = defineTool({
   },
 });
 
-export const deleteNote = defineTool({
+export const deleteNote = builtinTool({
   name: "delete_note",
   title: "Delete note",
   description:

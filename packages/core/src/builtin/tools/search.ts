@@ -1,12 +1,12 @@
 // search_memory: finds again what was noted or stored, without reading everything into a conversation.
 import * as z from "zod";
-import { defineTool } from "../../define/tool.ts";
+import { builtinTool } from "../../define/tool.ts";
 import { cursorArgument, nextCursorResult } from "./sessions.ts";
 
 const HITS_DEFAULT = 20;
 const HITS_MAX = 100;
 
-export const searchMemory = defineTool({
+export const searchMemory = builtinTool({
   name: "search_memory",
   title: "Search memory",
   description:

@@ -1,6 +1,6 @@
 // Tools for sessions themselves: create, list, look at, reset, delete.
 import * as z from "zod";
-import { defineTool } from "../../define/tool.ts";
+import { builtinTool } from "../../define/tool.ts";
 import { PAGE_DEFAULT_ENTRIES, PAGE_MAX_ENTRIES } from "../../limits.ts";
 import type { SessionHandle } from "../../state/session-handle.ts";
 import type { Session } from "../../state/sessions.ts";
@@ -24,7 +24,7 @@ const time = z.string().describe("ISO 8601.");
 const expiresAt = z.string().nullable().describe("ISO 8601; null: never. Every use of the session moves it on.");
 
 export function createSession(retention: string) {
-  return defineTool({
+  return builtinTool({
     name: "create_session",
     title: "Create session",
     description: `Creates a session: a durable container for notes and values. Returns its session_id: pass that to every later call. ${retention}`,
@@ -44,7 +44,7 @@ export function createSession(retention: string) {
   });
 }
 
-export const listSessions = defineTool({
+export const listSessions = builtinTool({
   name: "list_sessions",
   title: "List sessions",
   description:
@@ -73,7 +73,7 @@ export const listSessions = defineTool({
 });
 
 export const sessionInfo = (backend: string, features: readonly string[]) =>
-  defineTool({
+  builtinTool({
     name: "session_info",
     title: "Session info",
     description: "Tells when a session was created and last used, when it ends, and how many notes it holds.",
@@ -109,7 +109,7 @@ async function contentsOf(session: SessionHandle): Promise<{ holds: string }> {
   return { holds: `notes: ${notes}, values: ${nextCursor ? "more than " : ""}${values.length}` };
 }
 
-export const resetSession = defineTool({
+export const resetSession = builtinTool({
   name: "reset_session",
   title: "Reset session",
   description: "Clears all notes and values of a session. The session itself stays.",
@@ -120,7 +120,7 @@ export const resetSession = defineTool({
   run: async (_, { session }) => ({ cleared: await session.reset() }),
 });
 
-export const deleteSession = defineTool({
+export const deleteSession = builtinTool({
   name: "delete_session",
   title: "Delete session",
   description: "Deletes a session with everything in it.",

@@ -2,7 +2,7 @@
 // of an app whose calls can become tasks.
 import { type InputRequests, inputRequired } from "@modelcontextprotocol/server";
 import * as z from "zod";
-import { defineTool, type Tool } from "../../define/tool.ts";
+import { builtinTool, type Tool } from "../../define/tool.ts";
 import { AppError } from "../../errors.ts";
 import { authorize, isGranted, type Principal, WRITE_SCOPE } from "../../principal.ts";
 import type { DetailedTaskView, TaskView } from "../../state/caller-tasks.ts";
@@ -58,7 +58,7 @@ export function taskTools(options: {
   const admitTo = (principal: Principal) => (task: { readonly tool: string }) =>
     authorize(principal, neededFor(task.tool));
 
-  const getTask = defineTool({
+  const getTask = builtinTool({
     name: "get_task",
     title: "Get a task",
     description:
@@ -96,7 +96,7 @@ export function taskTools(options: {
     },
   });
 
-  const listTasks = defineTool({
+  const listTasks = builtinTool({
     name: "list_tasks",
     title: "List tasks",
     description: "Lists your tasks, those that have ended included, until they expire. For a result, call get_task.",
@@ -114,7 +114,7 @@ export function taskTools(options: {
     },
   });
 
-  const cancelTask = defineTool({
+  const cancelTask = builtinTool({
     name: "cancel_task",
     title: "Cancel a task",
     description:

@@ -1,6 +1,6 @@
 // Tools for a session's key-value entries.
 import * as z from "zod";
-import { defineTool } from "../../define/tool.ts";
+import { builtinTool } from "../../define/tool.ts";
 import { AppError } from "../../errors.ts";
 import { findJsonFault, parseJson } from "../../json.ts";
 import { KEY_MAX_BYTES, PAGE_MAX_BYTES } from "../../limits.ts";
@@ -38,7 +38,7 @@ const JSON_TYPES = ["null", "boolean", "number", "string", "array", "object"] as
 const typeOf = (value: Json): (typeof JSON_TYPES)[number] =>
   value === null ? "null" : Array.isArray(value) ? "array" : (typeof value as (typeof JSON_TYPES)[number]);
 
-export const storeValue = defineTool({
+export const storeValue = builtinTool({
   name: "store_value",
   title: "Store value",
   description:
@@ -105,7 +105,7 @@ function wholeOrPart(value: Json, { offset, limit }: { offset?: number | undefin
   return { value: null, part, offset: begin, ...(end < text.length && { next_offset: end }), length: text.length };
 }
 
-export const getValue = defineTool({
+export const getValue = builtinTool({
   name: "get_value",
   title: "Get value",
   description:
@@ -143,7 +143,7 @@ export const getValue = defineTool({
   },
 });
 
-export const listValues = defineTool({
+export const listValues = builtinTool({
   name: "list_values",
   title: "List values",
   description:
@@ -192,7 +192,7 @@ export const listValues = defineTool({
   },
 });
 
-export const deleteValue = defineTool({
+export const deleteValue = builtinTool({
   name: "delete_value",
   title: "Delete value",
   description: "Deletes the value stored under a key of a session.",
@@ -207,7 +207,7 @@ export const deleteValue = defineTool({
   }),
 });
 
-export const incrementValue = defineTool({
+export const incrementValue = builtinTool({
   name: "increment_value",
   title: "Increment value",
   description:
