@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
@@ -103,6 +104,17 @@ const schemas = {
   "tasks/cancel": CancelTaskResultV2Schema,
 } as const;
 
+/** Sends a request again whose process was killed before it answered: what it asks for is asked for once all the same. */
+async function untilAnswered(send: () => Promise<Answer>): Promise<Answer> {
+  for (;;) {
+    try {
+      return await send();
+    } catch {
+      await sleep(100);
+    }
+  }
+}
+
 /** A session of the official client of the extension; every answer it is given has passed the strict schemas. */
 async function taskSession(address: string) {
   const client = new Client(CLIENT, {
@@ -113,7 +125,8 @@ async function taskSession(address: string) {
   const rawDispatch = async (request: unknown): Promise<JsonRpcResponse> => {
     const { method, params } = request as { method: string; params: Record<string, unknown> };
     const { _meta, ...rest } = params;
-    const { result, error } = await post(address, method, rest, { meta: (_meta ?? {}) as Record<string, unknown> });
+    const meta = (_meta ?? {}) as Record<string, unknown>;
+    const { result, error } = await untilAnswered(() => post(address, method, rest, { meta }));
     if (error) return { kind: "error", error: error as never };
     if (method in schemas) schemas[method as keyof typeof schemas].parse(result);
     if (result?.resultType === "task") CreateTaskResultV2Schema.parse(result);
@@ -164,7 +177,7 @@ describe("a task whose process is killed", () => {
     };
     await expect.poll(() => notes(polls), { timeout: 10_000 }).toEqual(["begun"]);
     const [member] = fleet.live;
-    await member?.process.kill();
+    await fleet.replace(member!);
     await writeFile(file, "");
     const get = async () => GetTaskResultV2Schema.parse((await post(polls, "tasks/get", { taskId })).result);
     // The lease of the killed process lasts up to 20 s.
@@ -172,6 +185,37 @@ describe("a task whose process is killed", () => {
     expect(await get()).toMatchObject({ result: { structuredContent: { attempt: 2 } } });
     expect(await notes(polls)).toEqual(["begun", "ended"]);
   }, 90_000);
+});
+
+describe("the official client of the extension, while the processes behind the load balancer are killed", () => {
+  test("gets every result, each with its effects and its steps once", async () => {
+    const { client, session } = await taskSession(balancer.address);
+    const jobs = Array.from({ length: 6 }, (_, at) => `kills ${at}`);
+    const file = join(directory, "kills");
+    const working = await Promise.all(
+      jobs.map((session_id) => session.callTool("write_and_wait", { file, session_id })),
+    );
+    const asking = await Promise.all([1, 2].map(() => session.callTool("ask", {})));
+    const settling = [...working, ...asking].map(async (execution) =>
+      resultFromTaskOutcome((await execution.settle()).outcome),
+    );
+    const notes = async (session_id: string) => {
+      const call = { name: "notes", arguments: { session_id } };
+      const { result } = await untilAnswered(() => post(balancer.address, "tools/call", call));
+      return (result as { structuredContent: { notes: string[] } }).structuredContent.notes;
+    };
+    for (const job of jobs) await expect.poll(() => notes(job), { timeout: 30_000 }).toEqual(["begun"]);
+    for (const member of [...fleet.live]) await fleet.replace(member);
+    await writeFile(file, "");
+    const results = await Promise.all(settling);
+    for (const result of results.slice(0, jobs.length))
+      expect(result).toMatchObject({ structuredContent: { stepped: "run 1" } });
+    for (const result of results.slice(jobs.length))
+      expect(result).toMatchObject({ structuredContent: { sure: true } });
+    for (const job of jobs) expect(await notes(job)).toEqual(["begun", "ended"]);
+    await session.close();
+    await client.close();
+  }, 120_000);
 });
 
 describe("an operator", () => {
