@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type App, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
+import { MemoryStore } from "../stores/memory-store.ts";
+import { movableClock } from "../testing/contracts/store-contract.ts";
 
 const [ALICE, BOB, READER] = ["a", "b", "r"].map((letter) => letter.repeat(32)) as [string, string, string];
 const access = { mode: "tokens", tokens: parseTokens(`alice=${ALICE},bob=${BOB},reader:read=${READER}`) } as const;
@@ -68,6 +70,28 @@ describe("memory over HTTP", () => {
         .filter((line) => /"kind":"(note|value)"/.test(line))
         .map((line) => JSON.parse(line));
     expect(content(again)).toEqual(content(file));
+  });
+
+  it("counts against the calls of a minute: 25 lines in, and each megabyte out", async () => {
+    const { call, send } = server();
+    for (const session_id of ["one", "two", "three"])
+      for (let n = 0; n < 50; n++) await call("add_note", ALICE, { session_id, note: "y".repeat(10_000) });
+    const file = await (await send("/memory/export", ALICE)).text();
+    const clock = movableClock();
+    const store = new MemoryStore({ clock });
+    const bounded = server({ access, store, clock, limits: { callsPerMinute: 2 } });
+    const refused = await bounded.put(ALICE, file);
+    expect([refused.status, refused.headers.has("retry-after")]).toEqual([429, true]);
+    // What was written stands, and the rest comes with the next try.
+    const free = server({ access, store, clock });
+    expect(await (await free.put(ALICE, file)).json()).toMatchObject({ present: 48, notes: 102 });
+    expect((await bounded.send("/memory/export", ALICE)).status).toBe(429);
+    clock.advance(60);
+    // Its 1.5 MB are two calls; with one left an export ends before its time, and does not pass for a whole one.
+    expect((await (await bounded.send("/memory/export", ALICE)).text()).length).toBeGreaterThan(1_500_000);
+    clock.advance(60);
+    await bounded.call("list_sessions", ALICE, {});
+    await expect((await bounded.send("/memory/export", ALICE)).text()).rejects.toThrow();
   });
 
   it("is refused in plain words where it is no export, too large, of another type or for others", async () => {

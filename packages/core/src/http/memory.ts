@@ -10,6 +10,9 @@ import { type Bindings, type CallerCheck, principalOf } from "./caller-of-reques
 const LINES = "application/x-ndjson";
 /** Bytes of one import: it is held until it is written, and a larger one is the command's, which reads a file twice instead. */
 const IMPORT_MAX_BYTES = 16 * 1_048_576;
+/** What counts as one call against a caller's limit per minute: as many writes as `batch_write` makes, as much as `search_memory` reads. */
+const LINES_PER_CALL = 25;
+const BYTES_PER_CALL = 1_048_576;
 
 export interface MemoryRoutesOptions {
   readonly services: Services;
@@ -27,15 +30,20 @@ export function serveMemory(app: Hono<Bindings>, { services, callers, bodies }: 
   };
 
   app.get("/memory/export", async (c) => {
-    const memory = await memoryOf(await principalOf(c, callers), READ_SCOPE);
+    const principal = await principalOf(c, callers);
+    const memory = await memoryOf(principal, READ_SCOPE);
     const lines = memory.export();
+    let sent = 0;
     const encoder = new TextEncoder();
     const body = new ReadableStream<Uint8Array>({
       // An error cuts the answer off, so that a part of a memory does not pass for all of it.
       pull: async (controller) => {
         const { done, value } = await lines.next();
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+        if (done) return controller.close();
+        const line = encoder.encode(`${JSON.stringify(value)}\n`);
+        sent += line.byteLength;
+        for (; sent >= BYTES_PER_CALL; sent -= BYTES_PER_CALL) await services.state.admit(principal);
+        controller.enqueue(line);
       },
       cancel: async () => {
         await lines.return(undefined);
@@ -55,13 +63,17 @@ export function serveMemory(app: Hono<Bindings>, { services, callers, bodies }: 
     if (dryRun !== "true" && dryRun !== "false")
       throw new AppError("invalid_input", "dry_run is neither true nor false. Leave it out to import.");
     const { text, hash } = await bodies.readText(c.req.raw, principal, { type: LINES, maxBytes: IMPORT_MAX_BYTES });
-    return c.json(await memory.import(eachLine(text), { fileId: hash, dryRun: dryRun === "true" }));
+    const admitted = eachLine(text, () => services.state.admit(principal));
+    return c.json(await memory.import(admitted, { fileId: hash, dryRun: dryRun === "true" }));
   });
 }
 
-/** Ended by a line feed and by nothing else, as an export writes them. */
-async function* eachLine(text: string): AsyncGenerator<string> {
+/** Ended by a line feed and by nothing else, as an export writes them. What was written before a refusal is not written again. */
+async function* eachLine(text: string, admit: () => Promise<void>): AsyncGenerator<string> {
   const lines = text.split("\n");
   if (lines.at(-1) === "") lines.pop();
-  yield* lines;
+  for (const [index, line] of lines.entries()) {
+    if (index > 0 && index % LINES_PER_CALL === 0) await admit();
+    yield line;
+  }
 }
