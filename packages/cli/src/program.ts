@@ -1,4 +1,5 @@
 // The command line: names, options, help. Each command's code is loaded only when it runs.
+import type { CallWords } from "@stateful-mcp/adapters/process";
 import { Command, CommanderError } from "commander";
 import { EXIT } from "./run.ts";
 import { VERSION } from "./version.ts";
@@ -111,6 +112,24 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option(...ENV_FILE)
     .action(async (options: EnvFile) => {
       code = await (await import("./commands/tasks.ts")).tasks(options);
+    });
+
+  program
+    .command("calls")
+    .description(
+      "list the newest calls of all processes, where they keep a journal: time, tool, outcome, who, how long",
+    )
+    .option("--tool <name>", "only calls of this tool")
+    .option("--outcome <outcome>", "only those that ended so: ok, replayed, failed, or the code of an error")
+    .option("--client <text>", "only those of clients whose name has this text")
+    .option("--principal <name>", "only those of this caller, by name or id")
+    .option("--request <id>", "only the one with this request id, or its beginning")
+    .option("--slower-than <ms>", "only those that took as long, in milliseconds")
+    .option("--limit <number>", "at most so many, 1 to 500 (default: 50)")
+    .option("--json", "print one JSON object a line, for programs")
+    .option(...ENV_FILE)
+    .action(async (words: CallWords) => {
+      code = await (await import("./commands/calls.ts")).calls(words);
     });
 
   program

@@ -5,6 +5,7 @@ import { builtinPrompts } from "./builtin/prompts/index.ts";
 import { builtinResources } from "./builtin/resources/index.ts";
 import { builtinTools } from "./builtin/tools/index.ts";
 import { taskTools } from "./builtin/tools/tasks.ts";
+import type { Observer } from "./call-record.ts";
 import { callTool, type ToolCall, type ToolResult } from "./calls/call-tool.ts";
 import { QueuedTasks, type TaskDelivery, type TaskMessage, type TaskQueue } from "./calls/queued-tasks.ts";
 import type { Services } from "./calls/services.ts";
@@ -33,6 +34,8 @@ import { legacyState } from "./mcp/legacy/state.ts";
 import { pooledFactory } from "./mcp/server.ts";
 import type { Principal } from "./principal.ts";
 import type { CallerState } from "./state/caller-state.ts";
+import { Journal, type JournalOptions } from "./state/journal.ts";
+import { JournalReader } from "./state/journal-reader.ts";
 import { couldBeSessionName } from "./state/sessions.ts";
 import { State } from "./state/state.ts";
 import { isEnded, type TaskHead } from "./state/task-head.ts";
@@ -119,6 +122,8 @@ export interface AppOptions {
   limits?: Partial<Limits>;
   /** Whether there is `GET /metrics`, for the local user and tokens that name the scope `console:operate`. Default false. */
   metrics?: boolean;
+  /** What this process leaves in the state table of what it did, for an operator. Default: nothing. */
+  journal?: JournalOptions | undefined;
   /** Where the operator's log goes. Default: nowhere. */
   logger?: Logger;
   /** Where spans and metrics go. Default: there are none. */
@@ -161,6 +166,8 @@ export interface App {
   runTask(message: TaskMessage, options: { timeLimitMs: number }): Promise<TaskDelivery>;
   /** The tasks of all callers that have not ended, in no order: for an operator, who may see whose they are. */
   openTasks(): AsyncIterable<TaskHead>;
+  /** What the processes of this deployment did, as far as they keep a journal: for an operator, who may see who has called. */
+  readonly journal: JournalReader;
   /** Resolves when no call runs and background work has ended: a platform may then freeze the process. */
   settle(): Promise<void>;
   /** From now on health routes answer 503, so that a load balancer looks elsewhere, and streams of changes end. Calls are still answered. */
@@ -262,6 +269,9 @@ export function createApp(options: AppOptions = {}): App {
     idempotencyTtlSeconds: options.idempotency?.ttlSeconds ?? DEFAULT_IDEMPOTENCY_TTL_SECONDS,
   });
   const metrics = options.metrics ? new Metrics() : undefined;
+  const parts = { store, clock, background: state.background, version };
+  const journal = options.journal && new Journal(parts, options.journal);
+  const journalReader = new JournalReader(store, clock);
   const services: Services = {
     tools: named("tools", tools),
     resources: new ResourceTable(resources),
@@ -269,7 +279,7 @@ export function createApp(options: AppOptions = {}): App {
     state,
     logger,
     telemetry: options.telemetry,
-    onCall: metrics && ((call) => metrics.call(call)),
+    observer: observing([metrics, journal], options.telemetry),
     cacheTtlSeconds: options.cache?.ttlSeconds ?? DEFAULT_CACHE_TTL_SECONDS,
     runsTasks,
     taskTtlSeconds: options.tasks?.ttlSeconds ?? DEFAULT_TASK_TTL_SECONDS,
@@ -303,6 +313,7 @@ export function createApp(options: AppOptions = {}): App {
     trustedProxies: options.trustedProxies ?? [],
     plainPath: options.plainPath,
     metrics,
+    journal: { reader: journalReader, mode: options.journal?.mode ?? "off" },
     ready: () => store.ping(),
     draining: () => draining,
   });
@@ -325,9 +336,14 @@ export function createApp(options: AppOptions = {}): App {
     openTasks: async function* () {
       for await (const { head } of state.tasks.eachOpen()) if (head && !isEnded(head)) yield head;
     },
-    settle: () => state.background.settle(),
+    journal: journalReader,
+    settle: async () => {
+      await state.background.settle();
+      await journal?.settle();
+    },
     drain: () => {
       draining = true;
+      journal?.drain();
       runner?.drain();
       // A stream without an end would hold the process until it is cut, and its client as long.
       router.endStreams().catch((error: unknown) => logger.warn({ err: error }, "a stream did not end"));
@@ -336,7 +352,23 @@ export function createApp(options: AppOptions = {}): App {
       metrics?.close();
       await router.close();
       await runner?.close();
+      await journal?.close();
       await state.background.close();
+    },
+  };
+}
+
+/** Tells all of them; undefined where there is none. */
+function observing(given: readonly (Observer | undefined)[], telemetry: Telemetry | undefined): Observer | undefined {
+  const all = given.filter((one) => one !== undefined);
+  if (all.length === 0 && !telemetry) return undefined;
+  return {
+    call: (call) => {
+      for (const one of all) one.call(call);
+    },
+    happened: (happening) => {
+      for (const one of all) one.happened(happening);
+      telemetry?.happened(happening);
     },
   };
 }

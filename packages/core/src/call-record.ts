@@ -30,8 +30,26 @@ export interface CallRecord {
   readonly table: TableUse | undefined;
 }
 
-/** Told of each call when it has ended. Must be quick and must not throw. */
-export type CallObserver = (call: CallRecord) => void;
+/** What else is counted. Names in it exist in the app or in the protocol. */
+export type Happening =
+  /** A request was turned away at the door, for a reason as the log has it. */
+  | { readonly kind: "auth_failure"; readonly reason: "token" | "scope" | "host" | "origin" }
+  /** An HTTP request was answered with a status that turns it away. */
+  | { readonly kind: "refused"; readonly status: number }
+  /** A stream of changes was opened, or has ended. */
+  | { readonly kind: "listen"; readonly open: 1 | -1 }
+  /** A 2025-era session has ended, so many seconds after it began. */
+  | { readonly kind: "session_ended"; readonly seconds: number; readonly transport: "http" | "stdio" }
+  /** A call became a task. */
+  | { readonly kind: "task_created"; readonly tool: string }
+  /** One run of a task has ended, as the log has it. */
+  | { readonly kind: "task_run"; readonly tool: string; readonly outcome: string };
+
+/** Is told what a process does. Must be quick and must not throw. */
+export interface Observer {
+  call(call: CallRecord): void;
+  happened(happening: Happening): void;
+}
 
 const GOOD_ENDS = new Set(["ok", "replayed", "task", "input_required"]);
 

@@ -19,6 +19,7 @@ export { firstTokenOf, mintToken, parseTokens, type Tokens, type TokenTable, tok
 export { builtinPrompts } from "./builtin/prompts/index.ts";
 export { builtinResources } from "./builtin/resources/index.ts";
 export { type BuiltinToolsOptions, builtinTools } from "./builtin/tools/index.ts";
+export { type CallRecord, DURATION_BOUNDS_SECONDS, type Happening } from "./call-record.ts";
 export type { ToolCall, ToolResult } from "./calls/call-tool.ts";
 export type { TaskDelivery, TaskMessage, TaskQueue } from "./calls/queued-tasks.ts";
 export { type Clock, systemClock } from "./clock.ts";
@@ -74,6 +75,9 @@ export { withoutNulls } from "./mcp/nulls.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
 export type { CallerState } from "./state/caller-state.ts";
 export type { CallerTasks, DetailedTaskView, TaskView } from "./state/caller-tasks.ts";
+export type { JournalOptions } from "./state/journal.ts";
+export type { JournalCall } from "./state/journal-format.ts";
+export type * from "./state/journal-reader.ts";
 export type { SessionHandle } from "./state/session-handle.ts";
 export type { TaskHead, TaskOutcome, TaskStatus } from "./state/task-head.ts";
 export type { ExportLine, ImportCounts, ImportOptions } from "./state/transfer.ts";
@@ -91,5 +95,6 @@ export type {
   TableOutcome,
   Telemetry,
 } from "./telemetry.ts";
+export { ATTRIBUTE, METRIC, METRIC_ATTRIBUTE } from "./telemetry-names.ts";
 export type { TraceContext } from "./trace.ts";
 export { VERSION } from "./version.ts";

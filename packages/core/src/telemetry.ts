@@ -1,5 +1,6 @@
 // What core needs of telemetry: a span for each request and for each of the table's, beside the logger. Which library makes them, and
 // where they go, is decided where the process is composed. Knows no OpenTelemetry.
+import type { Happening } from "./call-record.ts";
 import type { TraceContext } from "./trace.ts";
 
 /** A request as it arrives. Every name in it is one that exists here, so that strangers add no series to a metric. */
@@ -82,6 +83,5 @@ export interface Telemetry {
   current(): RequestSpan | undefined;
   /** Begins a request of a table, under the current request; what it returns ends it. */
   tableRequest(operation: string, table: string): (outcome: TableOutcome) => void;
-  /** A request was turned away over HTTP with this status. */
-  refused(status: number): void;
+  happened(happening: Happening): void;
 }

@@ -11,6 +11,7 @@ import {
   type Config,
   type ItemTables,
   itemTablesFrom,
+  type JournalOptions,
   MemoryStore,
   readConfig,
   type StateStore,
@@ -58,6 +59,7 @@ export function bindEnvironment(app: App, options: BindOptions = {}): App {
     access: app.options.access ?? chooseAccess(config, { kind: "lambda" }, logger),
     logger,
     telemetry: tracing?.telemetry,
+    journal: journalOf(config),
     blobs: blobsOf(config, openBlobs, environment),
     items: app.options.items ? undefined : openItems(config),
     // A stream that waits for something to say keeps a whole environment busy, and its bill running.
@@ -67,6 +69,10 @@ export function bindEnvironment(app: App, options: BindOptions = {}): App {
   });
   return tracing ? traced(bound, tracing) : bound;
 }
+
+/** Nothing unless it is asked for: an environment that is frozen would lose its last minute, and its lines are in the log group. */
+const journalOf = ({ journal = "off" }: Config): JournalOptions | undefined =>
+  journal === "off" ? undefined : { mode: journal, label: "AWS Lambda" };
 
 function openStore(config: Config, telemetry: Telemetry | undefined): StateStore {
   const { backend, table } = config;

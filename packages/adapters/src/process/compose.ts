@@ -3,6 +3,7 @@
 import { type Access, type App, AppError, bindApp, type Config, type Logger, READY_SERVER } from "@stateful-mcp/core";
 import { openTelemetry } from "../telemetry/open.ts";
 import { openBackend, openItems, ownBackend } from "./backend.ts";
+import { journalOf } from "./journal.ts";
 
 /**
  * An app before it has a backend. A whole app is one; a program whose app is made of nothing but options gives
@@ -24,7 +25,7 @@ export interface ComposeOptions {
   logger: Logger;
   /** Creates a missing table of the `dynamodb` backend before anything is served. */
   createTable?: boolean;
-  /** Through what requests come in. Default: none do, and so there is no telemetry. */
+  /** Through what requests come in. Default: none do, and so there is neither telemetry nor a journal. */
   carrier?: "http" | "stdio";
 }
 
@@ -58,6 +59,7 @@ export async function compose(app: UnboundApp, config: Config, options: ComposeO
     access,
     logger,
     telemetry: telemetry?.telemetry,
+    journal: carrier && journalOf(config, carrier, own !== undefined),
     blobs,
     items: opened?.items,
   });

@@ -28,7 +28,7 @@ export async function listOpenTasks(app: App, options: LoadOptions = {}): Promis
         // A tool's own text may hold what a terminal takes for a command.
         message.replace(/\p{C}/gu, " "),
       ]);
-    process.stdout.write(`${columns([COLUMNS, ...rows]).join("\n")}\n`);
+    process.stdout.write(`${columns(COLUMNS, rows).join("\n")}\n`);
     return EXIT.done;
   });
 }
@@ -44,8 +44,10 @@ function duration(ms: number): string {
   return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }
 
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = COLUMNS.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+/** A table of texts under their heads, one line each. */
+export function columns(heads: readonly string[], body: readonly (readonly string[])[]): string[] {
+  const rows = [heads, ...body];
+  const widths = heads.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
   return rows.map((row) =>
     row
       .map((cell, at) => cell.padEnd(widths[at] ?? 0))

@@ -16,16 +16,20 @@ import {
   trace,
 } from "@opentelemetry/api";
 import {
+  ATTRIBUTE as A,
   type BegunRun,
   type CallFacts,
+  DURATION_BOUNDS_SECONDS,
+  type Happening,
   type IncomingRequest,
+  METRIC,
+  METRIC_ATTRIBUTE,
   type RequestFailure,
   type RequestSpan,
   type Telemetry,
   type TraceContext,
   VERSION,
 } from "@stateful-mcp/core";
-import { ATTRIBUTE as A, DURATION_BOUNDS, METRIC, METRIC_ATTRIBUTE } from "./names.ts";
 
 const NAME = "stateful-mcp";
 const REQUEST = createContextKey("stateful-mcp request");
@@ -56,7 +60,7 @@ const PROPAGATION: Telemetry = {
   taskRun: ({ call }) => under(extract(ROOT_CONTEXT, call)),
   current: () => undefined,
   tableRequest: () => () => {},
-  refused: () => {},
+  happened: () => {},
 };
 
 class NativeTelemetry implements Telemetry {
@@ -115,8 +119,31 @@ class NativeTelemetry implements Telemetry {
     };
   }
 
-  refused(status: number): void {
-    this.#instruments.refused.add(1, { [METRIC_ATTRIBUTE.status]: status });
+  happened(happening: Happening): void {
+    const { refused, authFailures, listens, sessionDuration, tasksCreated, taskRuns } = this.#instruments;
+    switch (happening.kind) {
+      case "refused":
+        refused.add(1, { [METRIC_ATTRIBUTE.status]: happening.status });
+        return;
+      case "auth_failure":
+        authFailures.add(1, { [METRIC_ATTRIBUTE.reason]: happening.reason });
+        return;
+      case "listen":
+        listens.add(happening.open);
+        return;
+      case "session_ended":
+        sessionDuration.record(happening.seconds, { [A.transport]: transportOf(happening) });
+        return;
+      case "task_created":
+        tasksCreated.add(1, { [A.tool]: happening.tool });
+        return;
+      case "task_run":
+        taskRuns.add(1, {
+          [METRIC_ATTRIBUTE.result]: happening.outcome,
+          ...(happening.tool && { [A.tool]: happening.tool }),
+        });
+        return;
+    }
   }
 
   #record(
@@ -209,7 +236,8 @@ function traceFrom(own: Context, span: Span): TraceContext {
   return { traceId, spanId, headers };
 }
 
-const transportOf = ({ transport }: IncomingRequest): string => (transport === "stdio" ? "pipe" : "tcp");
+const transportOf = ({ transport }: Pick<IncomingRequest, "transport">): string =>
+  transport === "stdio" ? "pipe" : "tcp";
 
 const attributesOf = (request: IncomingRequest): Attributes => ({
   [A.method]: request.method,
@@ -225,9 +253,9 @@ const attributesOf = (request: IncomingRequest): Attributes => ({
 
 function instruments() {
   const meter = metrics.getMeter(NAME, VERSION);
-  const counter = ([name, unit]: readonly [string, string]) => meter.createCounter(name, { unit });
-  const histogram = ([name, unit]: readonly [string, string]) =>
-    meter.createHistogram(name, { unit, advice: { explicitBucketBoundaries: DURATION_BOUNDS } });
+  const counter = ([name, unit]: readonly [string, string, string]) => meter.createCounter(name, { unit });
+  const histogram = ([name, unit]: readonly [string, string, string]) =>
+    meter.createHistogram(name, { unit, advice: { explicitBucketBoundaries: [...DURATION_BOUNDS_SECONDS] } });
   const [delayName, delayUnit] = METRIC.eventLoopDelay;
   const delay = monitorEventLoopDelay();
   delay.enable();
@@ -241,6 +269,11 @@ function instruments() {
     replays: counter(METRIC.replays),
     rateLimited: counter(METRIC.rateLimited),
     refused: counter(METRIC.refused),
+    authFailures: counter(METRIC.authFailures),
+    listens: meter.createUpDownCounter(METRIC.listens[0], { unit: METRIC.listens[1] }),
+    sessionDuration: histogram(METRIC.sessionDuration),
+    tasksCreated: counter(METRIC.tasksCreated),
+    taskRuns: counter(METRIC.taskRuns),
     storeDuration: histogram(METRIC.storeDuration),
     storeRetries: counter(METRIC.storeRetries),
     storeUnits: counter(METRIC.storeUnits),

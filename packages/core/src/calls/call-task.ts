@@ -59,6 +59,7 @@ export async function createTask(
   if (lease !== undefined && head.runner !== lease.runner) return id;
   try {
     await tasks.runs.created(head, call, counted);
+    services.observer?.happened({ kind: "task_created", tool: tool.name });
   } catch (error) {
     // Made again, a call with a key finds this task. Another one would make a second task beside it.
     if (!caller.keyed) await tasks.cancel(head).catch(() => {});

@@ -41,7 +41,7 @@ export interface RequestEnd {
  * `request`: everything else of the protocol.
  */
 export function tellRequest(
-  { logger, state, onCall }: Pick<Services, "logger" | "state" | "onCall">,
+  { logger, state, observer }: Pick<Services, "logger" | "state" | "observer">,
   message: "call" | "request",
   fields: LogFields,
   { outcome, started, table }: RequestEnd,
@@ -49,7 +49,7 @@ export function tellRequest(
   const durationMs = Math.round((performance.now() - started) * 10) / 10;
   const used = table && { table_requests: table.requests, table_attempts: table.attempts, table_units: table.units };
   logger.info({ ...fields, ...used, duration_ms: durationMs, outcome }, message);
-  onCall?.(recordOf(fields, { at: state.clock.now(), durationMs, outcome, table }));
+  observer?.call(recordOf(fields, { at: state.clock.now(), durationMs, outcome, table }));
 }
 
 function recordOf(

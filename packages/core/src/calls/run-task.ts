@@ -110,6 +110,7 @@ export async function runAndLogTask(
     return ended;
   } finally {
     const outcome = ending ?? "internal";
+    services.observer?.happened({ kind: "task_run", tool: tools.has(tool) ? tool : "", outcome });
     span?.tell({ outcome });
     span?.end(FAILED.has(outcome) ? { type: outcome } : undefined);
   }

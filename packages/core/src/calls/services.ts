@@ -1,6 +1,6 @@
 // What every call is made with: what the app offers, and where the call came from. Types only.
 
-import type { CallObserver } from "../call-record.ts";
+import type { Observer } from "../call-record.ts";
 import type { Asking, Reporting } from "../define/context.ts";
 import type { Prompt } from "../define/prompt.ts";
 import type { ResourceTable } from "../define/resource.ts";
@@ -20,8 +20,8 @@ export interface Services {
   readonly logger: Logger;
   /** Absent where it was not asked for. */
   readonly telemetry?: Telemetry | undefined;
-  /** Told of each request that has ended; absent where nothing counts calls. */
-  readonly onCall?: CallObserver | undefined;
+  /** Told what this process does; absent where nothing counts. */
+  readonly observer?: Observer | undefined;
   /** How long results of cached tools are kept, unless a tool says otherwise. */
   readonly cacheTtlSeconds: number;
   /** Whether calls can become tasks here. */

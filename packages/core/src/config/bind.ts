@@ -5,6 +5,7 @@ import type { Access } from "../auth/access.ts";
 import type { TaskQueue } from "../calls/queued-tasks.ts";
 import type { ItemStore, ItemTables } from "../items/item-store.ts";
 import type { Logger } from "../logger.ts";
+import type { JournalOptions } from "../state/journal.ts";
 import type { BlobStore } from "../stores/blob-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import type { Telemetry } from "../telemetry.ts";
@@ -17,6 +18,8 @@ export interface AppParts {
   readonly logger: Logger;
   /** Where spans and metrics go. Default: there are none. */
   readonly telemetry?: Telemetry | undefined;
+  /** What is left in the table of what the process did. Default: nothing. */
+  readonly journal?: JournalOptions | undefined;
   /** Where large values are kept. Default: nowhere. */
   readonly blobs?: BlobStore | undefined;
   /** The tables of the item tools. Default: none. */
@@ -34,13 +37,14 @@ export interface AppParts {
  * here win over both, because the process has chosen them with the app in view.
  */
 export function bindApp(app: Pick<App, "options" | "with">, config: Config, parts: AppParts): App {
-  const { store, access, logger, telemetry, blobs, items, subscriptions, runsTasks, taskQueue } = parts;
+  const { store, access, logger, telemetry, journal, blobs, items, subscriptions, runsTasks, taskQueue } = parts;
   return app.with({
     ...(subscriptions !== undefined && { subscriptions }),
     ...(runsTasks !== undefined && { runsTasks }),
     ...(taskQueue && { taskQueue }),
     ...optionsFrom(config),
     ...(telemetry && { telemetry }),
+    ...(journal && { journal }),
     ...(blobs && { blobs }),
     ...(items && { items }),
     logger,

@@ -247,6 +247,11 @@ export const SETTINGS = {
     defaultText: "`on` where callers of this machine need no token, else `off`",
     description: "Whether `serve` shows what is stored at `/console`; never where everybody may call without a token",
   }),
+  journal: choice("STATEFUL_MCP_JOURNAL", ["off", "rollup", "calls"], {
+    defaultText: "`calls` with the local backend, `rollup` with DynamoDB, `off` on AWS Lambda and in memory",
+    description:
+      "What is left in the state table of what this process did, for an operator: counts each minute (`rollup`), a record of each call too (`calls`)",
+  }),
   trustedProxies: withDefault(
     "",
     networks("STATEFUL_MCP_TRUSTED_PROXIES", {

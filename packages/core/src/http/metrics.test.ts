@@ -1,6 +1,11 @@
 // What a scrape shows: the numbers of the calls that were made, under any name they came with, and nothing to strangers.
-import { describe, expect, it } from "vitest";
+import { readFileSync } from "node:fs";
+import { describe, expect, it, vi } from "vitest";
+import { z } from "zod";
+import { framesOf, modern, modernFetch } from "../../test-support/modern-requests.ts";
 import { parseTokens } from "../auth/tokens.ts";
+import { builtinResources } from "../builtin/resources/index.ts";
+import { defineTool } from "../define/tool.ts";
 import { testApp } from "../testing/test-app.ts";
 
 const OPERATOR = "o".repeat(32);
@@ -129,4 +134,53 @@ describe("GET /metrics is not open to", () => {
     const { send } = server({ metrics: false });
     expect((await send("/metrics", OPERATOR)).status).toBe(404);
   });
+});
+
+it("docs/operate.md lists each metric that a scrape shows, and no other", async () => {
+  const page = readFileSync(new URL("../../../../docs/operate.md", import.meta.url), "utf8");
+  const [, table = ""] = page.split("| metric | labels | what it counts |");
+  const rows = table.split("\n\n")[0]?.split("\n").slice(2) ?? [];
+  const listed = rows.flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`([^`]+)`/g)].map(([, name]) => name));
+  const { app, callTool, scrape, send } = server();
+  await callTool("list_sessions");
+  await send("/mcp/list_tools", "x".repeat(32));
+  const shown = [...(await scrape()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+  expect(shown.toSorted()).toEqual(listed.toSorted());
+  await app.close();
+});
+
+it("counts what is no call: strangers, streams, sessions of 2025, tasks", async () => {
+  const work = defineTool({
+    ...{ name: "work", description: "Works.", input: z.object({}), output: z.object({}) },
+    ...{ session: "none", task: {}, run: () => ({}) },
+  });
+  const { app, send, scrape } = server({
+    tools: [work],
+    resources: builtinResources({ anonymous: false, items: undefined }),
+  });
+  const numberAt = async (name: string) => samplesOf(await scrape()).get(name);
+  await send("/mcp/list_tools", "x".repeat(32));
+  expect(await numberAt('stateful_mcp_auth_failures_total{reason="token"}')).toBe(1);
+
+  const notifications = { resourceSubscriptions: ["session://plan/notes"] };
+  const frames = framesOf(await modernFetch(app, "subscriptions/listen", { notifications }, { token: ALICE }));
+  await frames.next();
+  expect(await numberAt("stateful_mcp_listens")).toBe(1);
+  await frames.return();
+  await vi.waitUntil(async () => (await numberAt("stateful_mcp_listens")) === 0);
+
+  const clientInfo = { name: "old", version: "1" };
+  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo };
+  const hello = { method: "POST", body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params }) };
+  const session = (await send("/mcp", ALICE, hello)).headers.get("mcp-session-id")!;
+  const headers = { host: "localhost", authorization: `Bearer ${ALICE}`, "mcp-session-id": session };
+  await app.fetch(new Request("http://localhost/mcp", { method: "DELETE", headers }));
+  expect(await numberAt('mcp_server_session_duration_seconds_count{network_transport="tcp"}')).toBe(1);
+
+  const capabilities = { extensions: { "io.modelcontextprotocol/tasks": {} } };
+  await modern(app, "tools/call", { name: "work", arguments: {} }, { token: ALICE, capabilities });
+  expect(await numberAt('stateful_mcp_tasks_created_total{gen_ai_tool_name="work"}')).toBe(1);
+  const runs = 'stateful_mcp_tasks_runs_total{gen_ai_tool_name="work",result="completed"}';
+  await vi.waitUntil(async () => (await numberAt(runs)) === 1);
+  await app.close();
 });

@@ -2,59 +2,95 @@
 // values that the app or the protocol defines, never ones that a caller can make up. Knows no logs and no store.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Hono } from "hono";
-import { bucketOf, type CallRecord, DURATION_BOUNDS_SECONDS, hasFailed } from "../call-record.ts";
+import { CallCounts } from "../call-counts.ts";
+import {
+  bucketOf,
+  type CallRecord,
+  DURATION_BOUNDS_SECONDS,
+  type Happening,
+  hasFailed,
+  type Observer,
+} from "../call-record.ts";
 import { AppError } from "../errors.ts";
 import { OPERATE_SCOPE, type Principal } from "../principal.ts";
+import { ATTRIBUTE as A, labelName, METRIC_ATTRIBUTE as M, METRIC, prometheusName } from "../telemetry-names.ts";
 import { type Bindings, type CallerCheck, principalOf, type RequestContext, seenOf } from "./caller-of-request.ts";
 import { isLoopbackAddress } from "./network.ts";
 
-interface Series {
+const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+/** Statuses of requests that were turned away: shown before there was one. */
+const REFUSALS = [401, 403, 413, 429] as const;
+
+/** Those that are shown before anything has happened, too. */
+const COUNTED = [
+  ...[METRIC.cacheLookups, METRIC.replays, METRIC.rateLimited, METRIC.authFailures, METRIC.refused],
+  ...[METRIC.tasksCreated, METRIC.taskRuns],
+];
+
+type Metric = (typeof METRIC)[keyof typeof METRIC];
+type Labels = Readonly<Record<string, string>>;
+
+/** Durations of a kind, between the bounds. */
+interface Histogram {
   readonly labels: string;
   readonly buckets: number[];
   seconds: number;
 }
 
-/** Statuses of requests that were turned away. */
-const REFUSALS = [401, 403, 413, 429] as const;
-const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-
 /** Counts what this process does, from its start. */
-export class Metrics {
-  readonly #calls = new Map<string, Series>();
-  readonly #cache = { hit: 0, miss: 0 };
-  readonly #refused = new Map<number, number>(REFUSALS.map((status) => [status, 0]));
+export class Metrics implements Observer {
+  readonly #calls = new CallCounts();
+  readonly #counters = new Map<Metric, Map<string, number>>();
+  readonly #sessions = new Map<string, Histogram>();
   readonly #delay = monitorEventLoopDelay({ resolution: 20 });
-  #replays = 0;
+  #streams = 0;
 
   constructor() {
     this.#delay.enable();
+    for (const metric of COUNTED) this.#counters.set(metric, new Map());
+    for (const status of REFUSALS) this.#count(METRIC.refused, { [M.status]: String(status) }, 0);
+    for (const result of ["hit", "miss"]) this.#count(METRIC.cacheLookups, { [M.result]: result }, 0);
+    for (const one of [METRIC.replays, METRIC.rateLimited]) this.#count(one, {}, 0);
   }
 
-  call({ method, tool, outcome, transport, era, durationMs, cached }: CallRecord): void {
-    const error = hasFailed(outcome) ? outcome : "";
-    const key = `${method} ${tool} ${error} ${transport} ${era}`;
-    let series = this.#calls.get(key);
-    if (!series) {
-      const labels = labelsOf({
-        mcp_method_name: method,
-        gen_ai_tool_name: tool,
-        error_type: error,
-        network_transport: { http: "tcp", rest: "tcp", stdio: "pipe" }[transport] ?? "",
-        mcp_protocol_era: era,
-      });
-      series = { labels, buckets: Array<number>(DURATION_BOUNDS_SECONDS.length + 1).fill(0), seconds: 0 };
-      this.#calls.set(key, series);
+  call(call: CallRecord): void {
+    this.#calls.add(call);
+    if (call.cached !== undefined) this.#count(METRIC.cacheLookups, { [M.result]: call.cached ? "hit" : "miss" });
+    if (call.outcome === "replayed") this.#count(METRIC.replays, {});
+    if (call.outcome === "rate_limited") this.#count(METRIC.rateLimited, {});
+  }
+
+  happened(happening: Happening): void {
+    switch (happening.kind) {
+      case "refused":
+        this.#count(METRIC.refused, { [M.status]: String(happening.status) });
+        return;
+      case "auth_failure":
+        this.#count(METRIC.authFailures, { [M.reason]: happening.reason });
+        return;
+      case "task_created":
+        this.#count(METRIC.tasksCreated, { [A.tool]: happening.tool });
+        return;
+      case "task_run":
+        this.#count(METRIC.taskRuns, { [A.tool]: happening.tool, [M.result]: happening.outcome });
+        return;
+      case "listen":
+        this.#streams += happening.open;
+        return;
+      case "session_ended":
+        addTo(this.#sessions, { [A.transport]: networkOf(happening.transport) }, bucketOf(happening.seconds * 1000), {
+          count: 1,
+          seconds: happening.seconds,
+        });
+        return;
     }
-    series.buckets[bucketOf(durationMs)]! += 1;
-    series.seconds += durationMs / 1000;
-    if (cached !== undefined) this.#cache[cached ? "hit" : "miss"] += 1;
-    if (outcome === "replayed") this.#replays += 1;
   }
 
-  /** Counts an answer by which a request was turned away; others are none of its business. */
-  answered(status: number): void {
-    const count = this.#refused.get(status);
-    if (count !== undefined) this.#refused.set(status, count + 1);
+  #count(metric: Metric, labels: Labels, by = 1): void {
+    const all = this.#counters.get(metric) ?? new Map<string, number>();
+    this.#counters.set(metric, all);
+    const text = textOf(labels);
+    all.set(text, (all.get(text) ?? 0) + by);
   }
 
   close(): void {
@@ -66,24 +102,11 @@ export class Metrics {
     const delay = this.#delay.percentile(99) / 1e9;
     this.#delay.reset();
     return [
-      ...describe("mcp_server_operation_duration_seconds", "histogram", "Duration of MCP calls as the server sees it."),
-      ...[...this.#calls.values()].flatMap(linesOf),
-      ...describe(
-        "stateful_mcp_cache_lookups_total",
-        "counter",
-        "Calls of cached tools, by whether a result was there.",
-      ),
-      ...Object.entries(this.#cache).map(([result, n]) => `stateful_mcp_cache_lookups_total{result="${result}"} ${n}`),
-      ...describe("stateful_mcp_idempotency_replays_total", "counter", "Calls answered with a recorded answer."),
-      `stateful_mcp_idempotency_replays_total ${this.#replays}`,
-      ...describe("stateful_mcp_requests_refused_total", "counter", "HTTP requests turned away, by status."),
-      ...[...this.#refused].map(([status, n]) => `stateful_mcp_requests_refused_total{status="${status}"} ${n}`),
-      ...describe(
-        "nodejs_eventloop_delay_p99_seconds",
-        "gauge",
-        "99th percentile of the event loop's delay since the last scrape.",
-      ),
-      `nodejs_eventloop_delay_p99_seconds ${Number.isFinite(delay) ? delay : 0}`,
+      ...histogramLines(METRIC.duration, this.#durations().values()),
+      ...[...this.#counters].flatMap(([metric, all]) => valueLines(metric, "counter", all)),
+      ...histogramLines(METRIC.sessionDuration, this.#sessions.values()),
+      ...valueLines(METRIC.listens, "gauge", [["", this.#streams]]),
+      ...valueLines(METRIC.eventLoopDelay, "gauge", [["", Number.isFinite(delay) ? delay : 0]]),
       ...describe("process_resident_memory_bytes", "gauge", "Memory of the process."),
       `process_resident_memory_bytes ${process.memoryUsage.rss()}`,
       ...describe("process_start_time_seconds", "gauge", "When the process began, in seconds since the epoch."),
@@ -91,7 +114,33 @@ export class Metrics {
       "",
     ].join("\n");
   }
+
+  #durations(): Map<string, Histogram> {
+    const all = new Map<string, Histogram>();
+    for (const { method, tool, outcome, transport, era, buckets, milliseconds } of this.#calls.all) {
+      const labels = {
+        ...{ [A.method]: method, [A.tool]: tool, [A.errorType]: hasFailed(outcome) ? outcome : "" },
+        ...{ [A.transport]: networkOf(transport), mcp_protocol_era: era },
+      };
+      for (const [at, count] of buckets.entries()) if (count > 0) addTo(all, labels, at, { count, seconds: 0 });
+      addTo(all, labels, 0, { count: 0, seconds: milliseconds / 1000 });
+    }
+    return all;
+  }
 }
+
+function addTo(all: Map<string, Histogram>, given: Labels, at: number, more: { count: number; seconds: number }): void {
+  const labels = textOf(given);
+  let one = all.get(labels);
+  if (!one) {
+    one = { labels, buckets: Array<number>(DURATION_BOUNDS_SECONDS.length + 1).fill(0), seconds: 0 };
+    all.set(labels, one);
+  }
+  one.buckets[at]! += more.count;
+  one.seconds += more.seconds;
+}
+
+const networkOf = (transport: string): string => ({ http: "tcp", rest: "tcp", stdio: "pipe" })[transport] ?? "";
 
 const describe = (name: string, type: string, help: string): string[] => [
   `# HELP ${name} ${help}`,
@@ -99,39 +148,56 @@ const describe = (name: string, type: string, help: string): string[] => [
 ];
 
 /** Values are names of tools, methods and codes; a tool's author may have put anything into a name. */
-const labelsOf = (labels: Record<string, string>): string =>
+const textOf = (labels: Labels): string =>
   Object.entries(labels)
     .filter(([, value]) => value !== "")
-    .map(([name, value]) => `${name}="${value.replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n")}"`)
+    .map(([name, value]) => `${labelName(name)}="${value.replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n")}"`)
     .join(",");
 
-function linesOf({ labels, buckets, seconds }: Series): string[] {
-  const name = "mcp_server_operation_duration_seconds";
-  const and = labels === "" ? "" : `${labels},`;
-  let count = 0;
-  const counted = buckets.map((n, at) => {
-    count += n;
-    return `${name}_bucket{${and}le="${DURATION_BOUNDS_SECONDS[at] ?? "+Inf"}"} ${count}`;
+function valueLines(metric: Metric, type: "counter" | "gauge", all: Iterable<readonly [labels: string, n: number]>) {
+  const name = prometheusName(metric, type);
+  const lines = [...all].map(([labels, n]) => `${name}${labels && `{${labels}}`} ${n}`);
+  return [...describe(name, type, metric[2]), ...lines];
+}
+
+function histogramLines(metric: Metric, all: Iterable<Histogram>): string[] {
+  const name = prometheusName(metric, "histogram");
+  const lines = [...all].flatMap(({ labels, buckets, seconds }) => {
+    const and = labels && `${labels},`;
+    const of = labels && `{${labels}}`;
+    let count = 0;
+    const counted = buckets.map((n, at) => {
+      count += n;
+      return `${name}_bucket{${and}le="${DURATION_BOUNDS_SECONDS[at] ?? "+Inf"}"} ${count}`;
+    });
+    return [...counted, `${name}_sum${of} ${seconds}`, `${name}_count${of} ${count}`];
   });
-  return [...counted, `${name}_sum{${labels}} ${seconds}`, `${name}_count{${labels}} ${count}`];
+  return [...describe(name, "histogram", metric[2]), ...lines];
 }
 
 /** Serves the numbers to this machine's user, or to who has a token that names the scope. */
 export function serveMetrics(app: Hono<Bindings>, metrics: Metrics, callers: CallerCheck): void {
   app.get("/metrics", async (c) => {
-    const principal = await principalOf(c, callers);
-    // A proxy on this machine would make every stranger look like its neighbour: an address alone opens nothing.
-    if (principal.kind === "anonymous") return c.notFound();
-    if (!mayOperate(principal, c)) {
-      callers.refusals.tell("scope", { ...seenOf(c), principal: principal.id, scope: OPERATE_SCOPE });
-      throw new AppError(
-        "forbidden",
-        `Numbers about this server are for its operator: your token would have to name the scope ${OPERATE_SCOPE}.`,
-        { details: { scope: OPERATE_SCOPE } },
-      );
-    }
+    if (!(await requireOperator(c, callers))) return c.notFound();
     return c.body(metrics.text(), 200, { "Content-Type": CONTENT_TYPE, "Cache-Control": "no-store" });
   });
+}
+
+/**
+ * Whether there is an operator at all: none where everybody may call.
+ * @throws AppError `forbidden` when the caller is not the operator.
+ */
+export async function requireOperator(c: RequestContext, callers: CallerCheck): Promise<boolean> {
+  const principal = await principalOf(c, callers);
+  // A proxy on this machine would make every stranger look like its neighbour: an address alone opens nothing.
+  if (principal.kind === "anonymous") return false;
+  if (mayOperate(principal, c)) return true;
+  callers.refusals.tell("scope", { ...seenOf(c), principal: principal.id, scope: OPERATE_SCOPE });
+  throw new AppError(
+    "forbidden",
+    `What this server does is for its operator: your token would have to name the scope ${OPERATE_SCOPE}.`,
+    { details: { scope: OPERATE_SCOPE } },
+  );
 }
 
 /** Without scopes a token may use every tool, and still is not the operator's. */

@@ -1,5 +1,6 @@
 // One log line for each request that is turned away at the door, so that guessing can be seen; bounded, so that guessing cannot fill a
 // disk. Knows no route.
+import type { Observer } from "../call-record.ts";
 import type { Clock } from "../clock.ts";
 import type { LogFields, Logger } from "../logger.ts";
 
@@ -12,17 +13,20 @@ const LINES_PER_MINUTE = 60;
 export class Refusals {
   readonly #logger: Pick<Logger, "warn">;
   readonly #clock: Clock;
+  readonly #observer: Observer | undefined;
   #minute = 0;
   #lines = 0;
   #unlogged = 0;
 
-  constructor(logger: Pick<Logger, "warn">, clock: Clock) {
+  constructor(logger: Pick<Logger, "warn">, clock: Clock, observer?: Observer) {
+    this.#observer = observer;
     this.#logger = logger;
     this.#clock = clock;
   }
 
   tell(reason: RefusalReason, fields: LogFields): void {
     this.look();
+    this.#observer?.happened({ kind: "auth_failure", reason });
     this.#lines += 1;
     if (this.#lines > LINES_PER_MINUTE) this.#unlogged += 1;
     else this.#logger.warn({ reason, ...fields }, "refused");

@@ -35,6 +35,7 @@ import { guard } from "./guard.ts";
 import { serveMemory } from "./memory.ts";
 import { type Metrics, serveMetrics } from "./metrics.ts";
 import { addressBehind } from "./network.ts";
+import { type JournalRoutes, serveJournal } from "./operate.ts";
 import { asAppError, headersFor, problem } from "./problem.ts";
 import { Refusals } from "./refusals.ts";
 import { serveRest } from "./rest.ts";
@@ -61,6 +62,8 @@ export interface RouterOptions {
   trustedProxies: readonly string[];
   /** Served at GET /metrics; default: no such route. */
   metrics?: Metrics | undefined;
+  /** Read under /console/api. */
+  journal: JournalRoutes;
   /** Resolves when the state table answers. */
   ready: () => Promise<void>;
   /** True once the process has been told to end. */
@@ -90,7 +93,7 @@ export function createRouter(options: RouterOptions): Router {
     plainPath: options.plainPath,
   });
   const knownScopes = new Set([...services.tools.values()].map((tool) => tool.scope));
-  const refusals = new Refusals(services.logger, services.state.clock);
+  const refusals = new Refusals(services.logger, services.state.clock, services.observer);
   // Clients ask for what they are told of, and this scope is not for them: it is known and not announced.
   const callers: CallerCheck = { access, knownScopes: new Set([...knownScopes, OPERATE_SCOPE]), refusals };
   const ready = onceASecond(options.ready);
@@ -113,6 +116,7 @@ export function createRouter(options: RouterOptions): Router {
 
   serveMemory(app, { services, callers, bodies });
   if (metrics) serveMetrics(app, metrics, callers);
+  serveJournal(app, options.journal, callers);
   serveWelcome(app, options);
   app.all("/mcp", async (c) => {
     const principal = await principalOf(c, callers);
@@ -208,8 +212,7 @@ export function createRouter(options: RouterOptions): Router {
       const address = findAddress(request, carried.address);
       const answer = await app.fetch(request, { ...carried, address, requestId });
       answer.headers.set("X-Request-Id", requestId);
-      if (REFUSALS.has(answer.status)) services.telemetry?.refused(answer.status);
-      metrics?.answered(answer.status);
+      if (REFUSALS.has(answer.status)) services.observer?.happened({ kind: "refused", status: answer.status });
       return answer;
     },
     endStreams,

@@ -119,9 +119,13 @@ export function createListens({ services, mcp }: ListensOptions): Listens {
       };
       const entry = { principal, close };
       open.add(entry);
+      services.observer?.happened({ kind: "listen", open: 1 });
+      const leave = () => {
+        if (open.delete(entry)) services.observer?.happened({ kind: "listen", open: -1 });
+      };
       const tellEnd = beginTold(services, body, authInfo);
       (tasks ?? watch).onend = () => {
-        open.delete(entry);
+        leave();
         if (held) tellEnd();
       };
       let held = false;
@@ -137,7 +141,7 @@ export function createListens({ services, mcp }: ListensOptions): Listens {
         return tasks && held ? tasks.join(response) : response;
       } finally {
         // Refused, or nothing to hold open: the SDK has not subscribed.
-        if (!held) open.delete(entry);
+        if (!held) leave();
       }
     },
     get open() {

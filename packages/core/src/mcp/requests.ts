@@ -76,6 +76,7 @@ function watch(watcher: Watcher, server: Server, transport: Transport): void {
   transport.onclose = () => {
     // What is not answered by now will not be.
     for (const id of [...open.keys()]) end(id, CANCELLED);
+    watcher.close();
     onclose?.();
   };
 }
@@ -91,6 +92,8 @@ function withRequestId<M extends JSONRPCMessage & { result: { _meta?: object | u
 
 /** Begins and ends the requests of one connection. */
 class Watcher {
+  /** Over stdio a connection of the era of 2025 is a session, from its handshake to its end. */
+  #session: number | undefined;
   readonly #server: Server;
   readonly #services: Services;
   readonly #overHttp: boolean;
@@ -109,6 +112,7 @@ class Watcher {
     const carried = extra?.authInfo?.extra;
     const http = carried?.[HTTP_KEY] as OverHttp | undefined;
     if (http) http.taken = true;
+    if (message.method === "initialize" && !this.#overHttp) this.#session ??= performance.now();
     // A call that has run before has its line and its span, and only its answer is still to be said.
     const ran = carried?.[RAN_KEY] !== undefined;
     return {
@@ -137,6 +141,13 @@ class Watcher {
       tellAnswered(this.#services, source, started, failure);
     }
     span?.end(failure);
+  }
+
+  close(): void {
+    if (this.#session === undefined) return;
+    const seconds = (performance.now() - this.#session) / 1_000;
+    this.#session = undefined;
+    this.#services.observer?.happened({ kind: "session_ended", seconds, transport: "stdio" });
   }
 
   #transportOf = (http: OverHttp | undefined) => http?.transport ?? (this.#overHttp ? "http" : "stdio");

@@ -124,3 +124,23 @@ export const openTaskOf = ({ sk }: Key): { owner: string; id: string } => {
 };
 /** Held by the one process that looks through the open tasks. */
 export const TASK_LOOK_KEY: Key = { pk: "T#look", sk: "L" };
+
+/** What processes did in an hour, such as `2026-11-27T14`: one partition, whose prefix an operator may be allowed to read alone. */
+export const journalPartition = (hour: string): string => `F#${hour}`;
+/** A minute of a process; in order of time. */
+export const MINUTE_PREFIX = "M#";
+export const minuteKey = (hour: string, minute: string, process: string, part: number): Key => ({
+  pk: journalPartition(hour),
+  sk: `${MINUTE_PREFIX}${minute}#${process}#${part}`,
+});
+/** The hours of a day lie together, in a partition that is named after the day. */
+export const hourKey = (hour: string, process: string, part: number): Key => ({
+  pk: journalPartition(hour.slice(0, 10)),
+  sk: `H#${hour}#${process}#${part}`,
+});
+/** Records of calls that were written at this time, in milliseconds. */
+export const CALLS_PREFIX = "C#";
+export const callsKey = (hour: string, atMs: number, process: string, part: number): Key => ({
+  pk: journalPartition(hour),
+  sk: `${CALLS_PREFIX}${atMs}#${process}#${part}`,
+});

@@ -22,7 +22,7 @@ import { answerPlainly, ConstantLists, LOG_LEVELS, type PlainCall, plainCall, pl
 import type { LegacyState } from "./state.ts";
 import { deliver, eventId, PRIMING_SINCE, parseEventId, STANDALONE, startingPoint } from "./stream.ts";
 import { LegacyTransport } from "./transport.ts";
-import type { LegacySession } from "./transport-sessions.ts";
+import { ageSeconds, type LegacySession } from "./transport-sessions.ts";
 
 export interface LegacyOptions {
   services: Services;
@@ -262,7 +262,9 @@ export class LegacyHttp {
     if (session instanceof Response) return session;
     // First, so that no later call writes into the state session while it is found empty and deleted.
     await this.#options.legacy.sessions.end(caller.principal.id, session.id);
-    const { state } = this.#options.services;
+    const { state, observer } = this.#options.services;
+    const seconds = ageSeconds(session, state.clock);
+    observer?.happened({ kind: "session_ended", seconds, transport: "http" });
     await state.forCaller({ principal: caller.principal, client: "", transportSession: session.id }).endConnection();
     return new Response(null, { status: 200 });
   }
@@ -287,14 +289,16 @@ export class LegacyHttp {
     if (refused !== undefined) return rpcError(429, -32_000, refused);
     const abort = new AbortController();
     const sse = openSse({ headers: { [SESSION_HEADER]: session.id }, onClose: () => abort.abort() });
+    const { observer } = services;
     const end = () => {
-      this.#streams.delete(end);
+      if (this.#streams.delete(end)) observer?.happened({ kind: "listen", open: -1 });
       if (this.#standing.get(name) === end) this.#standing.delete(name);
       sse.close();
     };
     // Before anything is waited for: of many that are asked for at the same time, each counts for the next.
     replaced?.();
     this.#streams.set(end, caller.principal);
+    observer?.happened({ kind: "listen", open: 1 });
     if (standing) this.#standing.set(name, end);
     if (this.#closed) end();
     request.signal.addEventListener("abort", end, { once: true });

@@ -30,6 +30,10 @@ const INITIALIZE_MAX_BYTES = 16_384;
 const MESSAGE_SECONDS = 900;
 const MESSAGE_MAX_BYTES = 60_000;
 
+/** How long ago a session began. */
+export const ageSeconds = ({ hardEnd }: LegacySession, clock: Clock): number =>
+  Math.max(0, epochSeconds(clock) - (hardEnd - HARD_END_SECONDS));
+
 export class LegacySessions {
   readonly #store: StateStore;
   readonly #clock: Clock;

@@ -1,9 +1,9 @@
 // The names that telemetry uses are those that docs/telemetry.md lists, with the units it gives.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { ATTRIBUTE, METRIC, METRIC_ATTRIBUTE } from "./names.ts";
+import { ATTRIBUTE, METRIC, METRIC_ATTRIBUTE } from "./telemetry-names.ts";
 
-const page = readFileSync(new URL("../../../../docs/telemetry.md", import.meta.url), "utf8");
+const page = readFileSync(new URL("../../../docs/telemetry.md", import.meta.url), "utf8");
 
 /** The cells of the table whose first column has this head. */
 function rows(head: string): string[][] {
@@ -24,7 +24,7 @@ test("metrics", () => {
   const listed = rows("metric").map(([, name, unit]) => [...quoted(name), ...quoted(unit)]);
   expect(listed.toSorted()).toEqual(
     Object.values(METRIC)
-      .map((one) => [...one])
+      .map(([name, unit]) => [name, unit])
       .toSorted(),
   );
 });
