@@ -104,6 +104,12 @@ export const TASK_MUTATIONS: readonly Mutation[] = [
   },
   {
     ...TASKS,
+    name: "answers begin a new count, whatever steps came before them",
+    from: "fence: head.fence + 1, progressBy: head.fence }",
+    to: "fence: head.fence + 1 }",
+  },
+  {
+    ...TASKS,
     name: "a step names the run that kept it",
     from: "beside: { fence, attempts } satisfies StepMaker",
     to: "beside: {}",

@@ -293,6 +293,32 @@ describe("a call that becomes a task", () => {
     },
   );
 
+  it("is given up after three runs since its answers, whatever steps came before these", async () => {
+    let runs = 0;
+    const tools = [
+      job(async ({ step, answers }) => {
+        runs += 1;
+        if (runs < 3 || answers) return new Promise(() => {});
+        await step("one", () => 1);
+        return inputRequired({ inputRequests: { go: elicit("Go on?") } });
+      }),
+    ];
+    let app = testApp({ tools });
+    const { id } = await app.callAsTask("job");
+    const killed = async (run: number) => {
+      await expect.poll(() => runs).toBe(run);
+      app = app.crash();
+      app.clock.advance(LEASE_SECONDS);
+      return app.task(id).get();
+    };
+    for (const run of [1, 2]) await killed(run);
+    expect(await app.task(id).settled()).toMatchObject({ status: "input_required" });
+    await app.task(id).answer({ "1.go": accepted });
+    for (const run of [4, 5, 6]) await killed(run);
+    expect(await app.task(id).settled()).toMatchObject({ status: "failed", outcome: { protocolError: {} } });
+    expect(runs).toBe(6);
+  });
+
   it("counts refusals for a passing reason from its last step on", async () => {
     let runs = 0;
     const tool = job(async ({ step }) => {

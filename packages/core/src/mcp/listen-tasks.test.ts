@@ -63,6 +63,22 @@ async function listen(app: App, notifications: Record<string, unknown>, options:
   return { response, next: async (): Promise<Wire> => (await frames.next()).value, end: () => frames.return() };
 }
 
+/** A store that counts how often an entry is read. */
+function countingReads() {
+  let count = 0;
+  const store = new Proxy(new MemoryStore(), {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return (...given: unknown[]) => {
+        if (name === "get") count += 1;
+        return Reflect.apply(member, target, given);
+      };
+    },
+  });
+  return { store, reads: () => count };
+}
+
 describe("a stream that names tasks", () => {
   it("acknowledges them, tells each change that another instance makes, and ends when all have ended", async () => {
     const store = new MemoryStore();
@@ -120,6 +136,32 @@ describe("a stream that names tasks", () => {
     }
   });
 
+  it("of a token that does not allow the tool acknowledges and tells nothing, as tasks/get tells it nothing", async () => {
+    const reader = { ...ALICE, token: "r".repeat(32) };
+    const app = instance({
+      access: { mode: "tokens", tokens: parseTokens(`alice=${ALICE.token},alice:read=${reader.token}`) },
+    });
+    const taskId = await makeTask(app);
+    expect((await modern(app, "tasks/get", { taskId }, reader)).error).toBeDefined();
+    const stream = await listen(app, { taskIds: [taskId] }, reader);
+    expect(await stream.next()).toMatchObject({ params: { notifications: { taskIds: [] } } });
+    expect(await stream.next()).toMatchObject({ result: { resultType: "complete" } });
+  });
+
+  it("tells a task again only when it has changed, however often it looks", async () => {
+    const { store, reads } = countingReads();
+    const app = instance({ store });
+    const taskId = await makeTask(app);
+    const stream = await listen(app, { taskIds: [taskId] });
+    await stream.next();
+    expect(await stream.next()).toMatchObject({ params: { status: "input_required" } });
+    const before = reads();
+    await expect.poll(reads).toBeGreaterThan(before + 4);
+    await modern(app, "tasks/cancel", { taskId }, ALICE);
+    expect(await stream.next()).toMatchObject({ params: { status: "cancelled" } });
+    expect(await stream.next()).toMatchObject({ result: { resultType: "complete" } });
+  });
+
   it("of a client that does not declare tasks is refused before any id is looked at", async () => {
     const app = instance();
     const { response } = await listen(app, { taskIds: [UNKNOWN] }, { ...ALICE, capabilities: {} });
@@ -161,30 +203,19 @@ describe("a stream that names tasks", () => {
   });
 
   it("that its client has left asks the table nothing, and gives its place back", async () => {
-    const store = new MemoryStore();
-    let reads = 0;
-    const counted = new Proxy(store, {
-      get: (target, name) => {
-        const member: unknown = Reflect.get(target, name);
-        if (typeof member !== "function") return member;
-        return (...given: unknown[]) => {
-          if (name === "get") reads += 1;
-          return Reflect.apply(member, target, given);
-        };
-      },
-    });
-    const app = instance({ store: counted, limits: { listensPerPrincipal: 1 } });
+    const { store, reads } = countingReads();
+    const app = instance({ store, limits: { listensPerPrincipal: 1 } });
     const taskId = await makeTask(app);
     const stream = await listen(app, { taskIds: [taskId] });
     await stream.next();
-    const before = reads;
-    await expect.poll(() => reads).toBeGreaterThan(before + 2);
+    const before = reads();
+    await expect.poll(reads).toBeGreaterThan(before + 2);
     await stream.end();
-    const left = reads;
+    const left = reads();
     // The second stream is admitted because the first has gone, and looks several times.
     const second = await listen(app, { taskIds: [taskId] });
     expect((await second.next()).params.notifications).toEqual({ taskIds: [taskId] });
     await second.end();
-    expect(reads - left).toBeLessThan(10);
+    expect(reads() - left).toBeLessThan(10);
   });
 });

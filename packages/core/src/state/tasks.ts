@@ -234,7 +234,7 @@ export class Tasks {
         });
       const last = answered.length === head.open.length;
       // A fence of its own: a run that asked, and was taken for dead, cannot ask again what has been answered.
-      const freed = last && { status: "working", until: 0, attempts: 0, fence: head.fence + 1 };
+      const freed = last && { status: "working", until: 0, attempts: 0, fence: head.fence + 1, progressBy: head.fence };
       const change = {
         set: { updated: this.clock.now(), ...freed },
         remove: answered.map((name) => ASK + name),
