@@ -14,7 +14,7 @@ export function conflictView({ theirs, mine, by, keepTheirs, keepMine }) {
     el(
       "section",
       { "aria-label": name },
-      el("h3", {}, name),
+      el("p", {}, el("strong", {}, name)),
       el(
         "pre",
         { tabindex: "0" },

@@ -88,7 +88,7 @@ export function offerUndo(done, label, undo) {
     "div",
     {
       class: "undo",
-      role: "group",
+      role: "region",
       "aria-label": "Undo",
       mouseenter: hold,
       mouseleave: run,
