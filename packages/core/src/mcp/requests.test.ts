@@ -83,7 +83,12 @@ describe("each request has one line, and its answer names it", () => {
     expect((await messageOf(hello)).result._meta[ID_KEY]).toBe(hello.headers.get("x-request-id"));
     const session = { "mcp-session-id": hello.headers.get("mcp-session-id")! };
     await post({ method: "notifications/initialized" }, session);
-    for (const method of ["tools/list", "ping", "resources/list"]) await post({ id: 2, method, params: {} }, session);
+    for (const method of ["tools/list", "ping", "resources/list"]) {
+      const answer = await messageOf(await post({ id: 2, method, params: {} }, session));
+      // A client of that era may take only an object without members for an empty result.
+      if (method === "ping") expect(answer.result).toEqual({});
+      else expect(answer.result._meta[ID_KEY]).toEqual(expect.any(String));
+    }
     const seen = { transport: "http", era: "legacy", client: "old 1", principal_name: "alice", outcome: "ok" };
     expect(lines).toMatchObject([
       { ...seen, message: "request", method: "initialize" },
