@@ -47,6 +47,18 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   program
+    .command("console")
+    .description(
+      "show in a browser what is stored, on this machine alone and without a running server; prints the address",
+    )
+    .option("--port <port>", "port to listen on (default: a free one)")
+    .option("--token-name <name>", "what the holder of this token has stored (default: this machine's user)")
+    .option(...ENV_FILE)
+    .action(async (options: EnvFile & { port?: string; tokenName?: string }) => {
+      code = await (await import("./commands/console.ts")).openConsole(options);
+    });
+
+  program
     .command("setup")
     .description("create the state table with its TTL; does nothing where it already stands")
     .option(...ENV_FILE)

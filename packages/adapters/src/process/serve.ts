@@ -37,6 +37,11 @@ export interface ServeOptions {
   hints?: (url: string) => readonly string[];
   /** The folder of the console's files, for where `STATEFUL_MCP_CONSOLE` has it served. Default: there is none. */
   console?: URL;
+  /**
+   * Told the console's address once requests are accepted: for a command that opens it for the one who runs it. The console is then
+   * served whatever `STATEFUL_MCP_CONSOLE` says, and tells where state lies.
+   */
+  opened?: (url: string) => void;
 }
 
 /** Serves until it is told to stop. Resolves with the exit code. @throws AppError when it cannot start. */
@@ -57,7 +62,8 @@ export async function serve(app: UnboundApp, options: ServeOptions = {}): Promis
   });
   const { app: running, location, close } = composed;
   // Where everybody may call, nothing can be listed, and a page that asks for nothing would be a page for strangers.
-  const isShown = access.mode !== "anonymous" && (config.console ?? access.mode === "local");
+  const isOwn = options.opened !== undefined;
+  const isShown = access.mode !== "anonymous" && (isOwn || (config.console ?? access.mode === "local"));
   const shown = isShown ? options.console : undefined;
   const facts = {
     name: running.options.name ?? READY_SERVER,
@@ -67,7 +73,7 @@ export async function serve(app: UnboundApp, options: ServeOptions = {}): Promis
     access: describeAccess(access),
     backend: config.backend,
     // Where the files of a server lie is not for those who call it from elsewhere.
-    ...(access.mode === "local" && { location }),
+    ...((isOwn || access.mode === "local") && { location }),
   };
   const plain = running.fetch.bind(running);
   const fetch = shown ? await withConsole(plain, { directory: shown, facts }) : plain;
@@ -90,6 +96,7 @@ export async function serve(app: UnboundApp, options: ServeOptions = {}): Promis
     },
     logger,
   );
+  options.opened?.(`${server.url}/console`);
   if (!stop.aborted) await once(stop, "abort");
   logger.info({}, "Stopping: running calls may finish");
   await server.close();

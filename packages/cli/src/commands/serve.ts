@@ -3,8 +3,8 @@ import { type ServeOptions, serve as serveOverHttp } from "@stateful-mcp/adapter
 import { createApp } from "@stateful-mcp/core";
 import { COMMAND, VERSION } from "../version.ts";
 
-/** Beside the bundle where this is published. */
-const CONSOLE = new URL(import.meta.url.endsWith(".ts") ? "../../console/" : "../console/", import.meta.url);
+/** The folder of the console's files: beside the bundle where this is published. */
+export const CONSOLE = new URL(import.meta.url.endsWith(".ts") ? "../../console/" : "../console/", import.meta.url);
 
 export const serve = (options: ServeOptions): Promise<number> =>
   serveOverHttp(
