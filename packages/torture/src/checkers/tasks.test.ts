@@ -57,6 +57,18 @@ describe("what no simulation shows", () => {
     ]);
   });
 
+  test("a task that is never seen to end, and one of which two looks overlapped when it ended", () => {
+    const created = [{ task: "t" }];
+    const working = { ...done, status: "working" } as const;
+    expect(checkTasks({ ...NOTHING, created })).toEqual(["t: it never came to an end"]);
+    expect(checkTasks({ ...NOTHING, created, reads: [working] })).toEqual(["t: it never came to an end"]);
+    const reads = [
+      { ...done, from: 1, to: 4 },
+      { ...working, from: 2, to: 3 },
+    ];
+    expect(checkTasks({ ...NOTHING, created, reads })).toEqual([]);
+  });
+
   test("two readers with two outcomes", () => {
     const reads = ["one", "other"].map((outcome) => ({ ...done, outcome }));
     expect(checkTasks({ ...NOTHING, reads })).toEqual(["t: it has 2 outcomes: one, other"]);

@@ -194,10 +194,15 @@ function checkFirstStands(key: string, value: string, answers: readonly TaskAnsw
   if (!early) complain(`the answer ${value} to ${key} counted, and came second`);
 }
 
-/** What was acknowledged comes to an end, waits for its user, or has had its time. */
+/**
+ * What was acknowledged comes to an end, waits for its user, or has had its time. Of looks that overlap, the one that began first may
+ * see the end, and the other one not yet.
+ */
 function checkEnd({ task }: Created, reads: readonly TaskRead[], broken: string[]): void {
-  const last = reads.filter((read) => read.task === task).reduce<TaskRead | undefined>(later, undefined);
-  if (last?.status === "working" || !last) broken.push(`${task}: it never came to an end`);
+  const own = reads.filter((read) => read.task === task);
+  if (own.some(({ status }) => ENDED.has(status) || status === "unknown")) return;
+  if (own.reduce<TaskRead | undefined>(later, undefined)?.status !== "input_required")
+    broken.push(`${task}: it never came to an end`);
 }
 
 const later = (a: TaskRead | undefined, b: TaskRead): TaskRead => (a && a.from >= b.from ? a : b);
