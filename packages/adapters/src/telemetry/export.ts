@@ -2,13 +2,13 @@
 // author go the same way. Loaded only then. Endpoints, headers and time-outs are read from `OTEL_EXPORTER_OTLP_*` by the exporters.
 import { context, DiagLogLevel, diag, metrics, propagation, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
-import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from "@opentelemetry/core";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { ConsoleMetricExporter, MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BatchSpanProcessor, ConsoleSpanExporter, TracerProvider } from "@opentelemetry/sdk-trace";
 import { type Logger, VERSION } from "@stateful-mcp/core";
+import { propagatorOf, samplerOf } from "./sampling.ts";
 import type { WantedSignals } from "./signals.ts";
 import { SignedSpanExporter } from "./xray.ts";
 
@@ -18,7 +18,7 @@ const FLUSH_MS = 3_000;
 /** Registers the SDK and begins to export. */
 export function startExporting(
   wanted: WantedSignals,
-  { service, logger }: { service: string; logger: Logger },
+  { service, logger, given }: { service: string; logger: Logger; given: (name: string) => string | undefined },
 ): { flush(): Promise<void>; close(): Promise<void> } {
   const tell = (message: string) => logger.warn({ reason: message }, "Telemetry could not be sent");
   const nothing = () => {};
@@ -27,9 +27,8 @@ export function startExporting(
     detectResources({ detectors: [envDetector] }),
   );
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  propagation.setGlobalPropagator(
-    new CompositePropagator({ propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator()] }),
-  );
+  const misread = (message: string) => logger.warn({}, message);
+  propagation.setGlobalPropagator(propagatorOf(given, misread));
   const spanExporter =
     wanted.traces === "console"
       ? new ConsoleSpanExporter()
@@ -38,6 +37,7 @@ export function startExporting(
         : new OTLPTraceExporter();
   const spans = new TracerProvider({
     resource,
+    sampler: samplerOf(given, misread),
     spanProcessors: wanted.traces ? [new BatchSpanProcessor({ exporter: spanExporter })] : [],
   });
   trace.setGlobalTracerProvider(spans);

@@ -49,7 +49,7 @@ export async function openTelemetry(
       const { startExporting } = await import("./export.ts");
       const { signedEndpoint } = await import("./xray.ts");
       const signed = signedEndpoint(given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") ?? "");
-      exporting = startExporting({ ...wanted, signed }, { service, logger });
+      exporting = startExporting({ ...wanted, signed }, { service, logger, given });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
       logger.warn({ err: error }, "OTEL_* names an exporter, but the OpenTelemetry SDK is not installed");

@@ -17,7 +17,7 @@ export const openTracing: OpenTracing = ({ telemetry: mode }, { environment, log
     );
   const { flush } = startExporting(
     { traces: "otlp", metrics: undefined, signed: signedEndpoint(url, region) },
-    { service, logger },
+    { service, logger, given: (name) => environment[name]?.trim() || undefined },
   );
   return { telemetry: openSpans(mode), flush, invocation: () => environment._X_AMZN_TRACE_ID };
 };
