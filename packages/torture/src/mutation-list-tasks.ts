@@ -68,7 +68,7 @@ export const TASK_MUTATIONS: readonly Mutation[] = [
   {
     ...RUN,
     name: "a passing refusal is no answer while attempts are left",
-    from: "error.retryable && this.#head.attempts < ATTEMPTS_MAX",
+    from: "error.retryable && this.#counted < ATTEMPTS_MAX",
     to: "false",
   },
   {

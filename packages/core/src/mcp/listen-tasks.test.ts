@@ -8,6 +8,7 @@ import { parseTokens } from "../auth/tokens.ts";
 import { builtinResources } from "../builtin/resources/index.ts";
 import { builtinTools } from "../builtin/tools/index.ts";
 import { defineTool } from "../define/tool.ts";
+import { AppError } from "../errors.ts";
 import { MemoryStore } from "../stores/memory-store.ts";
 
 const TASKS = "io.modelcontextprotocol/tasks";
@@ -63,20 +64,22 @@ async function listen(app: App, notifications: Record<string, unknown>, options:
   return { response, next: async (): Promise<Wire> => (await frames.next()).value, end: () => frames.return() };
 }
 
-/** A store that counts how often an entry is read. */
+/** A store that counts how often an entry is read, and can be away. */
 function countingReads() {
   let count = 0;
+  const table = { away: false };
   const store = new Proxy(new MemoryStore(), {
     get: (target, name) => {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== "function") return member;
       return (...given: unknown[]) => {
         if (name === "get") count += 1;
+        if (table.away) throw new AppError("unavailable", "The table does not answer.");
         return Reflect.apply(member, target, given);
       };
     },
   });
-  return { store, reads: () => count };
+  return { store, table, reads: () => count };
 }
 
 describe("a stream that names tasks", () => {
@@ -157,6 +160,22 @@ describe("a stream that names tasks", () => {
     expect(await stream.next()).toMatchObject({ params: { status: "input_required" } });
     const before = reads();
     await expect.poll(reads).toBeGreaterThan(before + 4);
+    await modern(app, "tasks/cancel", { taskId }, ALICE);
+    expect(await stream.next()).toMatchObject({ params: { status: "cancelled" } });
+    expect(await stream.next()).toMatchObject({ result: { resultType: "complete" } });
+  });
+
+  it("goes on while the table does not answer, and tells what has changed meanwhile", async () => {
+    const { store, table, reads } = countingReads();
+    const app = instance({ store });
+    const taskId = await makeTask(app);
+    const stream = await listen(app, { taskIds: [taskId] });
+    await stream.next();
+    expect(await stream.next()).toMatchObject({ params: { status: "input_required" } });
+    table.away = true;
+    const before = reads();
+    await expect.poll(reads).toBeGreaterThan(before + 1);
+    table.away = false;
     await modern(app, "tasks/cancel", { taskId }, ALICE);
     expect(await stream.next()).toMatchObject({ params: { status: "cancelled" } });
     expect(await stream.next()).toMatchObject({ result: { resultType: "complete" } });
