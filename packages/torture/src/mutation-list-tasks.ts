@@ -4,7 +4,6 @@ import type { Mutation } from "./mutation-list.ts";
 
 const TASKS = { file: "state/tasks.ts", tests: ["calls/tasks.test.ts"] };
 const RUN = { file: "calls/run-task.ts", tests: ["calls/tasks.test.ts"] };
-const RUNNER = { file: "calls/task-runner.ts", tests: ["calls/tasks.test.ts"] };
 const BOUNDS = { file: "calls/task-runner.ts", tests: ["calls/task-bounds.test.ts"] };
 const QUEUED = { file: "calls/queued-tasks.ts", tests: ["calls/queued-tasks.test.ts"] };
 const LISTENED = { file: "mcp/listen-tasks.ts", tests: ["mcp/listen-tasks.test.ts"] };
@@ -121,7 +120,7 @@ export const TASK_MUTATIONS: readonly Mutation[] = [
     to: "if (missing && Date.now() < 0) return",
   },
   {
-    ...RUNNER,
+    ...BOUNDS,
     name: "a process runs so many tasks at a time",
     from: "this.#running.size < this.#slots && ",
     to: "",

@@ -127,6 +127,19 @@ describe("the slots of a process", () => {
     expect(running).toBe(7);
   });
 
+  it("are no more when several callers want them", async () => {
+    running = 0;
+    const { begin, look } = serve({ access: tokens, limits: { tasksPerProcess: 4 } });
+    for (let i = 0; i < 4; i++) await begin({ token: TOKENS.ann });
+    const own = [];
+    for (let i = 0; i < 4; i++) own.push((await begin({ token: TOKENS.bob })).taskId ?? "");
+    await expect.poll(() => running).toBeGreaterThanOrEqual(4);
+    // Asked for, each of them would be run if it could be.
+    for (const id of own)
+      expect(await look(id, { token: TOKENS.bob })).toMatchObject({ result: { status: "working" } });
+    expect(running).toBe(4);
+  });
+
   it("are given on when a task ends, past those who wait for a slot of their own", async () => {
     running = 0;
     const { begin, request } = serve({ access: tokens, limits: { tasksPerProcess: 4 } });
