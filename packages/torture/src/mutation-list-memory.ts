@@ -24,6 +24,20 @@ export const MEMORY_MUTATIONS: readonly Mutation[] = [
     tests: ["state/transfer.test.ts"],
   },
   {
+    name: "counts of the journal whose put has failed are written again",
+    file: "state/journal.ts",
+    from: "if (!this.#unwritten) {",
+    to: "{",
+    tests: ["state/journal.test.ts"],
+  },
+  {
+    name: "counts of the journal are written again under the same key",
+    file: "state/journal.ts",
+    from: "const { key, attributes, ...options } = this.#unwritten;",
+    to: "const { key: at, attributes, ...options } = this.#unwritten; const key = { ...at, sk: at.sk + Math.random() };",
+    tests: ["state/journal.test.ts"],
+  },
+  {
     name: "an answer is kept only where an instance waits for it",
     file: "mcp/legacy/transport-sessions.ts",
     from: '{ on: awaited ? "live" : "live-or-missing" }',

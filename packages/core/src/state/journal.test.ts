@@ -86,18 +86,19 @@ describe.each<[string, () => Promise<StateStore>]>([
   });
 });
 
-it("counts are exact though the table loses replies, and a call waits for none of it", async () => {
+it("counts are exact though the table loses requests and replies", async () => {
   const store = new MemoryStore();
   let lost = 0;
-  const losing = interceptStore(store, async ({ method, pk, sk }, send) => {
-    const answer = await send();
-    if (method !== "create" || !pk.startsWith("F#") || !sk.startsWith("M#") || lost >= 3) return answer;
+  const losing = interceptStore(store, async ({ pk, sk }, send) => {
+    if (!pk.startsWith("F#") || !sk.startsWith("M#") || lost >= 4) return send();
     lost += 1;
-    throw new AppError("unavailable", "The reply was lost.");
+    // Every other one is written all the same.
+    if (lost % 2 === 0) await send();
+    throw new AppError("unavailable", "There was no answer.");
   });
   const { app, call } = instance(losing, { journal: { ...FAR, mode: "rollup", rollUpEverySeconds: 0.005 } });
   let calls = 0;
-  while (lost < 3) {
+  while (lost < 4) {
     await call("list_sessions", {});
     calls += 1;
     await new Promise(setImmediate);
@@ -105,6 +106,23 @@ it("counts are exact though the table loses replies, and a call waits for none o
   await app.close();
   const { rows } = await createApp({ store }).journal.service("1h");
   expect(outcomesOf(rows, "list_sessions")).toEqual({ ok: calls });
+});
+
+it("an entry that the table will never take costs what it holds, and nothing after it", async () => {
+  const store = new MemoryStore();
+  let refused = 0;
+  const refusing = interceptStore(store, async ({ sk }, send) => {
+    if (!sk.startsWith("M#") || refused > 0) return send();
+    refused += 1;
+    throw new AppError("too_large", "The entry is too large.");
+  });
+  const { app, call } = instance(refusing, { journal: { ...FAR, rollUpEverySeconds: 0.005 } });
+  await call("get_value", {});
+  while (refused === 0) await new Promise(setImmediate);
+  await call("list_sessions", {});
+  await app.close();
+  const { rows } = await createApp({ store }).journal.service("1h");
+  expect(rows.map(({ tool }) => tool)).toEqual(["list_sessions"]);
 });
 
 it("calls are answered while the table takes no journal, and what has no room is counted as dropped", async () => {

@@ -5,6 +5,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { randomBytes } from "node:crypto";
 import type { CallRecord, Happening, Observer } from "../call-record.ts";
 import { type Clock, epochSeconds } from "../clock.ts";
+import { AppError } from "../errors.ts";
 import type { Attributes, Key, StateStore } from "../stores/state-store.ts";
 import type { Background } from "./background.ts";
 import { callsText, mergeRollUp, newRollUp, type RollUp, rollUpText } from "./journal-format.ts";
@@ -182,7 +183,9 @@ export class Journal implements Observer {
     try {
       await this.#parts.store.create(key, attributes, options);
       this.#unwritten = undefined;
-    } catch {
+    } catch (error) {
+      // What the table will never take must not stand in the way of what follows.
+      if (!(error instanceof AppError) || error.code !== "unavailable") this.#unwritten = undefined;
       this.#arm("minute");
     }
   }
