@@ -33,7 +33,7 @@ function show(state) {
 }
 
 /**
- * Follows resources until the view is left. `onChange(uri)` is called for each change, and without one when changes may have been missed.
+ * Follows resources until the view is left; without any, it asks now and then. `onChange(uri)` is called for each change, and without one when changes may have been missed.
  * @param {{ signal: AbortSignal }} view
  * @param {readonly string[]} uris
  * @param {(uri?: string) => Promise<void> | void} onChange
@@ -61,7 +61,7 @@ export function follow({ signal }, uris, onChange) {
   const run = async () => {
     let wait = AGAIN_FIRST_MS;
     let first = true;
-    let polls = false;
+    let polls = uris.length === 0;
     while (!signal.aborted) {
       turn = new AbortController();
       if (paused || document.visibilityState === "hidden") {

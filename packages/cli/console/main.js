@@ -94,7 +94,11 @@ async function start() {
   try {
     await loadAbout();
     const offered = new Set((await tools()).map((tool) => tool.name));
-    const pages = PAGES.filter(({ nav: name, needs }) => name && (needs === undefined || offered.has(needs)));
+    const operates = about().operator;
+    const pages = PAGES.filter(
+      ({ nav: name, needs, operator }) =>
+        name && (needs === undefined || offered.has(needs)) && (operator === undefined || operates),
+    );
     nav.replaceChildren(
       ...pages.map(({ nav: name, path, section }) => el("a", { href: `#${path}`, "data-section": section }, name)),
     );

@@ -27,12 +27,20 @@ export const token = {
 };
 
 /** What the server says of itself; `version` is also this page's. */
-let server = { name: "", version: "0", mode: "", access: "", protocol: [], backend: "" };
+let server = { name: "", version: "0", mode: "", access: "", protocol: [], backend: "", operator: false };
 export const about = () => server;
 export async function loadAbout(signal) {
-  server = await json(await ask("/console/api/server", { signal }));
+  const facts = await json(await ask("/console/api/server", { signal }));
+  server = { ...facts, operator: await isOperator(signal) };
   return server;
 }
+
+/** Whether the server lets this caller see what it does. Asked with a request that the server refuses after the rights, before it reads. */
+const isOperator = (signal) =>
+  ask("/console/api/service?window=none", { signal }).then(
+    () => true,
+    (error) => error.code === "invalid_input",
+  );
 
 /** Any request to the server's own routes. @throws Refused for an answer that is no success. */
 export async function ask(path, { headers = {}, ...init } = /** @type {any} */ ({})) {

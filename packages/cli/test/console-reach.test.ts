@@ -4,13 +4,19 @@ import { createRequire } from "node:module";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
 import { call, inBrowser, open, visit } from "./browser.ts";
-import { startServer } from "./process.ts";
+import { startServer, temporaryDirectory } from "./process.ts";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LONG = "w".repeat(120);
 
 async function filled(): Promise<string> {
-  const { url } = await startServer();
+  const env = { MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: temporaryDirectory() };
+  // What the pages about the service show, left by a process at its end.
+  const before = await startServer([], { env });
+  await call(before.url, "add_note", { session_id: "other", note: "a" });
+  before.child.kill("SIGTERM");
+  await before.ended;
+  const { url } = await startServer([], { env });
   for (let i = 0; i < 60; i += 1) await call(url, "add_note", { session_id: "plan", note: `note ${i}` });
   const { note_id } = await call(url, "add_note", { session_id: "plan", note: `${LONG} ${"long ".repeat(1_000)}` });
   await call(url, "update_note", { session_id: "plan", note_id, note: `${LONG} ${"longer ".repeat(1_000)}` });
@@ -73,6 +79,24 @@ const PAGES: readonly [
       await page.getByRole("heading", { name: "Result" }).waitFor();
     },
   ],
+  [
+    "Calls",
+    "/calls",
+    "Calls",
+    // Records are written within a second of their calls; a page that was opened before takes them up by itself.
+    (page) => page.getByRole("list", { name: "Calls" }).waitFor(),
+  ],
+  [
+    "a call",
+    "/calls",
+    "Calls",
+    async (page) => {
+      await page.getByRole("list", { name: "Calls" }).getByRole("link").first().click();
+      await page.getByText("CloudWatch Logs Insights").waitFor();
+    },
+  ],
+  ["Service", "/service?window=7d", "Service", (page) => page.getByText("The picture as a table").click()],
+  ["Fleet", "/fleet", "Fleet", (page) => page.getByRole("table").waitFor()],
   ["Your data", "/data", "Your data"],
   ["the list of keys", "/data", "Your data", (page) => page.getByRole("button", { name: "Keys" }).click()],
   ["an error", "/session/ses_nowhere", "This could not be read"],
