@@ -2,7 +2,7 @@
 // the bare SDK.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -130,6 +130,8 @@ async function buildProgram(folder: string): Promise<string> {
   const cli = fileURLToPath(new URL("../../../cli/", import.meta.url));
   await promisify(execFile)(process.execPath, ["build.ts", folder], { cwd: cli });
   await writeFile(join(folder, "package.json"), '{"type":"module"}');
+  // Beside the program, as in the package.
+  await cp(join(cli, "console"), join(folder, "../console"), { recursive: true });
   return join(folder, "main.js");
 }
 
