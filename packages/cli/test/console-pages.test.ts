@@ -1,13 +1,12 @@
 // The console's pages for search, export and import, tools and tasks, and how pages follow changes, in a real browser.
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Page } from "playwright-core";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { call, inBrowser, open, visit } from "./browser.ts";
-import { startServer, temporaryDirectory, watch } from "./process.ts";
+import { startServer, startTasksServer, temporaryDirectory } from "./process.ts";
 
 const execute = promisify(execFile);
 const notesIn = (page: Page) => page.getByRole("list", { name: "Notes" }).getByRole("listitem");
@@ -235,12 +234,7 @@ inBrowser("tools", () => {
 
 inBrowser("tasks", () => {
   it("are listed while they run, cancelled, and shown with what came of them", async () => {
-    const main = fileURLToPath(new URL("console-tasks-server.ts", import.meta.url));
-    const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), main], {
-      env: { PATH: process.env.PATH, HOME: temporaryDirectory(), MCP_STATE_BACKEND: "memory" },
-    });
-    onTestFinished(() => void child.kill("SIGKILL"));
-    const [, url = ""] = await watch(child).logged(/"url":"(http:[^"]+)\/mcp"/);
+    const url = await startTasksServer();
     const begin = (tool: string) =>
       fetch(`${url}/tools/${tool}`, {
         method: "POST",

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
 import { call, inBrowser, open, visit } from "./browser.ts";
-import { startServer, temporaryDirectory } from "./process.ts";
+import { startServer, startTasksServer, temporaryDirectory } from "./process.ts";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LONG = "w".repeat(120);
@@ -139,6 +139,37 @@ inBrowser("every page", () => {
       if (await dismiss.count()) await dismiss.click();
     }
     expect({ foreign, complaints }).toEqual({ foreign: [], complaints: [] });
+  });
+
+  it.each([
+    ["light", 320],
+    ["dark", 1280],
+  ] as const)("that needs a token or tasks is no exception: %s, %d px", async (colorScheme, width) => {
+    const { url } = await startServer([], {
+      env: { MCP_AUTH_TOKEN: `alice=${"a1b2c3d4".repeat(4)}`, STATEFUL_MCP_CONSOLE: "on" },
+    });
+    const look = { colorScheme, viewport: { width, height: 800 } };
+    const { page: signIn } = await open(`${url}/console`, look);
+    await signIn.getByRole("heading", { name: "Sign in" }).waitFor();
+    expect(await violations(signIn)).toEqual([]);
+    await signIn.getByLabel("Token", { exact: true }).fill("wrong".repeat(8));
+    await signIn.getByRole("button", { name: "Sign in" }).click();
+    await signIn.getByText("The server does not take this token.").waitFor();
+    expect(await violations(signIn)).toEqual([]);
+
+    const withTasks = await startTasksServer();
+    for (const tool of ["brief", "endless"])
+      await fetch(`${withTasks}/tools/${tool}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: "{}",
+      });
+    const { page } = await open(`${withTasks}/console#/tasks`, look);
+    await page.getByText("completed").waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole("link", { name: "brief" }).click();
+    await page.getByRole("heading", { name: "Result" }).waitFor();
+    expect(await violations(page)).toEqual([]);
   });
 
   it("keeps the theme that a person chose", async () => {

@@ -240,11 +240,20 @@ describe("what is served", () => {
   it("has bounds: script, style, and no more that runs than there was", () => {
     expect(gzipSync(textOf(".js")).length).toBeLessThanOrEqual(35 * 1024);
     expect(textOf(".css").length).toBeLessThanOrEqual(12 * 1024);
+    expect(textOf(".js").length + textOf(".css").length + textOf(".html").length).toBeLessThanOrEqual(150 * 1024);
     const { dependencies } = JSON.parse(readFileSync(new URL("../package.json", FOLDER), "utf8"));
     expect(Object.keys(dependencies)).toEqual(["dynalite"]);
     // What the pages import is in their folder.
     const imported = [...textOf(".js").matchAll(/^(?:import|export) .*? from "([^"]+)"/gms)].map(([, from]) => from);
     expect(imported.filter((from) => !/^\.{1,2}\/[\w./-]+\.js$/.test(from ?? ""))).toEqual([]);
+  });
+
+  it("has no way to make markup, code or a style of a text", () => {
+    expect(textOf(".js")).not.toMatch(
+      /innerHTML|outerHTML|insertAdjacentHTML|setHTML|document\.write|DOMParser|createContextualFragment|srcdoc|\beval\b|new Function|"style"/,
+    );
+    expect(textOf(".html")).not.toMatch(/<script(?! type="module" src=")|<style|\son\w+=|https?:/);
+    expect(textOf(".css")).not.toMatch(/@import|url\(/);
   });
 
   it("answers about the server only to whom it would answer otherwise, and to no foreign page", async () => {

@@ -84,3 +84,14 @@ export async function startServer(
   const [, url] = await running.logged(/"url":"(http:[^"]+)\/mcp"/);
   return { ...running, url: url! };
 }
+
+/** Starts a server with the console and with tools whose calls become tasks, and resolves with its address. */
+export async function startTasksServer(): Promise<string> {
+  const main = fileURLToPath(new URL("console-tasks-server.ts", import.meta.url));
+  const child = spawn(process.execPath, ["--import", TSX, main], {
+    env: { PATH: process.env.PATH, HOME: temporaryDirectory(), MCP_STATE_BACKEND: "memory" },
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const [, url = ""] = await watch(child).logged(/"url":"(http:[^"]+)\/mcp"/);
+  return url;
+}
