@@ -20,11 +20,12 @@ export {
 } from "@stateful-mcp/core";
 
 const USAGE =
-  "without arguments the server speaks MCP over stdin and stdout; `serve` listens for HTTP and takes --host, --port, --env-file, --create-table and --allow-anonymous; `tools` lists the tools, `call <tool> key=value` calls one, `tasks` lists the open tasks";
+  "without arguments the server speaks MCP over stdin and stdout; `serve` listens for HTTP and takes --host, --port, --env-file, --create-table and --allow-anonymous; `tools` lists the tools, `call <tool> key=value` calls one, `tasks` lists the open tasks, `calls` the newest calls with --tool, --outcome, --client, --principal, --request, --slower-than, --limit and --json";
 
 /**
  * Serves the app as this process's arguments say, and ends the process: over stdio without arguments, over HTTP with `serve`. `tools`
- * and `call <tool> key=value` try it without a server; `tasks` lists the tasks that have not ended.
+ * and `call <tool> key=value` try it without a server; `tasks` lists the tasks that have not ended, `calls`
+ * the newest calls of all processes.
  * Settings come from the environment, with `serve --env-file` from that file as well; what the app's own code has fixed stays.
  *
  * State is kept on this machine's disk when the package `@stateful-mcp/local` is installed, in a DynamoDB table with
@@ -38,6 +39,11 @@ export function run(app: App): Promise<never> {
     if (command === undefined) return (await import("./process/stdio.ts")).stdio(app);
     if (command === "tools") return (await import("./process/call.ts")).listTools(app);
     if (command === "tasks") return (await import("./process/tasks.ts")).listOpenTasks(app);
+    if (command === "calls") {
+      const { "slower-than": slowerThan, json, ...words } = callFlags(rest);
+      const more = { ...(slowerThan !== undefined && { slowerThan }), ...(json && { json }) };
+      return (await import("./process/calls.ts")).listCalls(app, { ...words, ...more });
+    }
     if (command === "call") {
       const [tool, ...words] = rest;
       if (tool === undefined) throw usage("call needs the name of a tool");
@@ -75,5 +81,25 @@ function serveFlags(args: string[]) {
     throw usage(error instanceof Error ? error.message : String(error));
   }
 }
+
+function callFlags(args: string[]) {
+  const text = { type: "string" } as const;
+  try {
+    const options = {
+      ...{ tool: text, outcome: text, client: text, principal: text, request: text, limit: text },
+      "slower-than": text,
+      json: { type: "boolean" },
+    } as const;
+    return parseArgs({ args, options }).values as CallFlags;
+  } catch (error) {
+    throw usage(error instanceof Error ? error.message : String(error));
+  }
+}
+
+type CallFlags = Partial<
+  Record<"tool" | "outcome" | "client" | "principal" | "request" | "limit" | "slower-than", string>
+> & {
+  json?: true;
+};
 
 const usage = (what: string): AppError => new AppError("invalid_input", `${what}: ${USAGE}`);
