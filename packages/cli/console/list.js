@@ -11,9 +11,10 @@ import { announce, button, count, el, failed, isAbort, workButton } from "./dom.
  *   render: (row: Row, again: (row?: Row) => void) => HTMLElement,
  *   same?: (a: Row, b: Row) => boolean,
  *   noun?: string,
- * }} options `again(row)` shows another state of a row in its place; without one it takes the row away.
+ *   gone?: string,
+ * }} options `gone` is said in the place of a row that is no longer there. `again(row)` shows another state of a row in its place; without one it takes the row away.
  */
-export async function growingList({ label, empty, read, id, render, same = () => true, noun = "row" }) {
+export async function growingList({ label, empty, read, id, render, same = () => true, noun = "row", gone }) {
   const list = el("ul", { class: "rows", "aria-label": label });
   const top = el("div", { class: "top" });
   const none = el("div", { class: "empty" }, empty);
@@ -88,7 +89,17 @@ export async function growingList({ label, empty, read, id, render, same = () =>
       for (const row of page.rows) {
         const entry = shown.get(id(row));
         // What a person is editing is theirs until they are done.
-        if (entry && !same(entry.row, row) && !entry.item.querySelector("form")) entry.item.replaceWith(itemOf(row));
+        if (entry && !(entry.row && same(entry.row, row)) && !entry.item.querySelector("form"))
+          entry.item.replaceWith(itemOf(row));
+      }
+      // Where this page is all there is. A row keeps its place: nothing below it moves up under the reader's finger.
+      if (gone !== undefined && page.next === undefined) {
+        const there = new Set(page.rows.map(id));
+        for (const [key, entry] of shown)
+          if (!there.has(key) && !entry.item.querySelector("form")) {
+            entry.row = undefined;
+            entry.item.replaceChildren(el("p", { class: "empty" }, gone));
+          }
       }
       const fresh = page.rows.filter((row) => !shown.has(id(row)));
       if (fresh.length === 0 && waiting.length > 0) return;

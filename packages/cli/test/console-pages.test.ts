@@ -43,6 +43,15 @@ inBrowser("a page that is followed", () => {
     await call(url, "store_value", { session_id: "plan", key: "k", value: "after" });
     await notesIn(page).getByText("corrected", { exact: true }).waitFor();
     await page.getByText('"after"').waitFor();
+    await call(url, "delete_value", { session_id: "plan", key: "k" });
+    await page.getByText("This value was deleted elsewhere.").waitFor();
+    await call(url, "store_value", { session_id: "plan", key: "k", value: "anew" });
+    await page.getByText('"anew"').waitFor();
+    await call(url, "delete_note", { session_id: "plan", note_id });
+    await notesIn(page).getByText("This note was deleted elsewhere.").waitFor();
+    await call(url, "add_note", { session_id: "plan", note: "another" });
+    await page.getByRole("button", { name: "1 new" }).click();
+    await notesIn(page).getByText("another", { exact: true }).waitFor();
   });
 
   it("can be paused, and a hidden tab asks for nothing; both then show what they missed", async () => {

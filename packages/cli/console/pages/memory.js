@@ -8,6 +8,7 @@ export async function memoryPage(view) {
   const list = await growingList({
     label: "Sessions",
     noun: "session",
+    gone: "This session was deleted elsewhere, or has ended.",
     empty: [
       el("p", {}, "Nothing is stored yet. A session appears here when a client keeps its first note or value."),
       el("p", {}, el("a", { href: "#/" }, "How to connect a client")),

@@ -19,6 +19,7 @@ export async function notesOf(view, session) {
   const list = await growingList({
     label: "Notes",
     noun: "note",
+    gone: "This note was deleted elsewhere.",
     empty: el("p", {}, "No notes."),
     id: (note) => note.note_id,
     same: (a, b) => a.version === b.version,

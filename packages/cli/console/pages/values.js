@@ -15,6 +15,7 @@ export async function valuesOf(view, session) {
   const list = await growingList({
     label: "Values",
     noun: "value",
+    gone: "This value was deleted elsewhere.",
     empty: el("p", {}, "No values."),
     id: (value) => value.key,
     same: (a, b) => a.version === b.version,
