@@ -54,7 +54,7 @@ describe.each([
     name: "server with a bucket",
     entry: "server",
     alias: { ...NO_ITEMS, [BLOBS_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/s3-blobs") },
-    budget: 1_030_000,
+    budget: 1_080_000,
     unneeded: [...UNNEEDED.slice(0, -2), /credential-provider-(?!env$)|nested-clients/],
   },
   {
