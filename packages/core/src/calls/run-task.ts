@@ -188,7 +188,12 @@ class TaskRun {
   async #attempts(tool: Tool): Promise<EndedRun> {
     const { state } = this.#services;
     const head = this.#head;
-    const call = await this.#parts.call;
+    let call: TaskCall;
+    try {
+      call = await this.#parts.call;
+    } catch (error) {
+      return this.#notBegun(error);
+    }
     const principal = ownerOf(call.principal, call.session || head.id);
     for (let claims = 0; claims < CLAIMS_MAX; claims++) {
       let keyed: KeyedCall | undefined;
@@ -200,7 +205,10 @@ class TaskRun {
           state.background.run(keyed.close());
         return ended;
       } catch (error) {
-        if (!(error instanceof ClaimLost)) throw error;
+        if (!(error instanceof ClaimLost)) {
+          if (keyed) throw error;
+          return this.#notBegun(error);
+        }
         // The fence decides whose task it is, and a claim follows.
         if (!(await state.tasks.beat(head))) return this.#lost();
       }
@@ -325,7 +333,14 @@ class TaskRun {
     const head = { ...this.#head, attempts: this.#counted, progressBy: this.#progressBy };
     const released = await this.#services.state.tasks.release(head, { afterMs, uncounted }).catch(() => true);
     if (!released) return this.#lost();
-    return { ending: "released", ...(!uncounted && { againMs: afterMs }) };
+    // One that is handed over is left to another process.
+    return { ending: "released", ...((!uncounted || afterMs > 0) && { againMs: afterMs }) };
+  }
+
+  /** What a run needs before its tool begins could not be had, so it was no attempt. @throws what is no passing reason. */
+  async #notBegun(error: unknown): Promise<EndedRun> {
+    if (!(error instanceof AppError && error.code === "unavailable")) throw error;
+    return this.#release({ afterMs: AGAIN_AFTER_MS[1], uncounted: true });
   }
 
   /** A change that ends the run, tried again while the store is away and the lease may still be this run's. */

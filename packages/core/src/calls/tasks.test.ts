@@ -293,6 +293,44 @@ describe("a call that becomes a task", () => {
     },
   );
 
+  it.each([
+    ["its call", "A"],
+    ["its claim", "C"],
+  ])("counts no run whose tool did not begin, because the table refused %s", async (_, sk) => {
+    const clock = movableClock();
+    let refusals = 0;
+    class Refusing extends MemoryStore {
+      override async get(...given: Parameters<MemoryStore["get"]>) {
+        if (refusals === 0 || given[0].sk !== sk) return super.get(...given);
+        refusals -= 1;
+        throw new AppError("unavailable", "The table does not answer.");
+      }
+    }
+    const store = new Refusing({ clock });
+    const attempts: (number | undefined)[] = [];
+    const tools = [
+      job(({ task }) => {
+        attempts.push(task?.attempt);
+        return attempts.length === 1 ? new Promise(() => {}) : { done: true };
+      }),
+    ];
+    const { logger, endings } = endingsOf();
+    const first = testApp({ tools, store, clock, logger });
+    const { id } = await first.callAsTask("job");
+    await expect.poll(() => attempts).toEqual([1]);
+    const second = first.crash();
+    clock.advance(LEASE_SECONDS);
+    refusals = 5;
+    for (let refused = 1; refused <= 5; refused++) {
+      await second.task(id).get();
+      await expect.poll(() => endings.length).toBe(refused);
+      clock.advance(5);
+    }
+    expect(await second.task(id).settled()).toMatchObject({ status: "completed" });
+    expect(endings.slice(0, 5)).toEqual(Array(5).fill("released"));
+    expect(attempts).toEqual([1, 2]);
+  });
+
   it("is given up after three runs since its answers, whatever steps came before these", async () => {
     let runs = 0;
     const tools = [
