@@ -40,6 +40,21 @@ async function messageOf(response: Response): Promise<Wire> {
 const METHODS = ["tools/list", "prompts/list", "resources/templates/list", "server/discover", "resources/list"];
 
 describe("each request has one line, and its answer names it", () => {
+  it.each([1.5, "text", true])("also where its _meta is no object: %j", async (_meta) => {
+    const { post, lines } = server();
+    const headers = { "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list" };
+    const response = await post({ id: 1, method: "tools/list", params: { _meta } }, headers);
+    expect(response.status).toBe(400);
+    expect(lines).toEqual([expect.objectContaining({ message: "request", method: "tools/list", status: 400 })]);
+  });
+
+  it("also where its method is no text, and could not be made one", async () => {
+    const { post, lines } = server();
+    const response = await post({ id: 1, method: { toString: null }, params: {} });
+    expect(response.status).toBe(400);
+    expect(lines).toEqual([expect.objectContaining({ message: "request", method: "_OTHER", status: 400 })]);
+  });
+
   it("in the era of 2026, on the short way and on the SDK's", async () => {
     const { app, lines } = server();
     for (const method of METHODS) {

@@ -219,14 +219,21 @@ export function tellUnanswered(
 ): void {
   const { principal, http, started, outcome, status } = end;
   const { method, params } = (Array.isArray(body) ? {} : (body ?? {})) as { method?: unknown; params?: unknown };
-  const message = { method: String(method), params: typeof params === "object" && params ? { ...params } : {} };
+  const message = {
+    method: typeof method === "string" ? method : "",
+    params: typeof params === "object" && params ? { ...params } : {},
+  };
   const origin = originOf(message, { requestId: http.requestId, transport: http.transport ?? "http" });
   const source = { origin, principal, client: clientText(message) };
   const fields = requestFields(source, traceOf(metaOf(message)) ?? http.trace, { status });
   tellRequest(services, "request", fields, { outcome, started });
 }
 
-const metaOf = ({ params }: Pick<RequestMessage, "params">) => (params?._meta ?? {}) as Record<string, unknown>;
+/** A message that no server has taken may have anything in its place. */
+const metaOf = ({ params }: Pick<RequestMessage, "params">): Record<string, unknown> => {
+  const meta = params?._meta;
+  return typeof meta === "object" && meta !== null ? (meta as Record<string, unknown>) : {};
+};
 
 /** What a message says of its client: one of 2026 each time, one of 2025 when it initializes. */
 export const clientText = (message: Pick<RequestMessage, "params">): string =>
