@@ -122,7 +122,9 @@ describe("an import that breaks off", () => {
     const note = { kind: "note", text: "n", at: "2027-01-15T08:00:00.000Z", by: "ana", client: "" };
     for (const [lines, message] of [
       [[], "empty"],
+      [["", " "], "empty"],
       [[note], "Line 1 of the import: it must be the header"],
+      [["", session], "Line 2 of the import: it must be the header"],
       [[{ ...header, format: "other/1" }], "Line 1 of the import: format"],
       [[header, note], "Line 2 of the import: a note stands outside of a session"],
       [[header, session, { ...note, text: "" }], "note is empty"],

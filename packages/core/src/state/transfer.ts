@@ -132,15 +132,16 @@ export async function importLines(
   const counts: ImportCounts = { sessions: 0, notes: 0, values: 0, present: 0, kept: 0, expired: 0 };
   const into = new Importer(parts, principal, options, counts);
   let number = 0;
+  let begun = false;
   for await (const text of lines) {
     number += 1;
     if (text.trim() === "") continue;
     const line = parsed(text, number);
-    if (number === 1 && line.kind !== "header")
-      throw wrong(number, `it must be the header of a ${EXPORT_FORMAT} export`);
+    if (!begun && line.kind !== "header") throw wrong(number, `it must be the header of a ${EXPORT_FORMAT} export`);
+    begun = true;
     await into.take(line, number);
   }
-  if (number === 0) throw new AppError("invalid_input", "The file is empty: it is no export.");
+  if (!begun) throw new AppError("invalid_input", "The file is empty: it is no export.");
   return counts;
 }
 
