@@ -105,7 +105,9 @@ describe("clients that read nothing", { timeout: 120_000 }, () => {
     };
     const refused = await ask();
     expect(refused.result).toMatchObject({ isError: true });
-    expect(Object.values(refused.result._meta ?? {})).toMatchObject([{ code: "rate_limited", retryable: true }]);
+    expect(refused.result._meta).toMatchObject({
+      "io.github.stateful-mcp/error": { code: "rate_limited", retryable: true },
+    });
     for (const socket of sockets) socket.resume();
     await expect.poll(async () => (await ask()).result.isError ?? false, { timeout: 60_000 }).toBe(false);
   });

@@ -40,7 +40,7 @@ const shell = async (commands: string): Promise<string> =>
 beforeAll(async () => {
   ports = { issuer: await freePort(), server: await freePort() };
   const [startIssuer = "", startServer = ""] = blocks;
-  const [, folder = ""] = /--dir (\S+) start/.exec(startIssuer)!;
+  const [, folder = ""] = /--prefix (\S+) start/.exec(startIssuer)!;
   const { scripts } = JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8"));
   const [, issuer = ""] = /^tsx (\S+)$/.exec(scripts.start)!;
   const settings = Object.fromEntries(

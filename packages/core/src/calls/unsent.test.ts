@@ -118,7 +118,7 @@ describe("answers that wait to be read", () => {
     expect(answers).toHaveLength(20);
     expect(answers.length - refused.length).toBe(4);
     for (const { result } of refused)
-      expect(Object.values(result._meta ?? {})).toMatchObject([{ code: "rate_limited", retryable: true }]);
+      expect(result._meta).toMatchObject({ "io.github.stateful-mcp/error": { code: "rate_limited", retryable: true } });
     expect(text.length).toBeLessThan(120 * KIB);
   });
 

@@ -17,6 +17,9 @@ const WIDTH = 12;
 const HANDLES_MAX = 400;
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
+/** Each answer has its own, for every handle. */
+const REQUEST_ID = /("io\.github\.stateful-mcp\/request-id":")[0-9a-f-]{36}/;
+
 const token = (): string => randomBytes(32).toString("base64url");
 const ALICE = token();
 const ALICE_RENEWED = token();
@@ -79,7 +82,7 @@ async function compare(
     const { status, body } = await rig.client.raw(tool, { session_id: handle, ...input }, options);
     // On a stream the message comes under an event id of its own.
     const message = options.wire === "rest" ? body : JSON.stringify(messageOf(body));
-    answers.push({ status, message: message.replaceAll(handle, "<handle>") });
+    answers.push({ status, message: message.replaceAll(handle, "<handle>").replace(REQUEST_ID, "$1<id>") });
   }
   const [one, other] = answers.map((answer) => JSON.stringify(answer));
   run.count();
