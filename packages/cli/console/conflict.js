@@ -25,7 +25,7 @@ export function conflictView({ theirs, mine, by, keepTheirs, keepMine }) {
     );
   const box = el(
     "div",
-    { class: "conflict", role: "alertdialog", "aria-label": "Somebody else has changed this" },
+    { class: "conflict", role: "alertdialog", "aria-label": "Another client has changed this" },
     el(
       "p",
       {},

@@ -119,7 +119,7 @@ async function findRunning(files: EngineFiles): Promise<EngineRecord | undefined
   return (await isListening(record.socketPath)) ? record : undefined;
 }
 
-/** Whether an engine is there to connect to; also false when somebody else could have put that socket there. */
+/** Whether an engine is there to connect to; also false when another user could have put that socket there. */
 async function isListening(socketPath: string): Promise<boolean> {
   if (process.platform !== "win32" && !(await isPrivate(dirname(socketPath)))) return false;
   return new Promise((resolve) => {

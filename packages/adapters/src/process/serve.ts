@@ -39,7 +39,7 @@ export interface ServeOptions {
   console?: URL;
   /**
    * Told the console's address once requests are accepted: for a command that opens it for the one who runs it. The console is then
-   * served whatever `STATEFUL_MCP_CONSOLE` says, and tells where state lies.
+   * served for every value of `STATEFUL_MCP_CONSOLE`, and tells where state lies.
    */
   opened?: (url: string) => void;
 }

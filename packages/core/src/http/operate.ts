@@ -1,5 +1,5 @@
 // What the operator's console reads: the journal as JSON under /console/api. For the local user of this machine, or a token that names the
-// scope; for pages of this server alone, whatever other origins may call its tools. Knows no page and no store.
+// scope; for pages of this server alone, also where other origins may call its tools. Knows no page and no store.
 import type { Hono } from "hono";
 import { AppError } from "../errors.ts";
 import {

@@ -1,7 +1,7 @@
 // Results of tools, kept for a while and computed once: callers in this process share one computation, processes share a lease.
 // Errors are never kept.
 //
-//   |---- fresh: answered from memory, or from here ----|-- stale: answered from here, one refreshes --|  gone: somebody computes, others wait
+//   |---- fresh: answered from memory, or from here ----|-- stale: answered from here, one refreshes --|  gone: one computes, others wait
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../clock.ts";

@@ -1,4 +1,4 @@
-// A lease on a piece of work: an owner, until when, and a fence number. The clock only decides when somebody else may try; what
+// A lease on a piece of work: an owner, until when, and a fence number. The clock only decides when another may try; what
 // keeps a holder that was paused and wakes up late from changing anything is the fence in every write it protects.
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
@@ -23,7 +23,7 @@ export function leaseAttributes(
   return { owner: randomBytes(9).toString("base64url"), fence, until: clock.now() + LEASE_MS };
 }
 
-/** Milliseconds until somebody else may take it; 0 when it is free. */
+/** Milliseconds until another may take it; 0 when it is free. */
 export const heldForMs = (entry: Entry | undefined, clock: Clock): number =>
   entry && !entry.dead ? Math.max(0, Number(entry.attributes.until) - clock.now()) : 0;
 
@@ -37,7 +37,7 @@ export class Leases {
   }
 
   /**
-   * Takes a lease that is free as `seen` shows it. Undefined when somebody was faster. `fenceAbove` is the highest fence
+   * Takes a lease that is free as `seen` shows it. Undefined when another was faster. `fenceAbove` is the highest fence
    * known from elsewhere, for a lease item that has been lost.
    */
   async take(
@@ -62,7 +62,7 @@ export class Leases {
     return current?.attributes.owner === lease.owner ? { key, owner: lease.owner, fence: lease.fence } : undefined;
   }
 
-  /** Says that the holder is alive. False when the lease has been taken by somebody else. */
+  /** Says that the holder is alive. False when the lease has been taken by another. */
   async renew(held: Held): Promise<boolean> {
     const change = { set: { until: this.#clock.now() + LEASE_MS }, versions: 0 };
     const result = await this.#store.update(held.key, change, {

@@ -78,7 +78,7 @@ export class DenseLog {
   }
 
   /**
-   * For an operation that has not been sent before. Each position it tried and lost holds somebody else's entry for good, so
+   * For an operation that has not been sent before. Each position it tried and lost holds another operation's entry for good, so
    * it may go to the tail at once: it can stand nowhere that it has not looked.
    */
   async #appendNew(place: LogPlace, attributes: Attributes, options: AppendOptions): Promise<number> {

@@ -208,7 +208,7 @@ export class Notes {
     if (isDeleted(current)) return undefined;
     throw new AppError(
       "conflict",
-      `The note is at version ${current.version}, not ${ifVersion}: somebody has corrected it. Read it again with get_notes and decide.`,
+      `The note is at version ${current.version}, not ${ifVersion}: another call has corrected it. Read it again with get_notes and decide.`,
       { details: { current_version: current.version } },
     );
   }

@@ -47,7 +47,7 @@ export class RequestStates {
   /**
    * Opens a state, once. `attempt` names who does: the same attempt may open it again, since the answer to its first try may
    * have been lost.
-   * @throws AppError `invalid_input` for a state that is unknown, expired, used, somebody else's or another call's: always the same.
+   * @throws AppError `invalid_input` for a state that is unknown, expired, used, another caller's or another call's: always the same.
    */
   async redeem(principal: string, call: AskingCall, name: string, attempt: string): Promise<string> {
     if (!NAME.test(name)) throw new InvalidRequestState();

@@ -161,7 +161,7 @@ export class Sessions {
   /**
    * Creates a session. `created` is false when a live one of this name stands there that another operation created.
    * `implied`: the connection's own, which no caller named. Those count apart, so that a client with a connection per call leaves
-   * room for sessions that somebody did name.
+   * room for sessions that a caller did name.
    * @throws AppError `conflict` when the principal has its limit of sessions.
    */
   async create(

@@ -98,7 +98,7 @@ async function create(client: Client, table: string): Promise<void> {
       ],
     });
   } catch (error) {
-    // Somebody else, or our own attempt whose reply was lost, was first.
+    // Another process, or our own attempt whose reply was lost, was first.
     if (!isCalled(error, "ResourceInUseException")) throw error;
   }
 }

@@ -19,7 +19,7 @@ const completeKey: Complete = async (begun, { state, given }) => {
     const page = await state.session(given.session_id).values.list({ prefix: begun, limit: PAGE_DEFAULT_ENTRIES });
     return page.values.map(({ key }) => key);
   } catch (error) {
-    // Somebody is still typing: a session that is not there, or not yet, has no keys.
+    // The name may not be complete yet: a session that is not there, or not yet, has no keys.
     if (error instanceof AppError && !error.retryable) return [];
     throw error;
   }
