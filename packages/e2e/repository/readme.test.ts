@@ -356,7 +356,7 @@ test("its example of a tool runs", async () => {
     const call = { name: "increment_counter", arguments: { idempotency_key }, principal: LOCAL_PRINCIPAL };
     return (await app.call(call)).structured;
   };
-  expect(await count("a")).toEqual({ session_id: "default", counter: 1 });
-  expect(await count("b")).toEqual({ session_id: "default", counter: 2 });
-  expect(await count("b")).toEqual({ session_id: "default", counter: 2 });
+  expect(await count("a")).toEqual({ session_id: "my-counter", counter: 1 });
+  expect(await count("b")).toEqual({ session_id: "my-counter", counter: 2 });
+  expect(await count("b")).toEqual({ session_id: "my-counter", counter: 2 });
 });
