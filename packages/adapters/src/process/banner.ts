@@ -39,24 +39,31 @@ export function announce(app: Pick<App, "tools" | "options">, started: Started, 
     );
     return;
   }
-  const rows: [string, string][] = [
-    ["endpoint", url ?? "stdin and stdout"],
-    ["state", started.location],
-    ...(started.settings === undefined ? [] : [["settings", started.settings] satisfies [string, string]]),
-    ["access", started.access],
-    ...(started.console === undefined ? [] : [["console", started.console] satisfies [string, string]]),
-    ["tools", tools.join(" ")],
-    ...started.connect.map((line, index): [string, string] => [index === 0 ? "connect" : "", line]),
-  ];
   const title = `${strong(`${name} ${version}`)}, MCP ${PROTOCOL_REVISIONS.join(" and ")}`;
-  process.stderr.write(
-    `${title}\n${rows.map(([name, text]) => `  ${dim(name.padEnd(9))} ${wrapped(text)}\n`).join("")}\n`,
-  );
+  process.stderr.write(`${title}\n${bannerRows(tools, started).join("\n")}\n\n`);
+}
+
+/** The lines below the title. Those that say how to connect hold commands to copy, so they stay whole on a narrow terminal, too. */
+export function bannerRows(tools: readonly string[], started: Started, columns?: number): string[] {
+  const { at, location, settings, access, console, connect } = started;
+  const row = (name: string, text: string) => `  ${dim(name.padEnd(9))} ${text}`;
+  const given = [
+    ["endpoint", at === "stdio" ? "stdin and stdout" : at.url],
+    ["state", location],
+    ["settings", settings],
+    ["access", access],
+    ["console", console],
+    ["tools", tools.join(" ")],
+  ] as const;
+  return [
+    ...given.flatMap(([name, text]) => (text === undefined ? [] : [row(name, wrapped(text, columns))])),
+    ...connect.map((line, index) => row(index === 0 ? "connect" : "", line)),
+  ];
 }
 
 const INDENT = 12;
 
-/** At words, so that a narrow terminal breaks no name and no command in the middle. */
+/** At words, so that a narrow terminal breaks no name in the middle. */
 export function wrapped(text: string, columns = process.stderr.columns || 80): string {
   const width = Math.max(columns - INDENT, 20);
   const lines: string[] = [];
