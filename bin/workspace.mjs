@@ -32,7 +32,9 @@ export function install(size) {
   if (installed(INSTALLED) || (size === "serve" && installed(SERVES))) return;
 
   const wanted = existsSync(join(MODULES, "vitest")) ? "all" : size;
-  say(`installing ${wanted === "serve" ? "what the server needs" : "the tools as well: about 700 MB"} (once)`);
+  say(
+    `installing ${wanted === "serve" ? "what the server needs: about 75 MB" : "the tools as well: about 850 MB"} (once)`,
+  );
   run("npx", ["-y", PNPM, "install", "--frozen-lockfile", "--prefer-offline", "--loglevel=error", ...SIZES[wanted]]);
   if (wanted === "all") {
     rmSync(OWN_NODE, { recursive: true, force: true });

@@ -61,7 +61,7 @@ test("npm start installs what serves and no more, and ends with npm", { timeout:
       () => undefined,
     );
   await expect.poll(async () => (npm.exitCode === null ? await ready() : said), { timeout: 500_000 }).toBe(200);
-  expect(said).toContain("installing what the server needs (once)");
+  expect(said).toContain("installing what the server needs: about 75 MB (once)");
   expect(said).not.toMatch(/WARN|Warning/);
   expect(bytes(join(clone, "node_modules"))).toBeLessThan(MAX_BYTES);
   expect(readdirSync(join(clone, "node_modules"))).not.toEqual(expect.arrayContaining(["vitest"]));
