@@ -97,7 +97,7 @@ inBrowser("an operator", () => {
   });
 });
 
-it("is told apart by the server, whatever the page shows", async () => {
+it("is told apart by the server, and not by what a page shows", async () => {
   const { url } = await startServer([], {
     env: { MCP_AUTH_TOKEN: `operator:console:operate=${OPERATOR},alice=${ALICE}`, STATEFUL_MCP_CONSOLE: "on" },
   });

@@ -103,7 +103,7 @@ export const TASK_MUTATIONS: readonly Mutation[] = [
   },
   {
     ...TASKS,
-    name: "answers begin a new count, whatever steps came before them",
+    name: "answers begin a new count, also after earlier steps",
     from: "fence: head.fence + 1, progressBy: head.fence }",
     to: "fence: head.fence + 1 }",
   },

@@ -331,7 +331,7 @@ describe("a call that becomes a task", () => {
     expect(attempts).toEqual([1, 2]);
   });
 
-  it("is given up after three runs since its answers, whatever steps came before these", async () => {
+  it("is given up after three runs since its answers; steps before these do not count", async () => {
     let runs = 0;
     const tools = [
       job(async ({ step, answers }) => {

@@ -68,7 +68,7 @@ function numberOf(name: string, text: string | undefined, min: number, max: numb
 }
 
 /** @throws AppError `invalid_input` */
-export function windowOf(text: string): ServiceWindow {
+function windowOf(text: string): ServiceWindow {
   if (Object.hasOwn(SERVICE_WINDOWS, text)) return text as ServiceWindow;
   throw new AppError("invalid_input", `window: expected one of ${Object.keys(SERVICE_WINDOWS).join(", ")}.`);
 }

@@ -103,12 +103,7 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
     declaresTasks: envelope !== undefined,
     progress: (progress, total, message) => {
       if (progressToken === undefined) return;
-      const params = {
-        progressToken,
-        progress,
-        ...(total !== undefined && { total }),
-        ...(message !== undefined && { message }),
-      };
+      const params = progressParams(progressToken, progress, total, message);
       tell(params, () => mcpReq.notify({ method: "notifications/progress", params }));
     },
     logToClient: (level, data) => tell(data, () => mcpReq.log(level, data)),
@@ -154,3 +149,16 @@ export function protocolError(error: unknown, uri?: string): unknown {
   const wireCode = error.status < 500 ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError;
   return new ProtocolError(wireCode, error.message, { ...facts, ...details, ...(uri !== undefined && { uri }) });
 }
+
+/** What `notifications/progress` says. */
+export const progressParams = (
+  progressToken: string | number,
+  progress: number,
+  total: number | undefined,
+  message: string | undefined,
+) => ({
+  progressToken,
+  progress,
+  ...(total !== undefined && { total }),
+  ...(message !== undefined && { message }),
+});

@@ -49,12 +49,11 @@ type SeriesRow = [
 ];
 
 /** A series with its buckets as pairs of place and number: most are empty. */
-const rowOf = ({ method, tool, outcome, transport, era, milliseconds, hits, misses, buckets }: CallSeries): SeriesRow =>
-  [
-    ...[method, tool, outcome, transport, era],
-    ...[Math.round(milliseconds * 10) / 10, hits, misses],
-    ...[...buckets.entries()].filter(([, n]) => n > 0).flat(),
-  ] as unknown as SeriesRow;
+const rowOf = (series: CallSeries): SeriesRow => {
+  const { method, tool, outcome, transport, era, milliseconds, hits, misses, buckets } = series;
+  const filled = [...buckets.entries()].filter(([, n]) => n > 0).flat();
+  return [method, tool, outcome, transport, era, Math.round(milliseconds * 10) / 10, hits, misses, ...filled];
+};
 
 function seriesOf([
   method,

@@ -16,7 +16,7 @@ const LATE_MS = 300_000;
 const ENTRIES_PER_PAGE = 50;
 const ENTRIES_PER_REQUEST = 10;
 /** Calls of a page, where its reader does not say. */
-export const CALLS_DEFAULT = 100;
+const CALLS_DEFAULT = 100;
 /** Calls of a page at most. */
 export const CALLS_MAX = 500;
 /** Minutes that are looked through for processes: a process that did nothing has none. */

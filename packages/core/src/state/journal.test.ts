@@ -1,4 +1,4 @@
-// What processes leave of what they did: exact after they have ended, whatever the table does meanwhile, and never in the way of an answer.
+// What processes leave of what they did: exact after they have ended, also when the table fails meanwhile, and never in the way of an answer.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -12,7 +12,7 @@ import type { Services } from "../../calls/services.ts";
 import { answerBytes, type UnsentAnswer } from "../../calls/unsent.ts";
 import type { Principal } from "../../principal.ts";
 import { traceOf } from "../../trace.ts";
-import { HTTP_KEY, type OverHttp, TIME_LIMIT_KEY, UNSENT_KEY } from "../call-source.ts";
+import { HTTP_KEY, type OverHttp, progressParams, TIME_LIMIT_KEY, UNSENT_KEY } from "../call-source.ts";
 import {
   CALL_KEYS,
   type Constant,
@@ -297,12 +297,7 @@ function toolCallOf(call: PlainCall, source: CallSource): ToolCall {
       declaresTasks: false,
       progress: (progress, total, message) => {
         if (progressToken === undefined) return;
-        const params = {
-          progressToken,
-          progress,
-          ...(total !== undefined && { total }),
-          ...(message !== undefined && { message }),
-        };
+        const params = progressParams(progressToken as string | number, progress, total, message);
         tell("notifications/progress", params, params);
       },
       logToClient: (level, data) => {
