@@ -1,4 +1,4 @@
-// The one error class and the one table of codes. Below `callTool`, code throws an AppError or has a bug.
+// The error class with its one subclass, and the one table of codes. Below `callTool`, code throws an AppError or has a bug.
 
 /** Every code a caller can see: its HTTP status, whether the same call may succeed later, and its plain meaning. */
 export const ERROR_CODES = {
@@ -53,5 +53,12 @@ export class AppError extends Error {
 
   get status(): number {
     return ERROR_CODES[this.code].status;
+  }
+}
+
+/** The state itself cannot be used right now. A tool's own refusal may have the same code; this one is none of its doing. */
+export class StateUnavailable extends AppError {
+  constructor(message: string, options: AppErrorOptions = {}) {
+    super("unavailable", message, options);
   }
 }

@@ -66,6 +66,12 @@ export const TASK_MUTATIONS: readonly Mutation[] = [
   },
   {
     ...RUN,
+    name: "a run that the state was away for is no attempt",
+    from: "error instanceof StateUnavailable && error.retryable",
+    to: "false",
+  },
+  {
+    ...RUN,
     name: "a passing refusal is no answer while attempts are left",
     from: "error.retryable && this.#counted < ATTEMPTS_MAX",
     to: "false",

@@ -10,7 +10,7 @@ import {
 } from "@modelcontextprotocol/server";
 import type { Running } from "../define/context.ts";
 import type { Tool } from "../define/tool.ts";
-import { AppError } from "../errors.ts";
+import { AppError, StateUnavailable } from "../errors.ts";
 import type { LogFields } from "../logger.ts";
 import { ownerOf } from "../state/caller.ts";
 import { ClaimLost, type KeyedCall } from "../state/idempotency.ts";
@@ -314,6 +314,7 @@ class TaskRun {
       return this.end("failed", protocolFault(thrown.code, thrown.message, thrown.data));
     const error =
       thrown instanceof AppError ? thrown : internalError(this.#services.logger, thrown, this.#parts.fields);
+    if (error instanceof StateUnavailable && error.retryable) return this.#withoutState();
     const afterMs = AGAIN_AFTER_MS[this.#counted - 1];
     if (error.retryable && this.#counted < ATTEMPTS_MAX) return this.#release({ afterMs });
     const { code, message, retryable, retryAfterSeconds, details } = error;
@@ -337,9 +338,14 @@ class TaskRun {
     return { ending: "released", ...((!uncounted || afterMs > 0) && { againMs: afterMs }) };
   }
 
-  /** What a run needs before its tool begins could not be had, so it was no attempt. @throws what is no passing reason. */
+  /** What a run needs before its tool begins could not be had. @throws what is no passing reason. */
   async #notBegun(error: unknown): Promise<EndedRun> {
     if (!(error instanceof AppError && error.code === "unavailable")) throw error;
+    return this.#withoutState();
+  }
+
+  /** A run that the state was away for says nothing about its tool, so it was no attempt. */
+  #withoutState(): Promise<EndedRun> {
     return this.#release({ afterMs: AGAIN_AFTER_MS[1], uncounted: true });
   }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import type { ToolContext } from "../define/context.ts";
 import { defineTool, type ToolDefinition } from "../define/tool.ts";
-import { AppError } from "../errors.ts";
+import { AppError, StateUnavailable } from "../errors.ts";
 import { type LogFields, type Logger, silentLogger } from "../logger.ts";
 import { makePrincipal } from "../principal.ts";
 import type { TaskHead } from "../state/task-head.ts";
@@ -329,6 +329,38 @@ describe("a call that becomes a task", () => {
     expect(await second.task(id).settled()).toMatchObject({ status: "completed" });
     expect(endings.slice(0, 5)).toEqual(Array(5).fill("released"));
     expect(attempts).toEqual([1, 2]);
+  });
+
+  it("counts no run that the state was away for, in whatever its tool was doing", async () => {
+    const clock = movableClock();
+    let refusals = 0;
+    class Throttled extends MemoryStore {
+      override async create(...given: Parameters<MemoryStore["create"]>) {
+        if (refusals === 0 || !given[0].sk.startsWith("N#")) return super.create(...given);
+        refusals -= 1;
+        throw new StateUnavailable("The table is throttled.", { retryAfterSeconds: 1 });
+      }
+    }
+    const attempts: (number | undefined)[] = [];
+    const tools = [
+      job(async ({ session, task }) => {
+        attempts.push(task?.attempt);
+        await session.notes.add("Done once.");
+        return { done: true };
+      }),
+    ];
+    const { logger, endings } = endingsOf();
+    const { callAsTask } = testApp({ tools, store: new Throttled({ clock }), clock, logger });
+    refusals = 5;
+    const task = await callAsTask("job");
+    for (let refused = 1; refused <= 5; refused++) {
+      await expect.poll(() => endings.length).toBe(refused);
+      clock.advance(5);
+      await task.get();
+    }
+    expect(await task.settled()).toMatchObject({ status: "completed", outcome: { result: { done: true } } });
+    expect(endings).toEqual([...Array(5).fill("released"), "completed"]);
+    expect(attempts).toEqual(Array(6).fill(1));
   });
 
   it("is given up after three runs since its answers; steps before these do not count", async () => {

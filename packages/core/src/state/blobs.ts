@@ -6,7 +6,7 @@
 // A blob's key is random and never used again, so a pointer and its bytes belong together. A crash in between leaves a blob
 // that no entry points to, which the blob store's own housekeeping removes; it never leaves a pointer to nothing.
 import { createHash } from "node:crypto";
-import { AppError } from "../errors.ts";
+import { AppError, StateUnavailable } from "../errors.ts";
 import type { Limits } from "../limits.ts";
 import type { BlobStore } from "../stores/blob-store.ts";
 import type { Attributes, Entry, StateStore } from "../stores/state-store.ts";
@@ -169,7 +169,7 @@ async function usable<T>(request: Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof AppError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new AppError("unavailable", `Large values cannot be stored or read right now. ${reason}`, {
+    throw new StateUnavailable(`Large values cannot be stored or read right now. ${reason}`, {
       cause: error,
       retryAfterSeconds: 1,
     });

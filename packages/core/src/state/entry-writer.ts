@@ -2,7 +2,7 @@
 // Knows entries and operations, not what they mean.
 import { randomBytes } from "node:crypto";
 import { type Clock, epochSeconds } from "../clock.ts";
-import { AppError } from "../errors.ts";
+import { AppError, StateUnavailable } from "../errors.ts";
 import {
   type Change,
   type Entry,
@@ -229,7 +229,7 @@ function isConflict(current: Entry, change: Change, version?: number): boolean {
 }
 
 export const unknownOutcome = (): AppError =>
-  new AppError("unavailable", "Whether this write took effect is not known. Read the state before you repeat it.");
+  new StateUnavailable("Whether this write took effect is not known. Read the state before you repeat it.");
 
 /** The entry no longer knows this keyed operation; its claim has to say what happened. */
 export class OperationForgotten extends Error {

@@ -1,6 +1,6 @@
 // Keeps the credentials that requests are signed with: fetched once, renewed before they end, never inside a request's own time.
 // Knows nothing of requests.
-import { AppError } from "../errors.ts";
+import { type AppError, StateUnavailable } from "../errors.ts";
 import type { Credentials } from "./dynamodb-signature.ts";
 
 /** Anything that gives credentials: the AWS SDK's chain, or a function of the caller's. */
@@ -84,7 +84,7 @@ function credentialsUnavailable(cause: unknown, timeoutMs: number): AppError {
         ? ["No credentials were found", "Configure some: a profile, the environment or a role."]
         : [`Their provider failed (${name})`, "Check the AWS profile."];
   // The provider's own words may hold paths and account numbers: they are in `cause`, for the log.
-  return new AppError("unavailable", `The AWS credentials could not be fetched. ${what}. ${advice}`, {
+  return new StateUnavailable(`The AWS credentials could not be fetched. ${what}. ${advice}`, {
     cause,
     retryAfterSeconds: 1,
   });

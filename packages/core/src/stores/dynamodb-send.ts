@@ -2,7 +2,7 @@
 // Knows nothing of entries, and leaves the request itself to the client it is given: our own for state, the AWS SDK's for the rest.
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { AppError } from "../errors.ts";
+import { AppError, StateUnavailable } from "../errors.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
 import type { TableUse } from "./state-store.ts";
@@ -234,7 +234,7 @@ function unavailable(name: OperationName, input: AnyInput, cause: unknown, attem
       ? `${UNUSABLE.AccessDeniedException} Allow them dynamodb:${name} on it.`
       : (UNUSABLE[error.name] ??
         `Gave up after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}; try again in a moment.`);
-  return new AppError("unavailable", `The table "${tableOf(input)}" cannot be used right now (${reason}). ${advice}`, {
+  return new StateUnavailable(`The table "${tableOf(input)}" cannot be used right now (${reason}). ${advice}`, {
     cause,
     ...(lasting ? { retryable: false } : { retryAfterSeconds: 1 }),
   });

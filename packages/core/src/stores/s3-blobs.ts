@@ -15,7 +15,7 @@ import {
   S3Client,
   type S3ClientConfig,
 } from "@aws-sdk/client-s3";
-import { AppError } from "../errors.ts";
+import { type AppError, StateUnavailable } from "../errors.ts";
 import { within } from "../waiting.ts";
 import type { BlobStore } from "./blob-store.ts";
 
@@ -115,5 +115,5 @@ function unavailable(bucket: string, cause: unknown): AppError {
   const reason = "code" in error && typeof error.code === "string" ? error.code : error.name;
   const advice = ADVICE[error.name] ?? "Try again in a moment.";
   const message = `The bucket "${bucket}" for large values cannot be used right now (${reason}). ${advice}`;
-  return new AppError("unavailable", message, { cause, retryAfterSeconds: 1 });
+  return new StateUnavailable(message, { cause, retryAfterSeconds: 1 });
 }

@@ -3,7 +3,7 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { AppError } from "../errors.ts";
+import { AppError, StateUnavailable } from "../errors.ts";
 import { pause } from "../waiting.ts";
 
 /** SQLite 3.7.0 to 3.51.2 can corrupt a write-ahead log under several connections (sqlite.org/wal.html, "WAL-reset bug"). */
@@ -214,7 +214,7 @@ const codeOf = (error: unknown): number | undefined => {
 const isSqlite = (error: unknown): boolean => codeOf(error) !== undefined;
 const isBusy = (error: unknown): boolean => [BUSY, LOCKED].includes(codeOf(error) ?? -1);
 
-const unavailable = (message: string, cause?: unknown): AppError => new AppError("unavailable", message, { cause });
+const unavailable = (message: string, cause?: unknown): AppError => new StateUnavailable(message, { cause });
 
 /** What SQLite or the file system said, as a sentence with the path and what to do. */
 function explained(error: unknown, path: string): unknown {
