@@ -7,7 +7,11 @@ import { type BarReport, judge } from "./report.ts";
 
 export type ScaleName = "test" | "full";
 
+/** Where the state of a run lies: in a table of a DynamoDB engine, or in one SQLite file. */
+export type Place = "table" | "file";
+
 export interface BarContext<S> {
+  readonly place: Place;
   readonly scale: S;
   readonly random: Random;
   readonly progress: Progress;
@@ -34,30 +38,35 @@ export interface BarDefinition<S> {
   readonly title: string;
   readonly test: S;
   readonly full: S;
+  /** Where it runs. Default: on a table only. */
+  readonly places?: readonly Place[];
   run(context: BarContext<S>): Promise<Outcome>;
 }
 
 export interface Bar {
   readonly id: string;
   readonly title: string;
-  run(scale: ScaleName, seed: number): Promise<BarReport>;
+  /** At least one; the first one is where it runs unless asked otherwise. */
+  readonly places: readonly Place[];
+  run(scale: ScaleName, seed: number, place?: Place): Promise<BarReport>;
 }
 
 /** Makes a bar of its definition. A run that throws counts as a violation, so that one bar never hides the others. */
-export function defineBar<S>({ id, title, run, ...scales }: BarDefinition<S>): Bar {
+export function defineBar<S>({ id, title, places = ["table"], run, ...scales }: BarDefinition<S>): Bar {
   return {
     id,
     title,
-    async run(scale, seed) {
+    places,
+    async run(scale, seed, place = places[0] ?? "table") {
       const progress = new ProgressLine(`${id} ${title}`);
       const started = performance.now();
-      const context = { scale: scales[scale], random: new Random(seed).fork(id), progress };
+      const context = { place, scale: scales[scale], random: new Random(seed).fork(id), progress };
       const outcome = await run(context).catch((error: unknown): Outcome => {
         const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
         return { operations: 0, successRatio: 1, faults: {}, violations: [`The run broke off: ${reason}`] };
       });
       const seconds = (performance.now() - started) / 1000;
-      const report: BarReport = { bar: id, title, scale, seed, seconds, ...outcome };
+      const report: BarReport = { bar: id, title, place, scale, seed, seconds, ...outcome };
       progress.end(judge(report));
       return report;
     },

@@ -2,14 +2,15 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parseSeed } from "@stateful-mcp/rig";
-import { loadBars, type ScaleName } from "./bars.ts";
+import { loadBars, type Place, type ScaleName } from "./bars.ts";
 import { type BarReport, judge, markdownPage, terminalTable } from "./report.ts";
 
-const USAGE = `pnpm torture [--seed N] [--only S1,S2] [--scale test|full] [--out FILE]
+const USAGE = `pnpm torture [--seed N] [--only S1,S2] [--scale test|full] [--on table|file] [--out FILE]
 
   --seed   replays a run's choices; default: a fresh one, which is printed
   --only   runs these bars; default: all
   --scale  default: full
+  --on     bars that run there, there; default: each where it runs first, which is a table except for bars of the file alone
   --out    also writes the report as a Markdown page
 
 Exit codes: 0 every bar holds, 1 one does not or its run is invalid, 2 usage.`;
@@ -20,21 +21,25 @@ function parse(args: string[]): {
   seed: number;
   only: string[] | undefined;
   scale: ScaleName;
+  on: Place | undefined;
   out: string | undefined;
 } {
   const text = { type: "string" } as const;
   try {
-    const { values } = parseArgs({ args, options: { seed: text, only: text, scale: text, out: text } });
+    const { values } = parseArgs({ args, options: { seed: text, only: text, scale: text, on: text, out: text } });
     const scale = values.scale ?? "full";
     if (scale !== "test" && scale !== "full") throw new Error(`--scale is test or full; "${scale}" is neither.`);
-    return { seed: parseSeed(values.seed), only: values.only?.split(","), scale, out: values.out };
+    const { on } = values;
+    if (on !== undefined && on !== "table" && on !== "file")
+      throw new Error(`--on is table or file; "${on}" is neither.`);
+    return { seed: parseSeed(values.seed), only: values.only?.split(","), scale, on, out: values.out };
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
 }
 
 async function main(args: string[]): Promise<number> {
-  const { seed, only, scale, out } = parse(args);
+  const { seed, only, scale, on, out } = parse(args);
   const bars = await loadBars();
   const unknown = only?.find((id) => !bars.some((bar) => bar.id === id));
   if (unknown !== undefined) {
@@ -42,7 +47,10 @@ async function main(args: string[]): Promise<number> {
   }
   process.stderr.write(`seed ${seed}\n`);
   const reports: BarReport[] = [];
-  for (const bar of bars) if (only?.includes(bar.id) ?? true) reports.push(await bar.run(scale, seed));
+  const asked = bars.filter(
+    ({ id, places }) => (only?.includes(id) ?? true) && (on === undefined || places.includes(on)),
+  );
+  for (const bar of asked) reports.push(await bar.run(scale, seed, on));
   process.stdout.write(`${terminalTable(reports)}\n`);
   if (out !== undefined) await writeFile(out, markdownPage(reports, new Date()));
   return reports.every((report) => judge(report) === "holds") ? 0 : 1;

@@ -7,6 +7,7 @@ import { type BarReport, judge, markdownPage, terminalTable } from "./report.ts"
 const report: BarReport = {
   bar: "S1",
   title: "No acknowledged write is lost",
+  place: "table",
   scale: "test",
   operations: 2000,
   successRatio: 0.95,
@@ -27,7 +28,7 @@ test("the page shows date, seed, figures and every violation", () => {
   const page = markdownPage([report, { ...report, bar: "S2", violations: ["key a: 3 | 4"] }], new Date(0));
   expect(page).toContain("1970-01-01, seed 42, ");
   expect(page).toContain(
-    "| S1 | No acknowledged write is lost | test | 2000 | 95.0 % | 10 kill, 3 throttle | 0 | 12.3 | holds |",
+    "| S1 | No acknowledged write is lost | table | test | 2000 | 95.0 % | 10 kill, 3 throttle | 0 | 12.3 | holds |",
   );
   expect(page).toContain("- S2: key a: 3 | 4");
 });
@@ -73,7 +74,7 @@ test("a bar gets its scale and its own stream of the seed, and breaking off is a
     }),
   });
   const full = await good.run("full", 7);
-  expect(full).toMatchObject({ bar: "S1", scale: "full", operations: 2, seed: 7 });
+  expect(full).toMatchObject({ bar: "S1", place: "table", scale: "full", operations: 2, seed: 7 });
   expect(full.faults).toEqual((await good.run("test", 7)).faults);
 
   const broken = defineBar({ id: "S2", title: "broken", ...scales, run: () => Promise.reject(new Error("no engine")) });

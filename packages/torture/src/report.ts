@@ -5,6 +5,7 @@ import { percent } from "./progress.ts";
 export interface BarReport {
   readonly bar: string;
   readonly title: string;
+  readonly place: "table" | "file";
   readonly scale: "test" | "full";
   readonly operations: number;
   readonly successRatio: number;
@@ -24,13 +25,14 @@ export function judge(report: BarReport): "holds" | "VIOLATED" | "INVALID" {
   return report.operations === 0 || report.successRatio < LEAST_SUCCESS_RATIO ? "INVALID" : "holds";
 }
 
-const HEADINGS = ["Bar", "Claim", "Scale", "Operations", "Success", "Faults", "Violations", "Seconds", "Verdict"];
+const HEADINGS = ["Bar", "Claim", "On", "Scale", "Operations", "Success", "Faults", "Violations", "Seconds", "Verdict"];
 
 function cells(report: BarReport): string[] {
   const faults = Object.entries(report.faults).map(([kind, count]) => `${count} ${kind}`);
   return [
     report.bar,
     report.title,
+    report.place,
     report.scale,
     String(report.operations),
     percent(report.successRatio),

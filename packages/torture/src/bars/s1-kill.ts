@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { type Client, isFinal, type Reply } from "../client.ts";
-import { startRig } from "./rig.ts";
+import { startRigOn } from "./rig.ts";
 import { Tally } from "./tally.ts";
 
 interface Scale {
@@ -209,8 +209,9 @@ export default defineBar<Scale>({
   title: "no acknowledged write is lost to kill -9, none comes back",
   test: { kills: 10, writes: 2_000 },
   full: { kills: 200, writes: 50_000 },
-  async run({ scale, random, progress }) {
-    await using rig = await startRig({ random, size: 3 });
+  places: ["table", "file"],
+  async run({ place, scale, random, progress }) {
+    await using rig = await startRigOn(place, { random, size: 3 });
     const { client, fleet } = rig;
     const run = new Tally(progress, scale.writes, rig);
     const journal = new Journal(run, client);

@@ -5,7 +5,7 @@ import { Fleet, type Member, type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { type Run, RunCounter } from "../run-counter.ts";
 import { callServer, type Reply } from "./calls.ts";
-import { Cluster, LEASE_MS, TABLE } from "./rig.ts";
+import { LEASE_MS, startGround } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 
 const PROCESSES = 4;
@@ -112,18 +112,18 @@ export default defineBar<Scale>({
   title: "a cached tool computes once per fleet",
   test: { misses: 100, callers: 10, holders: 1 },
   full: { misses: 200, callers: 100, holders: 10 },
-  async run({ scale, random, progress }) {
-    await using cluster = await Cluster.start(random, [
+  places: ["table", "file"],
+  async run({ place, scale, random, progress }) {
+    await using ground = await startGround(place, random, [
       { fault: { kind: "commit-then-drop" }, chance: 0.03, operations: WRITES },
       { fault: { kind: "throttle" }, chance: 0.02 },
       { fault: { kind: "delay-before", milliseconds: 10 }, chance: 0.1 },
     ]);
-    const proxy = await cluster.proxy();
     await using counter = await RunCounter.start(COMPUTE_MS, (id) => id.startsWith("held"));
     const server = fileURLToPath(new URL("../servers/counting-cache.ts", import.meta.url));
     await using fleet = await Fleet.start({
       size: PROCESSES,
-      env: { DYNAMODB_ENDPOINT_URL: proxy.endpoint, MCP_STATE_TABLE: TABLE, COUNTER_URL: counter.url },
+      env: { ...(await ground.forServers()), COUNTER_URL: counter.url },
       serve: (port) => ({ command: process.execPath, args: ["--import", "tsx", server, String(port)] }),
     });
     const tally = new Tally(progress, scale.misses * scale.callers + scale.holders * HELD * (PROCESSES + 1));
@@ -133,8 +133,7 @@ export default defineBar<Scale>({
       await killedHolder(rig, round);
       await pausedHolder(rig, round);
     }
-    const faults = { ...proxy.faults, kill: scale.holders, pause: scale.holders };
-    await proxy.close();
+    const faults = { ...ground.faults, kill: scale.holders, pause: scale.holders };
     return tally.outcome(faults);
   },
 });

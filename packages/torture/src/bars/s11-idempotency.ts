@@ -6,7 +6,7 @@ import { Fleet, type Member, type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { RunCounter } from "../run-counter.ts";
 import { callServer, isOpen, type Reply, type Result, resend } from "./calls.ts";
-import { Cluster, TABLE } from "./rig.ts";
+import { startGround } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 
 const PROCESSES = 4;
@@ -252,18 +252,18 @@ export default defineBar<Scale>({
   title: "an idempotency key has one effect and one answer",
   test: { keys: 500, sends: 5, keysPerKill: 60, pauses: 1 },
   full: { keys: 10_000, sends: 5, keysPerKill: 100, pauses: 10 },
-  async run({ scale, random, progress }) {
-    await using cluster = await Cluster.start(random, [
+  places: ["table", "file"],
+  async run({ place, scale, random, progress }) {
+    await using ground = await startGround(place, random, [
       { fault: { kind: "commit-then-drop" }, chance: 0.05, operations: WRITES },
       { fault: { kind: "late-duplicate", milliseconds: 500 }, chance: 0.02, operations: ["PutItem"] },
       { fault: { kind: "delay-before", milliseconds: 10 }, chance: 0.05 },
     ]);
-    const proxy = await cluster.proxy();
     await using counter = await RunCounter.start(RUN_MS, (id) => id.startsWith("held"));
     const server = fileURLToPath(new URL("../servers/counting-effects.ts", import.meta.url));
     await using fleet = await Fleet.start({
       size: PROCESSES,
-      env: { DYNAMODB_ENDPOINT_URL: proxy.endpoint, MCP_STATE_TABLE: TABLE, COUNTER_URL: counter.url },
+      env: { ...(await ground.forServers()), COUNTER_URL: counter.url },
       serve: (port) => ({ command: process.execPath, args: ["--import", "tsx", server, String(port)] }),
     });
     const servers = new Servers(fleet);
@@ -281,12 +281,11 @@ export default defineBar<Scale>({
     const repeated = checkRuns(calls, answers, counter, tally);
     for (let round = 0; round < scale.pauses; round++) await staleCompletion(servers, counter, dice, tally, round);
     const faults = {
-      ...proxy.faults,
+      ...ground.faults,
       kill: servers.kills,
       pause: scale.pauses,
       "outside effect repeated after a kill": repeated,
     };
-    await proxy.close();
     return tally.outcome(faults);
   },
 });

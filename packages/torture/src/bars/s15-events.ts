@@ -5,7 +5,7 @@ import { createDynamoDBClient, DynamoDBStore, type SdkClient } from "@stateful-m
 import { Fleet, loopback, type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { LegacySession, streamOf, type WireEvent } from "../streams.ts";
-import { Cluster, TABLE, talkingServer } from "./rig.ts";
+import { Cluster, TABLE, tableAt, talkingServer } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 
 const PROCESSES = 3;
@@ -216,7 +216,7 @@ export default defineBar<Scale>({
     const proxy = await cluster.proxy();
     await using closing = new AsyncDisposableStack();
     closing.defer(() => proxy.close());
-    await using fleet = await Fleet.start({ size: PROCESSES, ...talkingServer(proxy.endpoint) });
+    await using fleet = await Fleet.start({ size: PROCESSES, ...talkingServer(tableAt(proxy.endpoint)) });
     const table = createDynamoDBClient(loopback(cluster.engine.port));
     closing.defer(() => table.destroy());
     const streams = Math.ceil(scale.events / LINES);

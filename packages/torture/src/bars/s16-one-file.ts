@@ -87,6 +87,7 @@ export default defineBar<Scale>({
   title: "processes on one SQLite file are killed, and nothing acknowledged is lost",
   test: { writes: 1_500, kills: 4 },
   full: { writes: 100_000, kills: 200 },
+  places: ["file"],
   async run({ scale, random, progress }) {
     const folder = mkdtempSync(join(tmpdir(), "one-file-"));
     const path = join(folder, "state.sqlite");

@@ -4,7 +4,7 @@
 import { type Random, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import type { Client } from "../client.ts";
-import { startRig } from "./rig.ts";
+import { startRigOn } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 
 interface Scale {
@@ -63,15 +63,18 @@ export default defineBar<Scale>({
   title: "no increment is lost or doubled",
   test: { increments: 2_000 },
   full: { increments: 10_000 },
-  async run({ scale: { increments }, random, progress }) {
-    await using rig = await startRig({ random });
-    const { client, proxy } = rig;
-    const run = new Tally(progress, 3 * increments, rig);
+  places: ["table", "file"],
+  async run({ place, scale: { increments }, random, progress }) {
+    await using rig = await startRigOn(place, { random });
+    const { client } = rig;
+    const run = new Tally(progress, (place === "table" ? 3 : 2) * increments, rig);
     await plain(run, client, "exact", increments);
     const exact = await counted(client, "exact");
     run.expect(exact === increments, () => `exact is ${exact} after ${increments} increments`);
-    proxy.rules = [{ fault: { kind: "commit-then-drop" }, operations: WRITES, chance: DROPPED }];
-    await plain(run, client, "dropped", increments);
+    if (rig.place === "table") {
+      rig.proxy.rules = [{ fault: { kind: "commit-then-drop" }, operations: WRITES, chance: DROPPED }];
+      await plain(run, client, "dropped", increments);
+    }
     await keyed(run, client, increments, random.fork("re-sends"));
     return run.outcome();
   },

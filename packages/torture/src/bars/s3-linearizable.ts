@@ -9,7 +9,8 @@ import { checkRegister, type RegisterInput, type RegisterOutput } from "../check
 import { History } from "../history.ts";
 import { PLANTED } from "../planted-stores.ts";
 import { callApp, isOpen, type Reply, type Result, resend } from "./calls.ts";
-import { Cluster, type Instance, ROUGH } from "./rig.ts";
+import type { Ground, Instance } from "./ground.ts";
+import { ROUGH, startGround } from "./rig.ts";
 import { addAll, inParallel, Tally } from "./tally.ts";
 
 const INSTANCES = 4;
@@ -28,21 +29,21 @@ interface Scale {
 
 /** The instances of a run; any of them serves any call, and now and then one dies. */
 class Crowd {
-  readonly cluster: Cluster;
+  readonly ground: Ground;
   kills = 0;
   readonly #random: Random;
   readonly #around: ((store: StateStore) => StateStore) | undefined;
   #members: Instance[] = [];
   #calls = 0;
 
-  private constructor(cluster: Cluster, random: Random, around?: (store: StateStore) => StateStore) {
-    this.cluster = cluster;
+  private constructor(ground: Ground, random: Random, around?: (store: StateStore) => StateStore) {
+    this.ground = ground;
     this.#random = random;
     this.#around = around;
   }
 
-  static async gather(cluster: Cluster, random: Random, around?: (store: StateStore) => StateStore): Promise<Crowd> {
-    const crowd = new Crowd(cluster, random, around);
+  static async gather(ground: Ground, random: Random, around?: (store: StateStore) => StateStore): Promise<Crowd> {
+    const crowd = new Crowd(ground, random, around);
     crowd.#members = await Promise.all(Array.from({ length: INSTANCES }, () => crowd.#join()));
     return crowd;
   }
@@ -58,11 +59,11 @@ class Crowd {
   }
 
   async leave(): Promise<void> {
-    await Promise.all(this.#members.map((member) => this.cluster.kill(member)));
+    await Promise.all(this.#members.map((member) => this.ground.kill(member)));
   }
 
   #join(): Promise<Instance> {
-    return this.cluster.join(this.#around && { around: this.#around });
+    return this.ground.join(this.#around && { around: this.#around });
   }
 
   async #replaceOne(): Promise<void> {
@@ -70,7 +71,7 @@ class Crowd {
     const next = await this.#join();
     this.#members = this.#members.map((member) => (member === victim ? next : member));
     this.kills++;
-    await this.cluster.kill(victim);
+    await this.ground.kill(victim);
   }
 }
 
@@ -204,8 +205,8 @@ function explain<I, O>(name: string, verdict: Verdict<I, O> | undefined): string
 }
 
 /** Runs histories against a store with a bug until one shows it. True when one did. */
-async function isSeen(cluster: Cluster, bug: keyof typeof PLANTED, random: Random, tally: Tally): Promise<boolean> {
-  const crowd = await Crowd.gather(cluster, random.fork("instances"), (store) =>
+async function isSeen(ground: Ground, bug: keyof typeof PLANTED, random: Random, tally: Tally): Promise<boolean> {
+  const crowd = await Crowd.gather(ground, random.fork("instances"), (store) =>
     PLANTED[bug](store, random.fork("bug")),
   );
   let seen = false;
@@ -223,10 +224,11 @@ export default defineBar<Scale>({
   title: "values and notes are linearizable",
   test: { histories: 50, planted: 5 },
   full: { histories: 1_000, planted: 10 },
-  async run({ scale, random, progress }) {
-    await using cluster = await Cluster.start(random, ROUGH);
+  places: ["table", "file"],
+  async run({ place, scale, random, progress }) {
+    await using ground = await startGround(place, random, ROUGH);
     const tally = new Tally(progress, scale.histories * CLIENTS * CALLS_PER_CLIENT);
-    const crowd = await Crowd.gather(cluster, random.fork("instances"));
+    const crowd = await Crowd.gather(ground, random.fork("instances"));
     await inParallel(Array.from({ length: scale.histories }), AT_ONCE, async (_, at) => {
       const wrong = await oneHistory(crowd, `history ${at}`, random.fork(at), tally);
       tally.expect(wrong === undefined, () => wrong ?? "");
@@ -237,11 +239,11 @@ export default defineBar<Scale>({
     let seen = 0;
     const blind = new Tally({ update() {} }, 0);
     for (const bug of random.shuffle(Object.keys(PLANTED) as (keyof typeof PLANTED)[]).slice(0, scale.planted)) {
-      const caught = await isSeen(cluster, bug, random.fork(bug), blind);
+      const caught = await isSeen(ground, bug, random.fork(bug), blind);
       tally.expect(caught, () => `The planted bug "${bug}" was not seen in ${HISTORIES_PER_BUG} histories.`);
       if (caught) seen++;
     }
-    const faults = { ...cluster.faults };
+    const faults = { ...ground.faults };
     addAll(faults, { kill: kills, "planted bugs, all seen": seen });
     return tally.outcome(faults);
   },

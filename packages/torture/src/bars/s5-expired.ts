@@ -4,7 +4,7 @@ import { tokenPrincipal } from "@stateful-mcp/core";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { callApp, type Reply, type Result } from "./calls.ts";
-import { Cluster, MovedClock } from "./rig.ts";
+import { MovedClock, startGround } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 
 const TTL_SECONDS = 60;
@@ -179,13 +179,14 @@ export default defineBar<Scale>({
   title: "expired is gone, for every entity",
   test: { rounds: 4, perKind: 6, skewMs: 0 },
   full: { rounds: 60, perKind: 12, skewMs: 5_000 },
-  async run({ scale, random, progress }) {
-    await using cluster = await Cluster.start(random);
+  places: ["table", "file"],
+  async run({ place, scale, random, progress }) {
+    await using ground = await startGround(place, random);
     const clock = new MovedClock();
     const skews = [-1, -0.4, 0.4, 1].map((share) => share * scale.skewMs);
     const instances = await Promise.all(
       skews.map((skewMs) =>
-        cluster.join({
+        ground.join({
           clock: clock.skewedBy(skewMs),
           cache: { ttlSeconds: TTL_SECONDS },
           idempotency: { ttlSeconds: TTL_SECONDS },

@@ -5,7 +5,7 @@ import { createDynamoDBClient } from "@stateful-mcp/core/dynamodb";
 import { loopback, type Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { callApp, type Reply, type Result } from "./calls.ts";
-import { Cluster, type Instance, TABLE } from "./rig.ts";
+import { Cluster, TABLE, type TableInstance } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 
 const INSTANCES = 3;
@@ -95,7 +95,7 @@ async function controlShows(cluster: Cluster): Promise<boolean> {
   return fresh === "2" && stale === "1";
 }
 
-function pickTwo(instances: readonly Instance[], random: Random): [Call, Call] {
+function pickTwo(instances: readonly TableInstance[], random: Random): [Call, Call] {
   const [writer, reader] = random.shuffle(instances).map(
     ({ app }): Call =>
       (name, args) =>

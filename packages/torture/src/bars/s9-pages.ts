@@ -4,7 +4,7 @@ import { type App, AppError, LOCAL_PRINCIPAL, type Principal } from "@stateful-m
 import fc from "fast-check";
 import { defineBar } from "../bars.ts";
 import type { Result } from "./calls.ts";
-import { Cluster } from "./rig.ts";
+import { startGround } from "./rig.ts";
 import { Tally } from "./tally.ts";
 
 /** Each case has a principal of its own: anything else that it is shown belongs to another. */
@@ -191,9 +191,10 @@ export default defineBar<{ cases: number }>({
   title: "pages are complete under concurrent writes, cursors stay at home",
   test: { cases: 200 },
   full: { cases: 5_000 },
-  async run({ scale, random, progress }) {
-    await using cluster = await Cluster.start(random);
-    const [one, two] = [await cluster.join(), await cluster.join()];
+  places: ["table", "file"],
+  async run({ place, scale, random, progress }) {
+    await using ground = await startGround(place, random);
+    const [one, two] = [await ground.join(), await ground.join()];
     const tally = new Tally(progress, scale.cases);
     let serial = 0;
     const property = fc.asyncProperty(aCase, async (given) => {

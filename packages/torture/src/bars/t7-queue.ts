@@ -16,7 +16,7 @@ import * as z from "zod";
 import { defineBar } from "../bars.ts";
 import { checkTasks, type Effect, type TaskRun, type Told } from "../checkers/tasks.ts";
 import { callApp } from "./calls.ts";
-import { Cluster, type Instance, MovedClock } from "./rig.ts";
+import { Cluster, MovedClock, type TableInstance } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 import { inProcess, TASK_LEASE_MS, type TaskClient, tableOf } from "./task-rig.ts";
 
@@ -161,7 +161,7 @@ class Deployed {
   killed = 0;
   readonly #cluster: Cluster;
   readonly #random: Random;
-  #workers: (Worker & { readonly instance: Instance })[] = [];
+  #workers: (Worker & { readonly instance: TableInstance })[] = [];
 
   constructor(cluster: Cluster, random: Random) {
     this.#cluster = cluster;
@@ -169,7 +169,7 @@ class Deployed {
     this.queue = new BadQueue(random.fork("queue"));
   }
 
-  async join(): Promise<Worker & { readonly instance: Instance }> {
+  async join(): Promise<Worker & { readonly instance: TableInstance }> {
     const worker: Worker = { dead: false, at: new Set() };
     const { clock, queue: taskQueue } = this;
     const limits = { tasksPerPrincipal: 100_000 };
@@ -202,7 +202,7 @@ class Deployed {
     return undone;
   }
 
-  async #deliver(message: Message, worker: Worker & { readonly instance: Instance }): Promise<void> {
+  async #deliver(message: Message, worker: Worker & { readonly instance: TableInstance }): Promise<void> {
     worker.at.add(message);
     message.broughtMs = performance.now();
     const kind = this.kinds.get(message.id);
@@ -218,7 +218,7 @@ class Deployed {
     }
   }
 
-  #kill(worker: Worker & { readonly instance: Instance }): void {
+  #kill(worker: Worker & { readonly instance: TableInstance }): void {
     worker.dead = true;
     this.killed += 1;
     this.#workers = this.#workers.filter((one) => one !== worker);
@@ -339,7 +339,7 @@ async function judge(deployed: Deployed, client: TaskClient, { id, kind }: Job, 
 }
 
 /** The notes of each task that has a result. */
-async function effectsOf({ instance: { app } }: { instance: Instance }, jobs: readonly Job[]): Promise<Effect[]> {
+async function effectsOf({ instance: { app } }: { instance: TableInstance }, jobs: readonly Job[]): Promise<Effect[]> {
   const effects: Effect[] = [];
   for (const [session_id, own] of Map.groupBy(jobs, ({ session }) => session)) {
     const noted = await callApp(app, "get_notes", { session_id, limit: 1000 });

@@ -7,7 +7,7 @@ const TOLD_VIOLATIONS = 20;
 
 /** Where faults and the share of successes are counted, when a bar does not count them itself. */
 export interface Observed {
-  readonly proxy: { readonly faults: Readonly<Record<string, number>> };
+  readonly faults: Readonly<Record<string, number>>;
   readonly client: { readonly successRatio: number };
 }
 
@@ -31,7 +31,7 @@ export class Tally {
     this.operations++;
     if (!succeeded) this.failed++;
     const ok = Math.floor(this.operations * this.#successRatio());
-    const faults = Object.values(this.#observed?.proxy.faults ?? {}).reduce((sum, count) => sum + count, 0);
+    const faults = Object.values(this.#observed?.faults ?? {}).reduce((sum, count) => sum + count, 0);
     this.#progress.update({ done: this.operations, total: this.#total, ok, faults });
   }
 
@@ -47,7 +47,7 @@ export class Tally {
     return {
       operations: this.operations,
       successRatio,
-      faults: { ...this.#observed?.proxy.faults, ...faults },
+      faults: { ...this.#observed?.faults, ...faults },
       violations: this.#untold === 0 ? this.#violations : [...this.#violations, `and ${this.#untold} more`],
     };
   }

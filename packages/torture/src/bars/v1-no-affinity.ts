@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { ERAS, OfficialClient } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
-import { startRig } from "./rig.ts";
+import { startRigOn } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 
 const PROCESSES = 4;
@@ -20,9 +20,10 @@ export default defineBar<Scale>({
   title: "no affinity: every request to another process, and no session is unknown",
   test: { sessions: 100, calls: 10 },
   full: { sessions: 1_000, calls: 50 },
-  async run({ scale, random, progress }) {
+  places: ["table", "file"],
+  async run({ place, scale, random, progress }) {
     const env = { MCP_AUTH_TOKEN: `user=${TOKEN}`, STATEFUL_MCP_SESSIONS_PER_PRINCIPAL: String(2 * scale.sessions) };
-    await using rig = await startRig({ random, size: PROCESSES, env });
+    await using rig = await startRigOn(place, { random, size: PROCESSES, env });
     const addresses = rig.fleet.live.map(({ address }) => address);
     const run = new Tally(progress, scale.sessions * scale.calls, rig);
     let answered = 0;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type CallSettings, ERAS, Fleet, type Member, OfficialClient, RoundRobin, ToolError } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { openModern, streamOf } from "../streams.ts";
-import { Cluster, talkingServer } from "./rig.ts";
+import { startGround, talkingServer } from "./rig.ts";
 import { Tally } from "./tally.ts";
 
 const PROCESSES = 3;
@@ -169,13 +169,11 @@ export default defineBar<Scale>({
   title: "restarts one after the other, gentle or not: nothing accepted fails, no session is lost",
   test: { restarts: 2, kills: 3 },
   full: { restarts: 10, kills: 20 },
-  async run({ scale, random, progress }) {
-    await using cluster = await Cluster.start(random);
+  places: ["table", "file"],
+  async run({ place, scale, random, progress }) {
+    await using ground = await startGround(place, random);
     const tally = new Tally(progress, ERAS.length * CONVERSATION_CALLS + scale.kills);
-    await using fleet = await Fleet.start({
-      size: PROCESSES,
-      ...talkingServer(`http://127.0.0.1:${cluster.engine.port}`),
-    });
+    await using fleet = await Fleet.start({ size: PROCESSES, ...talkingServer(await ground.forServers()) });
     const leaving = new Set<Member>();
     const addresses = () => fleet.live.filter((member) => !leaving.has(member)).map(({ address }) => address);
     await using balancer = await RoundRobin.start(addresses);

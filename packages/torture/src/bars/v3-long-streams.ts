@@ -7,7 +7,7 @@ import { Fleet, IdleCutter } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { LegacySession, type Opened, openModern, streamOf, type WireEvent } from "../streams.ts";
 import { callServer } from "./calls.ts";
-import { Cluster, talkingServer } from "./rig.ts";
+import { Cluster, tableAt, talkingServer } from "./rig.ts";
 import { Tally } from "./tally.ts";
 
 const NOTES = "session://watched/notes";
@@ -83,7 +83,10 @@ export default defineBar<Scale>({
   async run({ scale, random, progress }) {
     const { silenceMs, cutAfterMs } = scale;
     await using cluster = await Cluster.start(random);
-    await using fleet = await Fleet.start({ size: 2, ...talkingServer(`http://127.0.0.1:${cluster.engine.port}`) });
+    await using fleet = await Fleet.start({
+      size: 2,
+      ...talkingServer(tableAt(`http://127.0.0.1:${cluster.engine.port}`)),
+    });
     const [near = "", other = ""] = fleet.live.map(({ address }) => address);
     const tally = new Tally(progress, 5 * cutAfterMs.length);
     const cuts = cutAfterMs.map((milliseconds) => cutsSilence(silenceMs, milliseconds));

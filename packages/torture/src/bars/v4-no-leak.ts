@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type FaultProxy, Fleet, WRITES } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
 import { LegacySession, streamOf } from "../streams.ts";
-import { Cluster, talkingServer } from "./rig.ts";
+import { Cluster, tableAt, talkingServer } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 
 const AT_ONCE = 16;
@@ -105,7 +105,7 @@ export default defineBar<Scale>({
     const proxy = await cluster.proxy();
     await using closing = new AsyncDisposableStack();
     closing.defer(() => proxy.close());
-    await using fleet = await Fleet.start({ size: 1, ...talkingServer(proxy.endpoint, ["--expose-gc"]) });
+    await using fleet = await Fleet.start({ size: 1, ...talkingServer(tableAt(proxy.endpoint), ["--expose-gc"]) });
     const address = fleet.live[0]?.address ?? "";
     const tally = new Tally(progress, 2 * scale.sessions);
     const figures: string[] = [];

@@ -1,9 +1,10 @@
-// Serves a bar's own tools as a process: the endpoint and table in the environment, the port as the argument. The bar answers
+// Serves a bar's own tools as a process: the file, or the endpoint and table, in the environment, the port as the argument. The bar answers
 // each run of a tool over HTTP when it likes, so that it counts the runs and decides how long they take.
 
 import { serveNode } from "@stateful-mcp/adapters/node";
-import { type App, type AppOptions, createApp, silentLogger, type Tool } from "@stateful-mcp/core";
+import { type App, type AppOptions, createApp, type StateStore, silentLogger, type Tool } from "@stateful-mcp/core";
 import { createStateClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
+import { SqliteStore } from "@stateful-mcp/core/sqlite";
 
 function setting(name: string): string {
   const value = process.env[name];
@@ -17,12 +18,18 @@ export async function countRun(id: string): Promise<string> {
   return response.text();
 }
 
-/** An app with these tools on the table that the environment names. */
-export function appOf(options: Omit<AppOptions, "store">): App {
+/** The file or the table that the environment names. */
+async function storeOf(): Promise<StateStore> {
+  const { STATE_FILE } = process.env;
+  if (STATE_FILE !== undefined) return SqliteStore.open(STATE_FILE);
   const credentials = { accessKeyId: "test", secretAccessKey: "test" };
   const client = createStateClient({ endpoint: setting("DYNAMODB_ENDPOINT_URL"), region: "local", credentials });
-  return createApp({ ...options, store: new DynamoDBStore({ client, table: setting("MCP_STATE_TABLE") }) });
+  return new DynamoDBStore({ client, table: setting("MCP_STATE_TABLE") });
 }
+
+/** An app with these tools on the state that the environment names. */
+export const appOf = async (options: Omit<AppOptions, "store">): Promise<App> =>
+  createApp({ ...options, store: await storeOf() });
 
 /** Serves until SIGTERM, and then drains. */
 export async function serve(app: Pick<App, "fetch" | "drain" | "close">): Promise<void> {
@@ -34,4 +41,4 @@ export async function serve(app: Pick<App, "fetch" | "drain" | "close">): Promis
   });
 }
 
-export const serveTools = (tools: readonly Tool[]): Promise<void> => serve(appOf({ tools }));
+export const serveTools = async (tools: readonly Tool[]): Promise<void> => serve(await appOf({ tools }));

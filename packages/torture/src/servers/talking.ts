@@ -39,7 +39,7 @@ const talk = defineTool({
 
 const anonymous = false;
 const tools = builtinTools({ backend: "dynamodb", anonymous, ttlSeconds: DEFAULT_SESSION_TTL_SECONDS });
-const app = appOf({
+const app = await appOf({
   tools: [...tools, talk],
   resources: builtinResources({ anonymous }),
   // A call may be as long as a bar wants its stream to be.

@@ -118,7 +118,7 @@ const bounds = defineTool({
 });
 
 await serve(
-  appOf({
+  await appOf({
     tools: [...builtinTools({ backend: "dynamodb", anonymous: false, ttlSeconds: 0 }), work, poison, bounds],
     clock,
     limits: { tasksPerPrincipal: Number(TASKS_PER_PRINCIPAL) },
