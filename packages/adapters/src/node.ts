@@ -1,10 +1,11 @@
 // Carries HTTP between node:http and an App: listening, timeouts, and an end that loses no accepted call.
 // Knows nothing of routes. Signals belong to the process that calls this.
-import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { type App, AppError, type Carried, type Logger } from "@stateful-mcp/core";
 import { DOT_SEGMENTS_REFUSED, hasDotSegments } from "./dot-segments.ts";
+import { NodePost } from "./node-post.ts";
 
 /** Where an HTTP server listens, and how it ends. */
 export interface NodeServerOptions {
@@ -34,10 +35,17 @@ const DRAIN_STEP_MS = 50;
  * Listens and resolves once requests are accepted.
  * Throws `AppError`: `conflict` when the port is taken, `forbidden` when the system refuses it, `invalid_input` for an impossible host.
  */
-export async function serveNode(app: Pick<App, "fetch" | "drain">, options: NodeServerOptions): Promise<NodeServer> {
+export async function serveNode(
+  app: Pick<App, "fetch" | "drain"> & Partial<Pick<App, "answerPlain">>,
+  options: NodeServerOptions,
+): Promise<NodeServer> {
   const { host, logger } = options;
   const running = new Map<ServerResponse, Socket>();
-  const listener = getRequestListener((request, env) => app.fetch(request, carriedOf(env as HttpBindings)), {
+  /** What the short way has come to, where it is no text: for the listener to write. */
+  const answers = new WeakMap<IncomingMessage, Response | Promise<never>>();
+  const fetch = (request: Request, bindings: HttpBindings) =>
+    answers.get(bindings.incoming as IncomingMessage) ?? app.fetch(request, carriedOf(bindings));
+  const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
     // For HTTP/1.0 probes, which may send no Host. The header stays missing, so what checks it still refuses them.
     hostname: NO_HOST,
     errorHandler: (error) => {
@@ -47,6 +55,17 @@ export async function serveNode(app: Pick<App, "fetch" | "drain">, options: Node
       return problem(500, "An internal error");
     },
   });
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    const post = app.answerPlain && NodePost.of(request, response);
+    try {
+      const short = post && (await app.answerPlain?.(post));
+      if (typeof short?.answer === "string") return post?.answer(short.answer, short.requestId);
+      if (short) answers.set(request, short.answer);
+    } catch (error) {
+      answers.set(request, Promise.reject(error));
+    }
+    return listener(request, response);
+  };
   const server = createServer({
     maxHeaderSize: 16_384,
     headersTimeout: 20_000,
@@ -65,7 +84,7 @@ export async function serveNode(app: Pick<App, "fetch" | "drain">, options: Node
       response.writeHead(400, PROBLEM_HEADERS).end(problemText(400, DOT_SEGMENTS_REFUSED));
       return;
     }
-    void listener(request, response);
+    void answer(request, response);
   });
   // Nothing has moved on this connection, its unsent bytes included. What a client does not take stays in this process's memory.
   server.setTimeout((options.unreadSeconds ?? 30) * 1000, (socket) => {

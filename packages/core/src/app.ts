@@ -18,6 +18,7 @@ import { AppError } from "./errors.ts";
 import type { Carried } from "./http/caller-of-request.ts";
 import { Metrics } from "./http/metrics.ts";
 import { createRouter } from "./http/router.ts";
+import type { Posted, ShortAnswer } from "./http/short-way.ts";
 import type { ItemTables } from "./items/item-store.ts";
 import {
   BODY_HEADROOM_BYTES,
@@ -142,6 +143,11 @@ export interface App {
   with(options: AppOptions): App;
   /** Answers any HTTP request to the app's routes. */
   fetch(request: Request, carried?: Carried): Promise<Response>;
+  /**
+   * The short way of a POST to `/mcp`, for a carrier that has no Request at hand. Undefined, at once or in the end: it is for `fetch`, with
+   * its body as it was read, and nothing else has happened.
+   */
+  answerPlain(posted: Posted): Promise<ShortAnswer | undefined> | undefined;
   /**
    * Builds MCP servers for a connection without HTTP, such as stdio. They act for the local principal. Streams of changes
    * (subscriptions/listen) are not theirs to serve: the part that carries the connection asks `fetch` for them, as `serveStdio` does.
@@ -322,6 +328,7 @@ export function createApp(options: AppOptions = {}): App {
     tools,
     with: (more) => createApp({ ...options, ...more }),
     fetch: router.fetch,
+    answerPlain: router.answerPlain,
     mcp,
     call: (call) => callTool(services, call),
     memoryOf: (principal) => state.forCaller({ principal, client: "" }),

@@ -77,7 +77,7 @@ export async function serve(app: UnboundApp, options: ServeOptions = {}): Promis
   };
   const plain = running.fetch.bind(running);
   const fetch = shown ? await withConsole(plain, { directory: shown, facts }) : plain;
-  const carriedApp = { fetch, drain: () => running.drain() };
+  const carriedApp = { fetch, answerPlain: running.answerPlain.bind(running), drain: () => running.drain() };
   const server = await serveNode(carriedApp, { host: config.host, port: config.port, logger }).catch(async (error) => {
     await close();
     throw await explained(error, config, running.options.name ?? READY_SERVER);

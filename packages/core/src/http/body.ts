@@ -37,6 +37,28 @@ export class Bodies {
     }
   }
 
+  /**
+   * The JSON of a body that says how long it is, as `read` gives it, and how to count its bytes. Undefined where it is refused or
+   * has no end: only `readJson` says why.
+   */
+  async readDeclared(
+    length: number,
+    principal: Principal,
+    read: () => Promise<Buffer>,
+  ): Promise<{ body: unknown; admit(): void } | undefined> {
+    if (length > this.#maxBytes) return undefined;
+    const arriving = new Arriving(this.#room.of(principal));
+    try {
+      arriving.take(length);
+      const bytes = await read();
+      return { body: jsonOf(bytes), admit: () => this.#crowd.admitBytes(principal, bytes.byteLength) };
+    } catch {
+      return undefined;
+    } finally {
+      arriving.end();
+    }
+  }
+
   /** A body of `type` as text, and the SHA-256 of its bytes in hex. @throws AppError as `readJson`. */
   async readText(
     request: Request,

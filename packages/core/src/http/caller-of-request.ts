@@ -37,28 +37,34 @@ export interface CallerCheck {
   readonly refusals: Refusals;
 }
 
-/** Who calls. @throws AppError `unauthenticated`, `forbidden`, `unavailable`. */
-export async function principalOf(
-  c: RequestContext,
-  { access, knownScopes, refusals }: CallerCheck,
-): Promise<Principal> {
+/** Who calls; a refusal has its line. @throws AppError `unauthenticated`, `forbidden`, `unavailable`. */
+export async function principalOf(c: RequestContext, callers: CallerCheck): Promise<Principal> {
   const authorization = c.req.header("authorization");
   try {
-    const principal = await authenticate(access, authorization, { carried: c.env.principal, knownScopes });
-    return principal.kind === "anonymous" ? { ...principal, network: networkOf(c.env.address) } : principal;
+    return await callerOf(authorization, c.env, callers);
   } catch (error) {
     // Asking for the way in without a token is how every client begins.
     if (error instanceof AppError && error.code === "unauthenticated" && authorization !== undefined)
-      refusals.tell("token", { ...seenOf(c), why: error.message });
+      callers.refusals.tell("token", { ...seenOf(c), why: error.message });
     throw error;
   }
 }
 
+/** Who calls, by what a request brings. @throws AppError as `principalOf`. */
+export async function callerOf(
+  authorization: string | undefined,
+  carried: Pick<Carried, "principal" | "address">,
+  { access, knownScopes }: Pick<CallerCheck, "access" | "knownScopes">,
+): Promise<Principal> {
+  const principal = await authenticate(access, authorization, { carried: carried.principal, knownScopes });
+  return principal.kind === "anonymous" ? { ...principal, network: networkOf(carried.address) } : principal;
+}
+
 /** The trace that a request's headers name (W3C trace context). */
-export const traceOfHeaders = (c: RequestContext): TraceContext | undefined =>
-  c.req.header("traceparent") === undefined
+export const traceOfHeaders = (header: (name: string) => string | undefined): TraceContext | undefined =>
+  header("traceparent") === undefined
     ? undefined
-    : traceOf(Object.fromEntries(TRACE_HEADERS.map((name) => [name, c.req.header(name)])));
+    : traceOf(Object.fromEntries(TRACE_HEADERS.map((name) => [name, header(name)])));
 const TRACE_HEADERS = ["traceparent", "tracestate", "baggage"];
 
 /** What a line about a refused request says of it. */

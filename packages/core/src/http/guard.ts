@@ -30,13 +30,24 @@ const CORS_REQUEST_HEADERS = [
   "baggage",
 ];
 
-export function guard(app: Hono<Bindings>, { access, allowedHosts, allowedOrigins, refusals }: GuardOptions): void {
-  const hosts = [...localhostAllowedHostnames(), ...allowedHosts];
-  const names = new Set(hosts);
-  const origins = new Set(allowedOrigins);
+/** The names under which a server may be addressed; undefined: any may lead to it. */
+export function hostNames({
+  access,
+  allowedHosts,
+}: Pick<GuardOptions, "access" | "allowedHosts">): string[] | undefined {
   // A page that rebinds its name to this machine sends its own Host. Only where a token is needed anyway, and the operator
   // has named no hosts, any name may lead here.
   const checksHost = access.mode === "local" || allowedHosts.length > 0;
+  return checksHost ? knownNames(allowedHosts) : undefined;
+}
+
+const knownNames = (allowedHosts: readonly string[]): string[] => [...localhostAllowedHostnames(), ...allowedHosts];
+
+export function guard(app: Hono<Bindings>, options: GuardOptions): void {
+  const { allowedHosts, allowedOrigins, refusals } = options;
+  const hosts = hostNames(options);
+  const names = new Set(knownNames(allowedHosts));
+  const origins = new Set(allowedOrigins);
   /** A page of this server, or one that the operator has named. Another program's page on this machine is foreign too. */
   const mayCall = (origin: string, host: string | undefined) => {
     if (origins.has(origin)) return true;
@@ -50,15 +61,13 @@ export function guard(app: Hono<Bindings>, { access, allowedHosts, allowedOrigin
   };
   app.use(async (c, next) => {
     const host = c.req.header("host");
-    const foreignHost = checksHost ? hostHeaderValidationResponse(c.req.raw, hosts) : undefined;
+    const foreignHost = hosts && hostHeaderValidationResponse(c.req.raw, hosts);
     if (foreignHost) return refuse(c, "host", host ?? "", foreignHost);
     const origin = c.req.header("origin");
     if (origin !== undefined && !mayCall(origin, host)) return refuse(c, "origin", origin, foreignPage(origin));
     await next();
     // On the answer itself: `c.header` would make a new one, which costs more than all the rest of this.
-    c.res.headers.set("X-Content-Type-Options", "nosniff");
-    // The SDK's streams say keep-alive, also to a client that has asked for the end of its connection: that is not theirs to say.
-    c.res.headers.delete("Connection");
+    dress(c.res);
     return undefined;
   });
   if (allowedOrigins.length === 0) return;
@@ -71,6 +80,13 @@ export function guard(app: Hono<Bindings>, { access, allowedHosts, allowedOrigin
       maxAge: 600,
     }),
   );
+}
+
+/** Gives an answer the headers that all answers have. */
+export function dress({ headers }: Response): void {
+  headers.set("X-Content-Type-Options", "nosniff");
+  // The SDK's streams say keep-alive, also to a client that has asked for the end of its connection: that is not theirs to say.
+  headers.delete("Connection");
 }
 
 function foreignPage(origin: string): Response {

@@ -42,15 +42,15 @@ function prefixOf(address: string): string {
     .join(":");
 }
 
-/** Tells the address that a request came from, by that of its connection and by its headers. */
-export type FindAddress = (request: Request, connection: string | undefined) => string | undefined;
+/** Tells the address that a request came from, by that of its connection and by its `X-Forwarded-For`. */
+export type FindAddress = (connection: string | undefined, forwarded: string | null | undefined) => string | undefined;
 
 /**
  * Believes `X-Forwarded-For` only of proxies that are named, each of which adds at the end whom it has spoken to: what stands before the
  * first address that is none of them may be made up.
  */
 export function addressBehind(proxies: readonly string[]): FindAddress {
-  if (proxies.length === 0) return (_, connection) => connection;
+  if (proxies.length === 0) return (connection) => connection;
   const trusted = new BlockList();
   for (const proxy of proxies) {
     const [address = "", bits] = proxy.split("/");
@@ -59,9 +59,9 @@ export function addressBehind(proxies: readonly string[]): FindAddress {
     else trusted.addSubnet(address, Number(bits), family);
   }
   const isTrusted = (address: string) => trusted.check(address, isIPv4(address) ? "ipv4" : "ipv6");
-  return (request, connection) => {
+  return (connection, forwarded) => {
     let found = plainAddress(connection);
-    const said = request.headers.get("x-forwarded-for")?.split(",").reverse() ?? [];
+    const said = forwarded?.split(",").reverse() ?? [];
     for (const one of said) {
       const address = found !== undefined && isTrusted(found) ? plainAddress(one) : undefined;
       if (address === undefined) break;

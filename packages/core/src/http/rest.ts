@@ -47,7 +47,7 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
       idempotencyKey,
       timeLimitMs,
       unsent,
-      trace: traceOfHeaders(c),
+      trace: traceOfHeaders((name) => c.req.header(name)),
       origin: { requestId: c.env.requestId, transport: "rest" as const, method: "tools/call" },
     };
     const { structured, replayed } = await traced(services, request, () => callTool(services, request));

@@ -14,7 +14,7 @@ import type { LegacyState } from "../mcp/legacy/state.ts";
 import { createListens, isListen } from "../mcp/listen.ts";
 import { faultOfMessage } from "../mcp/message-check.ts";
 import { withoutNulls } from "../mcp/nulls.ts";
-import { PlainPath, plainRequest } from "../mcp/plain.ts";
+import { type PlainCaller, PlainPath, plainRequest } from "../mcp/plain.ts";
 import { tellUnanswered } from "../mcp/requests.ts";
 import { RAN_KEY } from "../mcp/spans.ts";
 import { answerInTime } from "../mcp/sse.ts";
@@ -31,7 +31,7 @@ import {
   traceOfHeaders,
 } from "./caller-of-request.ts";
 import { serveMetadata } from "./discovery.ts";
-import { guard } from "./guard.ts";
+import { guard, hostNames } from "./guard.ts";
 import { serveMemory } from "./memory.ts";
 import { type Metrics, serveMetrics } from "./metrics.ts";
 import { addressBehind } from "./network.ts";
@@ -39,6 +39,7 @@ import { type JournalRoutes, serveJournal } from "./operate.ts";
 import { asAppError, headersFor, problem } from "./problem.ts";
 import { Refusals } from "./refusals.ts";
 import { serveRest } from "./rest.ts";
+import { type Posted, type ShortAnswer, ShortWay } from "./short-way.ts";
 import { serveWelcome } from "./welcome-page.ts";
 
 export interface RouterOptions {
@@ -72,6 +73,8 @@ export interface RouterOptions {
 
 export interface Router {
   fetch(request: Request, carried?: Carried): Promise<Response>;
+  /** As `App.answerPlain`. */
+  answerPlain(posted: Posted): Promise<ShortAnswer | undefined> | undefined;
   /** Ends the streams that clients take up again elsewhere. Calls go on. */
   endStreams(): Promise<void>;
   close(): Promise<void>;
@@ -123,18 +126,8 @@ export function createRouter(options: RouterOptions): Router {
     const { timeLimitMs, onSent } = c.env;
     const answer = onSent && unsent.answerTo(principal, onSent);
     const { requestId = randomUUID(), transport } = c.env;
-    const http: OverHttp = { requestId, trace: traceOfHeaders(c), transport };
-    const authInfo: AuthInfo = {
-      token: "",
-      clientId: principal.subject,
-      scopes: [...(principal.scopes ?? [])],
-      extra: {
-        [PRINCIPAL_KEY]: principal,
-        [TIME_LIMIT_KEY]: timeLimitMs,
-        [HTTP_KEY]: http,
-        [UNSENT_KEY]: answer,
-      },
-    };
+    const http: OverHttp = { requestId, trace: traceOfHeaders((name) => c.req.header(name)), transport };
+    const authInfo = authInfoOf({ principal, timeLimitMs, http, unsent: answer });
     const request = c.req.raw;
     if (request.method !== "POST") return legacy.fetch(request, { principal, authInfo }, undefined);
     const started = performance.now();
@@ -178,10 +171,11 @@ export function createRouter(options: RouterOptions): Router {
     if (plain && plainPath.takes(plain)) {
       http.taken = true;
       const sdk = (ran?: Promise<ToolResult>) =>
-        handler.fetch(request, { authInfo: { ...authInfo, extra: { ...authInfo.extra, [RAN_KEY]: ran } }, parsedBody });
+        handler.fetch(request, { authInfo: withRun(authInfo, ran), parsedBody });
       const { timeLimitMs } = c.env;
       const source = { principal, timeLimitMs, http, unsent: caller.unsent, signal: request.signal, sdk };
-      return answerInTime(plainPath.answer(plain, source));
+      const answer = await answerInTime(plainPath.answer(plain, source));
+      return typeof answer === "string" ? new Response(answer, { headers: JSON_HEADERS }) : answer;
     }
     if (legacy.isPlain(request, parsedBody) || (await isLegacyRequest(request, parsedBody)))
       return legacy.fetch(request, { principal, authInfo }, parsedBody);
@@ -191,6 +185,20 @@ export function createRouter(options: RouterOptions): Router {
     }
     return answerInTime(handler.fetch(request, { authInfo, parsedBody }));
   };
+
+  const shortWay = new ShortWay({
+    callers,
+    findAddress,
+    hosts: hostNames(options),
+    services,
+    bodies,
+    unsent,
+    plainPath,
+    bySdk: (request, parsedBody, caller, ran) =>
+      handler.fetch(request, { authInfo: withRun(authInfoOf(caller), ran), parsedBody }),
+  });
+  // Pages that may call are answered with what browsers want to know, which the short way does not say.
+  const isShort = options.plainPath !== false && options.allowedOrigins.length === 0;
 
   if (access.mode === "oauth") serveMetadata(app, access, knownScopes);
   app.notFound((c) => {
@@ -209,12 +217,13 @@ export function createRouter(options: RouterOptions): Router {
   return {
     fetch: async (request, carried = {}) => {
       const requestId = randomUUID();
-      const address = findAddress(request, carried.address);
+      const address = findAddress(carried.address, request.headers.get("x-forwarded-for"));
       const answer = await app.fetch(request, { ...carried, address, requestId });
       answer.headers.set("X-Request-Id", requestId);
       if (REFUSALS.has(answer.status)) services.observer?.happened({ kind: "refused", status: answer.status });
       return answer;
     },
+    answerPlain: (posted) => (isShort ? shortWay.answer(posted) : undefined),
     endStreams,
     close: async () => {
       plainPath.close();
@@ -235,6 +244,24 @@ interface McpCaller {
   readonly http: OverHttp;
   readonly unsent: UnsentAnswer | undefined;
 }
+
+const JSON_HEADERS = { "Content-Type": "application/json" };
+
+/** How the SDK carries who calls and what is known of the request to where tools are called. */
+function authInfoOf({ principal, timeLimitMs, http, unsent }: PlainCaller): AuthInfo {
+  const extra = {
+    [PRINCIPAL_KEY]: principal,
+    [TIME_LIMIT_KEY]: timeLimitMs,
+    [HTTP_KEY]: http,
+    [UNSENT_KEY]: unsent,
+  };
+  return { token: "", clientId: principal.subject, scopes: [...(principal.scopes ?? [])], extra };
+}
+
+const withRun = (authInfo: AuthInfo, ran: Promise<ToolResult> | undefined): AuthInfo => ({
+  ...authInfo,
+  extra: { ...authInfo.extra, [RAN_KEY]: ran },
+});
 
 /** Turned away before anything was done: no or a wrong token, what is not allowed, too large, too many. */
 const REFUSALS = new Set([401, 403, 413, 429]);

@@ -41,7 +41,7 @@ export interface PlainRequest {
 }
 
 /** The request in a POST's body, if it is plain; undefined leaves it to the SDK. */
-export function plainRequest(headers: Headers, body: unknown): PlainRequest | undefined {
+export function plainRequest(headers: Pick<Headers, "get">, body: unknown): PlainRequest | undefined {
   if (!isObject(body) || !hasOnly(body, MESSAGE_KEYS)) return undefined;
   const { jsonrpc, id, method, params } = body;
   if (jsonrpc !== "2.0" || typeof method !== "string" || !isObject(params)) return undefined;
@@ -102,16 +102,22 @@ export function hasOnly(value: Record<string, unknown>, known: ReadonlySet<strin
   return true;
 }
 
-/** Who makes a plain request, and how the SDK answers it where the short way ends. */
-export interface PlainSource {
+/** Who makes a request, and what it came with. */
+export interface PlainCaller {
   readonly principal: Principal;
   readonly timeLimitMs: number | undefined;
   readonly http: OverHttp;
   readonly unsent: UnsentAnswer | undefined;
+}
+
+/** Who makes a plain request, and how the SDK answers it where the short way ends. */
+export interface PlainSource extends PlainCaller {
   readonly signal: AbortSignal;
   /** Has the SDK answer; with `ran`, the tool is not run again. */
   sdk(ran?: Promise<ToolResult>): Promise<Response>;
 }
+
+export type PlainAnswer = string | Response;
 
 /** Answers plain requests of one app. */
 export class PlainPath {
@@ -133,7 +139,8 @@ export class PlainPath {
     return !this.#closed && (method !== "tools/call" || this.#services.tools.has(name));
   }
 
-  answer(request: PlainRequest, source: PlainSource): Promise<Response> {
+  /** A text is the JSON of an answer with status 200. */
+  answer(request: PlainRequest, source: PlainSource): Promise<PlainAnswer> {
     if (request.method !== "tools/call") return this.#constant(request, source);
     if (source.signal.aborted) return source.sdk();
     return this.#call(request, source);
@@ -145,7 +152,7 @@ export class PlainPath {
     for (const running of this.#running) running.abort();
   }
 
-  async #constant(request: PlainRequest, source: PlainSource): Promise<Response> {
+  async #constant(request: PlainRequest, source: PlainSource): Promise<PlainAnswer> {
     const { id, method, meta } = request;
     const { http, principal } = source;
     const known = this.#constants.get(method);
@@ -157,7 +164,7 @@ export class PlainPath {
       const trace = span?.trace ?? traceOf(meta) ?? http.trace;
       tellAnswered(this.#services, { origin, principal, client: clientText(message), trace }, started);
       span?.end();
-      return respond(known[0] + http.requestId + known[1] + endOf(id));
+      return known[0] + http.requestId + known[1] + endOf(id);
     }
     const response = await source.sdk();
     const text = await response.clone().text();
@@ -167,7 +174,7 @@ export class PlainPath {
     return response;
   }
 
-  #call(request: PlainRequest, source: PlainSource): Promise<Response> {
+  #call(request: PlainRequest, source: PlainSource): Promise<PlainAnswer> {
     const controller = new AbortController();
     this.#running.add(controller);
     return new Promise((resolve, reject) => {
@@ -191,11 +198,11 @@ export class PlainPath {
     return telemetry.request(incomingRequest(this.#services, message, { transport: "http", fromHeaders: http.trace }));
   }
 
-  async #run(request: PlainRequest, source: PlainSource, signal: AbortSignal): Promise<Response> {
+  async #run(request: PlainRequest, source: PlainSource, signal: AbortSignal): Promise<PlainAnswer> {
     const ran = spanned(this.#span(request, source), () => callTool(this.#services, callOf(request, source, signal)));
     const { requestId } = source.http;
     const text = await ran.then((result) => this.#textOf(request, result, requestId)).catch(() => undefined);
-    return text === undefined ? source.sdk(ran) : respond(text);
+    return text ?? source.sdk(ran);
   }
 
   /** The answer as the SDK would write it; undefined where that is the SDK's to say. */
@@ -241,8 +248,6 @@ function failureOfCall(error: unknown): RequestFailure | undefined {
 }
 
 export const endOf = (id: string | number): string => `,"jsonrpc":"2.0","id":${JSON.stringify(id)}}`;
-const HEADERS = { "Content-Type": "application/json" };
-const respond = (text: string): Response => new Response(text, { status: 200, headers: HEADERS });
 
 function callOf({ name, arguments: given, meta }: PlainRequest, source: PlainSource, signal: AbortSignal): ToolCall {
   return {

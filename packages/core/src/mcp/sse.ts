@@ -98,19 +98,22 @@ export function openSse(options: { headers?: Record<string, string>; onClose?: (
  * The answer as it is when it comes soon; otherwise a stream that is kept alive until the answer comes and then says it. An
  * answer that comes late and could not be had is the stream's end.
  */
-export async function answerInTime(answer: Promise<Response>): Promise<Response> {
+export async function answerInTime<Answer extends Response | string>(
+  answer: Promise<Answer>,
+): Promise<Answer | Response> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), KEEP_ALIVE_MS);
     timer.unref();
   });
   const soon = await Promise.race([answer, late]).finally(() => clearTimeout(timer));
-  if (soon) return soon;
+  if (soon !== undefined) return soon;
   const sse = openSse();
   sse.comment();
   const say = async () => {
     const response = await answer;
-    if (response.body && response.headers.get("content-type")?.startsWith("text/event-stream"))
+    if (typeof response === "string") sse.send({ data: response });
+    else if (response.body && response.headers.get("content-type")?.startsWith("text/event-stream"))
       await sse.pipe(response.body);
     else sse.send({ data: await response.text() });
   };

@@ -1,7 +1,11 @@
 // The short way that the most common requests take, against the official SDK's way for everything: one app of each kind is sent the same
-// requests, right ones and wrong ones, and must give the same answers byte for byte, run its tools as often and log the same.
+// requests, right ones and wrong ones, and must give the same answers byte for byte, run its tools as often and log the same. Half of the
+// pairs are sent Requests, the others are served over loopback, where plain requests never become Requests.
+import { request as httpRequest } from "node:http";
+import { text as textOf } from "node:stream/consumers";
 import { isDeepStrictEqual } from "node:util";
 import { Server } from "@modelcontextprotocol/server";
+import { serveNode } from "@stateful-mcp/adapters/node";
 import {
   type App,
   AppError,
@@ -12,6 +16,7 @@ import {
   type LogFields,
   type Logger,
   parseTokens,
+  silentLogger,
   type Tool,
 } from "@stateful-mcp/core";
 import type { Random } from "@stateful-mcp/rig";
@@ -38,9 +43,13 @@ export default defineBar<Scale>({
   async run({ scale, random, progress }) {
     const run = new Tally(progress, scale.requests);
     using official = officialAnswers();
-    const short = { modern: 0, legacy: 0 };
-    while (run.operations < scale.requests) {
-      const pair = [await side(true), await side(false)] as const;
+    const short = { modern: 0, legacy: 0, carried: 0 };
+    for (let pairs = 0; run.operations < scale.requests; pairs++) {
+      const carried = pairs % 2 === 1;
+      const onShortWay = () => {
+        short.carried += 1;
+      };
+      const pair = [await side(true, carried && onShortWay), await side(false, carried && onShortWay)] as const;
       for (let at = 0; at < PER_PAIR && run.operations < scale.requests; at++) {
         const request = corpusRequest(random, CALLS, TOKENS);
         official.count = 0;
@@ -51,12 +60,12 @@ export default defineBar<Scale>({
         run.count();
         run.expect(isDeepStrictEqual(ours, sdk), () => differenceOf(request, ours, sdk));
       }
-      for (const { app } of pair) await app.close();
+      for (const { close } of pair) await close();
     }
     // A corpus that never takes the short way would show nothing.
-    for (const [era, count] of Object.entries(short))
-      run.expect(count > scale.requests / 50, () => `only ${count} of ${scale.requests} took the ${era} short way`);
-    const figure = `${short.modern} modern and ${short.legacy} 2025-era requests of ${scale.requests} took the short way.`;
+    for (const [kind, count] of Object.entries(short))
+      run.expect(count > scale.requests / 50, () => `only ${count} of ${scale.requests} took the ${kind} short way`);
+    const figure = `${short.modern} modern and ${short.legacy} 2025-era requests of ${scale.requests} took the short way, ${short.carried} of them from the socket.`;
     return { ...run.outcome(), figures: [figure] };
   },
 });
@@ -77,8 +86,17 @@ function officialAnswers(): Disposable & { count: number } {
   return counted;
 }
 
+interface Sent {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly text: string;
+}
+
+type Send = (request: WireRequest) => Promise<Sent>;
+
 interface Side {
-  readonly app: App;
+  readonly send: Send;
+  readonly close: () => Promise<void>;
   /** What its tools have done, one text each. */
   readonly effects: string[];
   readonly lines: [message: string, fields: LogFields][];
@@ -86,7 +104,45 @@ interface Side {
   readonly sessions: readonly string[];
 }
 
-async function side(plainPath: boolean): Promise<Side> {
+const inProcess =
+  ({ fetch }: App): Send =>
+  async ({ headers, body }) => {
+    const response = await fetch(new Request("http://localhost/mcp", { method: "POST", headers, body }));
+    return { status: response.status, headers: [...response.headers], text: await response.text() };
+  };
+
+/** Of the connection, and different each time. */
+const OF_CONNECTION = new Set(["connection", "keep-alive", "date", "content-length", "transfer-encoding"]);
+
+const overLoopback =
+  (url: string): Send =>
+  async ({ headers, body }) => {
+    const bytes = Buffer.from(body);
+    const sent = httpRequest(new URL("/mcp", url), {
+      method: "POST",
+      headers: { "content-length": bytes.byteLength, ...headers },
+    });
+    return new Promise((resolve, reject) => {
+      sent.on("error", reject).on("response", (response) => {
+        const fields = Object.entries(response.headers).filter(([name]) => !OF_CONNECTION.has(name));
+        textOf(response).then(
+          (text) =>
+            resolve({
+              status: response.statusCode ?? 0,
+              headers: fields
+                .map(([name, value]) => [name, String(value)] as const)
+                .sort(([a], [b]) => (a < b ? -1 : 1)),
+              text,
+            }),
+          reject,
+        );
+      });
+      sent.end(bytes);
+    });
+  };
+
+/** Served over loopback where it is told of each request that takes the short way from there. */
+async function side(plainPath: boolean, onShortWay: (() => void) | false): Promise<Side> {
   const lines: Side["lines"] = [];
   const effects: string[] = [];
   const keep = (fields: LogFields, message: string) => void lines.push([message, fields]);
@@ -94,6 +150,17 @@ async function side(plainPath: boolean): Promise<Side> {
   const tools = [...customTools(effects), ...builtinTools({ backend: "memory", anonymous: false, ttlSeconds: 0 })];
   const access = { mode: "tokens", tokens: parseTokens(`alice=${ALICE},reader:read=${READER}`) } as const;
   const app = createApp({ tools, access, logger, plainPath });
+  const answerPlain: App["answerPlain"] = async (posted) => {
+    const answer = await app.answerPlain(posted);
+    if (answer && onShortWay) onShortWay();
+    return answer;
+  };
+  const carried = { fetch: app.fetch, drain: () => app.drain(), answerPlain };
+  const server = onShortWay && (await serveNode(carried, { host: "127.0.0.1", port: 0, logger: silentLogger }));
+  const close = async () => {
+    if (server) await server.close();
+    await app.close();
+  };
   const sessions: string[] = [];
   for (const { protocolVersion, capabilities } of CORPUS_SESSIONS) {
     const params = { protocolVersion, capabilities, clientInfo: { name: "corpus", version: "1", title: "T" } };
@@ -102,22 +169,21 @@ async function side(plainPath: boolean): Promise<Side> {
     const response = await app.fetch(new Request("http://localhost/mcp", { method: "POST", headers, body }));
     sessions.push(response.headers.get("mcp-session-id") ?? "");
   }
-  return { app, effects, lines, sessions };
+  return { send: server ? overLoopback(server.url) : inProcess(app), close, effects, lines, sessions };
 }
 
-async function answerOf({ app, effects, lines, sessions }: Side, { headers: given, body }: WireRequest) {
+async function answerOf({ send, effects, lines, sessions }: Side, { headers: given, body }: WireRequest) {
   const place = /^session (\d+)$/.exec(given["mcp-session-id"] ?? "")?.[1];
   const headers = place === undefined ? given : { ...given, "mcp-session-id": sessions[Number(place)] ?? "" };
-  const response = await app.fetch(new Request("http://localhost/mcp", { method: "POST", headers, body }));
-  const text = await response.text();
+  const { status, text, ...answer } = await send({ headers, body });
   const told = effects.splice(0);
   const logged = lines
     .splice(0)
     .map(([message, { request_id: _, duration_ms: __, err: ___, ...fields }]) => ({ message, ...fields }));
-  const fields = [...response.headers].map(
+  const fields = answer.headers.map(
     ([name, value]) => `${name}: ${name === "mcp-session-id" ? "<id>" : withoutIds(value)}`,
   );
-  return { status: response.status, fields, text: withoutIds(text), told, logged: withoutIds(JSON.stringify(logged)) };
+  return { status, fields, text: withoutIds(text), told, logged: withoutIds(JSON.stringify(logged)) };
 }
 
 type Answer = Awaited<ReturnType<typeof answerOf>>;

@@ -1,0 +1,179 @@
+// The short way of plain requests from node:http: who takes it, and that what it hands on is answered as if it had not been tried.
+import { once } from "node:events";
+import { connect } from "node:net";
+import { type App, createApp, defineTool, type LogFields, type Logger, parseTokens } from "@stateful-mcp/core";
+import { afterEach, describe, expect, it } from "vitest";
+import * as z from "zod";
+import { type NodeServer, serveNode } from "../src/node.ts";
+
+const TOKEN = "t".repeat(32);
+const META = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientCapabilities": {},
+};
+const echo = defineTool({
+  name: "echo",
+  description: "Says it again.",
+  input: z.object({ text: z.string() }),
+  output: z.object({ text: z.string() }),
+  session: "none",
+  run: ({ text }) => ({ text }),
+});
+const waits = defineTool({
+  name: "waits",
+  description: "Waits until its caller has gone.",
+  input: z.object({}),
+  output: z.object({ aborted: z.boolean() }),
+  session: "none",
+  run: (_, { signal }) =>
+    new Promise<{ aborted: boolean }>((resolve) => {
+      waiting.resolve();
+      signal.addEventListener("abort", () => {
+        gone.resolve();
+        resolve({ aborted: true });
+      });
+    }),
+});
+let waiting = Promise.withResolvers<void>();
+let gone = Promise.withResolvers<void>();
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+interface Served {
+  readonly port: number;
+  /** What became of each request that was offered to the short way. */
+  readonly taken: boolean[];
+  readonly lines: { level: string; message: string; fields: LogFields }[];
+  readonly server: NodeServer;
+}
+
+async function served(options: Parameters<typeof createApp>[0] = {}): Promise<Served> {
+  const lines: Served["lines"] = [];
+  const keep = (level: string) => (fields: LogFields, message: string) => void lines.push({ level, message, fields });
+  const logger: Logger = { debug: () => {}, info: keep("info"), warn: keep("warn"), error: keep("error") };
+  const app = createApp({ tools: [echo, waits], logger, ...options });
+  const taken: boolean[] = [];
+  const answerPlain: App["answerPlain"] = (posted) => {
+    const answer = app.answerPlain(posted);
+    if (!answer) taken.push(false);
+    return answer?.then((one) => {
+      taken.push(one !== undefined);
+      return one;
+    });
+  };
+  const carried = { fetch: app.fetch, drain: () => app.drain(), answerPlain };
+  const server = await serveNode(carried, { host: "127.0.0.1", port: 0, logger });
+  closing.push(async () => {
+    await server.close();
+    await app.close();
+  });
+  return { port: Number(new URL(server.url).port), taken, lines, server };
+}
+
+const message = (name = "echo", given: object = { text: "ä" }) =>
+  JSON.stringify({ jsonrpc: "2.0", id: 7, method: "tools/call", params: { name, arguments: given, _meta: META } });
+
+const HEADERS = {
+  host: "localhost",
+  "content-type": "application/json",
+  accept: "application/json, text/event-stream",
+  "mcp-protocol-version": "2026-07-28",
+  "mcp-method": "tools/call",
+  "mcp-name": "echo",
+};
+
+/** Header lines as they are written, so that any of them can come twice. */
+async function post(port: number, lines: readonly (readonly [string, string])[], body: string): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  const head = [...lines, ["connection", "close"]].map(([name, value]) => `${name}: ${value}`).join("\r\n");
+  socket.write(`POST /mcp HTTP/1.1\r\n${head}\r\n\r\n${body}`);
+  let answer = "";
+  socket.setEncoding("utf8").on("data", (text) => {
+    answer += text;
+  });
+  await once(socket, "end");
+  socket.destroy();
+  return answer;
+}
+
+const withLength = (body: string, more: Readonly<Record<string, string>> = {}) =>
+  Object.entries({ ...HEADERS, "content-length": String(Buffer.byteLength(body)), ...more });
+
+describe("a plain POST", () => {
+  it("takes the short way, and its answer has the headers of every answer", async () => {
+    const { port, taken } = await served();
+    const body = message();
+    const answer = await post(port, withLength(body), body);
+    expect(taken).toEqual([true]);
+    expect(answer).toContain("HTTP/1.1 200 OK");
+    expect(answer).toContain('"structuredContent":{"text":"ä"}');
+    for (const header of [/^content-type: application\/json\r$/im, /^x-content-type-options: nosniff\r$/im])
+      expect(answer).toMatch(header);
+    const [, requestId] = /^x-request-id: (\S+)\r$/im.exec(answer) ?? [];
+    expect(answer).toContain(`"io.github.stateful-mcp/request-id":"${requestId}"`);
+  });
+
+  it("tells its tool when its client has gone away", async () => {
+    waiting = Promise.withResolvers();
+    gone = Promise.withResolvers();
+    const { port } = await served();
+    const body = message("waits", {});
+    const socket = connect(port, "127.0.0.1");
+    const head = withLength(body, { "mcp-name": "waits" }).map(([name, value]) => `${name}: ${value}`);
+    socket.write(`POST /mcp HTTP/1.1\r\n${head.join("\r\n")}\r\n\r\n${body}`);
+    await waiting.promise;
+    socket.destroy();
+    await gone.promise;
+  });
+});
+
+describe("handed on, and answered all the same, is a POST", () => {
+  const body = message();
+  it.each<[string, readonly (readonly [string, string])[], string, RegExp]>([
+    [
+      "whose body comes in chunks",
+      [...Object.entries(HEADERS), ["transfer-encoding", "chunked"]],
+      chunked(body),
+      /200 OK/,
+    ],
+    ["with a header that comes twice", [...withLength(body), ["mcp-name", "echo"]], body, /400 Bad/],
+    ["whose method is another than its header says", withLength(body, { "mcp-method": "tools/list" }), body, /400 Bad/],
+    ["that is no JSON", withLength("{", {}), "{", /-32700/],
+    ["from a page of another origin", withLength(body, { origin: "http://evil.example" }), body, /403 Forbidden/],
+    ["under a foreign name", withLength(body, { host: "evil.example" }), body, /403 Forbidden/],
+    ["under a name with odd letters", withLength(body, { host: "LOCALHOST" }), body, /200 OK/],
+    ["of another type", withLength(body, { "content-type": "text/plain" }), body, /415/],
+    ["that is encoded", withLength(body, { "content-encoding": "gzip" }), body, /415/],
+  ])("%s", async (_, headers, text, expected) => {
+    const { port, taken } = await served();
+    expect(await post(port, headers, text)).toMatch(expected);
+    expect(taken).not.toContain(true);
+  });
+
+  it("without a token where one is needed, with one line for the refusal", async () => {
+    const tokens = parseTokens(`alice:read=${TOKEN}`);
+    const { port, taken, lines } = await served({ access: { mode: "tokens", tokens } });
+    const wrong = withLength(body, { authorization: "Bearer wrong" });
+    expect(await post(port, wrong, body)).toMatch(/401 Unauthorized/);
+    expect(lines.filter(({ message: text }) => text === "refused")).toHaveLength(1);
+    expect(await post(port, withLength(body, { authorization: `Bearer ${TOKEN}` }), body)).toMatch(/403 Forbidden/);
+    expect(taken[0]).toBe(false);
+  });
+
+  it("whose body does not come to its end, of which no error is logged", async () => {
+    const { port, lines, server } = await served();
+    const socket = connect(port, "127.0.0.1");
+    const head = withLength(body).map(([name, value]) => `${name}: ${value}`);
+    socket.write(`POST /mcp HTTP/1.1\r\n${head.join("\r\n")}\r\n\r\n${body.slice(0, 20)}`, () => socket.destroy());
+    await once(socket, "close");
+    await server.close();
+    expect(lines.filter(({ level }) => level === "error")).toEqual([]);
+  });
+});
+
+function chunked(text: string): string {
+  return `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n0\r\n\r\n`;
+}

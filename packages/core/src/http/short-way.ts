@@ -1,0 +1,123 @@
+// The way of a plain POST to /mcp from its headers and body, as a carrier has them, to the text of its answer: no Request, no route and no
+// Response between. It asks what the router asks, and hands on what is not surely plain before anything has happened, so that a refusal
+// is said, and has its line, in one place. Knows no socket and no framework.
+import { randomUUID } from "node:crypto";
+import type { ToolResult } from "../calls/call-tool.ts";
+import type { Services } from "../calls/services.ts";
+import type { Unsent } from "../calls/unsent.ts";
+import { faultOfMessage } from "../mcp/message-check.ts";
+import { type PlainAnswer, type PlainCaller, type PlainPath, plainRequest } from "../mcp/plain.ts";
+import { answerInTime } from "../mcp/sse.ts";
+import { isGranted, type Principal } from "../principal.ts";
+import type { Bodies } from "./body.ts";
+import { type CallerCheck, callerOf, traceOfHeaders } from "./caller-of-request.ts";
+import { dress } from "./guard.ts";
+import type { FindAddress } from "./network.ts";
+
+/** A POST to `/mcp`, with nothing behind the path, whose body has not been read. No header comes twice. */
+export interface Posted {
+  /** By their names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Of the connection. */
+  readonly address: string | undefined;
+  /** Aborted when the client has gone away before its answer. */
+  readonly signal: AbortSignal;
+  /** Calls back once the answer has been taken by its client, or its connection is gone. */
+  onSent(done: () => void): void;
+  /** The whole body. Rejects when it does not come to its end. */
+  read(): Promise<Buffer>;
+}
+
+/** What a POST that took the short way is answered with. */
+export interface ShortAnswer {
+  readonly requestId: string;
+  /** A text is the JSON of an answer with status 200. */
+  readonly answer: PlainAnswer;
+}
+
+export interface ShortWayOptions {
+  readonly callers: CallerCheck;
+  readonly findAddress: FindAddress;
+  /** Names under which the server may be addressed; undefined: any. */
+  readonly hosts: readonly string[] | undefined;
+  readonly services: Services;
+  readonly bodies: Bodies;
+  readonly unsent: Unsent;
+  readonly plainPath: PlainPath;
+  /** Has the SDK answer; with `ran`, the tool is not run again. */
+  bySdk(request: Request, body: unknown, caller: PlainCaller, ran?: Promise<ToolResult>): Promise<Response>;
+}
+
+/** A name or an address, in brackets if it has colons, and perhaps a port: other forms are for the router to judge. */
+const HOST = /^([a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?$/;
+const LENGTH = /^\d{1,9}$/;
+
+export class ShortWay {
+  readonly #options: ShortWayOptions;
+  readonly #hosts: ReadonlySet<string> | undefined;
+
+  constructor(options: ShortWayOptions) {
+    this.#options = options;
+    this.#hosts = options.hosts && new Set(options.hosts);
+  }
+
+  /** Undefined, at once or in the end, hands the request on: nothing has happened but that its body may have been read. */
+  answer(posted: Posted): Promise<ShortAnswer | undefined> | undefined {
+    const { headers } = posted;
+    const length = headers["content-length"];
+    if (headers["content-type"] !== "application/json" || typeof length !== "string" || !LENGTH.test(length))
+      return undefined;
+    // What a page sends, what is encoded, and what is of another revision goes the long way.
+    if (headers.origin !== undefined || headers["content-encoding"] !== undefined || !headers["mcp-method"])
+      return undefined;
+    const [, name] = (typeof headers.host === "string" && HOST.exec(headers.host)) || [];
+    if (name === undefined || this.#hosts?.has(name) === false) return undefined;
+    return this.#read(posted, Number(length));
+  }
+
+  async #read(posted: Posted, length: number): Promise<ShortAnswer | undefined> {
+    const { bodies, findAddress, callers, plainPath, services, unsent } = this.#options;
+    const header = (name: string) => textOf(posted.headers[name]);
+    const address = findAddress(posted.address, header("x-forwarded-for"));
+    const principal = await callerOf(header("authorization"), { address }, callers).catch(() => undefined);
+    const read = principal && (await bodies.readDeclared(length, principal, () => posted.read()));
+    if (!read || faultOfMessage(read.body) !== undefined) return undefined;
+    const { body } = read;
+    const plain = plainRequest({ get: (name) => header(name) ?? null }, body);
+    if (!plain || !plainPath.takes(plain) || !mayCall(principal, plain.name, services)) return undefined;
+    try {
+      read.admit();
+    } catch {
+      return undefined;
+    }
+    const requestId = randomUUID();
+    const http = { requestId, trace: traceOfHeaders(header), transport: undefined, taken: true };
+    const onSent = (done: () => void) => posted.onSent(done);
+    const caller = { principal, timeLimitMs: undefined, http, unsent: unsent.answerTo(principal, onSent) };
+    const sdk = (ran?: Promise<ToolResult>) => this.#options.bySdk(requestOf(posted), body, caller, ran);
+    const answer = await answerInTime(plainPath.answer(plain, { ...caller, signal: posted.signal, sdk }));
+    if (typeof answer !== "string") {
+      answer.headers.set("X-Request-Id", requestId);
+      dress(answer);
+    }
+    return { requestId, answer };
+  }
+}
+
+function mayCall(principal: Principal, name: string, { tools }: Services): boolean {
+  const tool = tools.get(name);
+  return tool === undefined || isGranted(principal, tool.scope);
+}
+
+const textOf = (value: string | string[] | undefined): string | undefined =>
+  typeof value === "string" ? value : value?.join(", ");
+
+/** What the SDK reads besides the body, which it is given. */
+function requestOf({ headers }: Posted): Request {
+  const given = new Headers();
+  for (const [name, value] of Object.entries(headers)) {
+    const text = textOf(value);
+    if (text !== undefined && name !== "content-length") given.set(name, text);
+  }
+  return new Request(`http://${given.get("host")}/mcp`, { method: "POST", headers: given });
+}
