@@ -10,7 +10,7 @@ import {
   parseTokens,
   type Tokens,
   type TokenTable,
-} from "@stateful-mcp/core";
+} from "@stateful-mcp/core/runtime";
 
 /** How often the file is looked at: a rotation counts within this time. */
 const LOOK_EVERY_MS = 1_000;

@@ -1,6 +1,6 @@
 // Opens the bucket for large values: the one place, for processes and for functions. A module of its own, because the client for
 // buckets weighs as much as the table's and is loaded only where there is a bucket.
-import type { Config } from "@stateful-mcp/core";
+import type { Config } from "@stateful-mcp/core/runtime";
 import { S3Blobs } from "@stateful-mcp/core/s3";
 
 type Environment = Readonly<Record<string, string | undefined>>;

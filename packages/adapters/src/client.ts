@@ -1,7 +1,8 @@
 // Opens the clients that the configuration asks for: the one place, for processes and for functions.
-import type { Config, ItemStore, Telemetry } from "@stateful-mcp/core";
+
 import type { SdkClient } from "@stateful-mcp/core/dynamodb";
 import { createStateClient, type StateClient } from "@stateful-mcp/core/dynamodb-store";
+import type { Config, ItemStore, Telemetry } from "@stateful-mcp/core/runtime";
 
 type Where = Pick<Config, "endpoint" | "region">;
 

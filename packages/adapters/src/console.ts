@@ -1,7 +1,7 @@
 // Serves the console, pages for a person in a browser, beside an app's own routes. Its files hold no data: the pages ask the app's
 // routes, which check each of their calls. Knows nothing of tools or state.
 import { readdir, readFile } from "node:fs/promises";
-import type { App } from "@stateful-mcp/core";
+import type { App } from "@stateful-mcp/core/runtime";
 
 type Fetch = App["fetch"];
 

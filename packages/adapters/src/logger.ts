@@ -1,6 +1,6 @@
 // Log lines for every process that carries the product: JSON on stderr, because stdout belongs to the protocol.
 // Knows nothing of what is logged, except that credentials never are.
-import type { LogFields, Logger } from "@stateful-mcp/core";
+import type { LogFields, Logger } from "@stateful-mcp/core/runtime";
 import { LogLines } from "./log-lines.ts";
 
 /** What a logger writes, and where. */

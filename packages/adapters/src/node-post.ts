@@ -1,7 +1,7 @@
 // A POST to /mcp as node:http has it, for an app's short way, and what the app answers to it. Knows no other route.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
-import type { Posted } from "@stateful-mcp/core";
+import type { Posted } from "@stateful-mcp/core/runtime";
 
 type Incoming = HttpBindings["incoming"] & { rawBody?: Buffer };
 

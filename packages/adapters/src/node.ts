@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
-import { type App, AppError, type Carried, type Logger } from "@stateful-mcp/core";
+import { type App, AppError, type Carried, type Logger } from "@stateful-mcp/core/runtime";
 import { DOT_SEGMENTS_REFUSED, hasDotSegments } from "./dot-segments.ts";
 import { NodePost } from "./node-post.ts";
 

@@ -1,6 +1,6 @@
 // A list of checks with a mark, a detail and a way to fix each: the form in which both doctors report.
 import { styleText } from "node:util";
-import { AppError } from "@stateful-mcp/core";
+import { AppError } from "@stateful-mcp/core/runtime";
 import { EXIT, messageOf, printable } from "./run.ts";
 
 export interface Check {

@@ -1,7 +1,7 @@
 // Whether anything listens at an address, in plain words: before commands that need a running server. Sends no request.
 import { once } from "node:events";
 import { connect } from "node:net";
-import { AppError } from "@stateful-mcp/core";
+import { AppError } from "@stateful-mcp/core/runtime";
 import { COMMAND } from "./version.ts";
 
 const CONNECT_MS = 5_000;

@@ -1,10 +1,10 @@
 // Read this first. `createApp` puts tools, state and routes together; adapters carry bytes to what it returns.
 import type { McpServerFactory } from "@modelcontextprotocol/server";
 import type { Access } from "./auth/access.ts";
+import { confirmed, instructionsFor, withSessionTools, withTaskTools } from "./builtin/beside.ts";
 import { builtinPrompts } from "./builtin/prompts/index.ts";
 import { builtinResources } from "./builtin/resources/index.ts";
 import { builtinTools } from "./builtin/tools/index.ts";
-import { taskTools } from "./builtin/tools/tasks.ts";
 import type { Observer } from "./call-record.ts";
 import { callTool, type ToolCall, type ToolResult } from "./calls/call-tool.ts";
 import { QueuedTasks, type TaskDelivery, type TaskMessage, type TaskQueue } from "./calls/queued-tasks.ts";
@@ -13,11 +13,12 @@ import { TaskRunner } from "./calls/task-runner.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Prompt } from "./define/prompt.ts";
 import { type Resource, ResourceTable } from "./define/resource.ts";
-import { type Tool, withConfirmation } from "./define/tool.ts";
+import type { Tool } from "./define/tool.ts";
 import { AppError } from "./errors.ts";
 import type { Carried } from "./http/caller-of-request.ts";
 import { Metrics } from "./http/metrics.ts";
-import { createRouter } from "./http/router.ts";
+import { addressBehind } from "./http/network.ts";
+import type { Router } from "./http/router.ts";
 import type { Posted, ShortAnswer } from "./http/short-way.ts";
 import type { ItemTables } from "./items/item-store.ts";
 import {
@@ -32,7 +33,7 @@ import {
 } from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import { legacyState } from "./mcp/legacy/state.ts";
-import { pooledFactory } from "./mcp/server.ts";
+import type { PlainParts } from "./mcp/plain-connection.ts";
 import type { Principal } from "./principal.ts";
 import type { CallerState } from "./state/caller-state.ts";
 import { Journal, type JournalOptions } from "./state/journal.ts";
@@ -153,6 +154,8 @@ export interface App {
    * (subscriptions/listen) are not theirs to serve: the part that carries the connection asks `fetch` for them, as `serveStdio` does.
    */
   readonly mcp: McpServerFactory;
+  /** What a `PlainConnection` of this app is made with, which answers plain messages without an MCP server. */
+  readonly plain: PlainParts;
   /** Runs one tool call through the pipeline. @throws AppError */
   call(call: ToolCall): Promise<ToolResult>;
   /** What a principal keeps, for who works on it outside of a call: reading it out, putting it back. */
@@ -188,45 +191,10 @@ export const READY_SERVER = "stateful-mcp";
 /** The revisions of MCP that an app speaks, newest first. */
 export const PROTOCOL_REVISIONS = ["2026-07-28", "2025-11-25"] as const;
 
-/** What a model is told of an app that says nothing of its own: what its tools can do together, and no tool that it lacks. */
-function instructionsFor(tools: readonly Tool[]): string | undefined {
-  const has = (name: string) => tools.some((tool) => tool.name === name);
-  const sentences = [
-    ...(has("get_notes") && has("add_note")
-      ? [
-          "This server remembers. Notes and values are kept per session, across calls, restarts and clients.",
-          "Call get_notes at the start of a conversation to recall what is known, and add_note to save decisions and facts worth keeping.",
-        ]
-      : []),
-    ...(has("search_memory") ? ["search_memory finds what was noted or stored in any session."] : []),
-    ...(tools.some(({ session, output }) => session !== "none" && output)
-      ? ["Every result names its session_id; pass it on to stay in the same session."]
-      : []),
-  ];
-  return sentences.length > 0 ? sentences.join(" ") : undefined;
-}
-
-/** The tools for sessions that stand beside an app's own, where it has none of their names. */
-function withSessionTools(own: readonly Tool[], builtin: () => readonly Tool[]): readonly Tool[] {
-  if (!own.some(({ session }) => session !== "none")) return own;
-  const names = new Set(own.map(({ name }) => name));
-  return [...own, ...builtin().filter(({ name }) => SESSION_TOOLS.has(name) && !names.has(name))];
-}
-
-/** The tools for tasks that stand beside an app's own, where a call of these can become one. */
-function withTaskTools(own: readonly Tool[], anonymous: boolean): readonly Tool[] {
-  if (!own.some(({ task }) => task)) return own;
-  const byName = new Map(own.map((tool) => [tool.name, tool]));
-  const scopeOf = (name: string) => byName.get(name)?.scope;
-  return [...own, ...taskTools({ anonymous, scopeOf }).filter(({ name }) => !byName.has(name))];
-}
-
 /** An app's name that could be no session's leaves its user in `default`. */
 function localSessionOf(name = READY_SERVER): string {
   return name === READY_SERVER || !couldBeSessionName(name) ? "default" : name;
 }
-
-const SESSION_TOOLS = new Set(["create_session", "list_sessions", "session_info", "delete_session"]);
 
 /**
  * Puts tools, state and routes together. Opens nothing and listens to nothing.
@@ -293,43 +261,57 @@ export function createApp(options: AppOptions = {}): App {
   const queued = options.taskQueue && new QueuedTasks(services, options.taskQueue);
   const runner = queued ? undefined : new TaskRunner(services, limits.tasksPerProcess);
   const legacy = legacyState(store, clock, (work) => state.background.run(work));
-  const mcp = pooledFactory(services, {
-    name,
-    version,
-    instructions: options.instructions ?? instructionsFor(tools),
-    subscriptions,
-    legacy,
-  });
+  const server = { name, version, instructions: options.instructions ?? instructionsFor(tools), subscriptions, legacy };
+  // The official SDK, and what speaks HTTP, are not loaded before they are needed: a host over stdio waits for the first answer.
+  let factory: McpServerFactory | undefined;
+  const mcp: McpServerFactory = async (context) => {
+    factory ??= (await import("./mcp/server.ts")).pooledFactory(services, server);
+    return factory(context);
+  };
   let draining = false;
-  const router = createRouter({
-    services,
-    mcp,
-    legacy,
-    access,
-    service: name,
-    version,
-    table: options.table ?? backend,
-    // What may be stored must also get in.
-    bodyMaxBytes: options.blobs
-      ? Math.max(limits.bodyMaxBytes, limits.blobMaxBytes + BODY_HEADROOM_BYTES)
-      : limits.bodyMaxBytes,
-    subscriptions,
-    allowedHosts: options.allowedHosts ?? [],
-    allowedOrigins: options.allowedOrigins ?? [],
-    trustedProxies: options.trustedProxies ?? [],
-    plainPath: options.plainPath,
-    metrics,
-    journal: { reader: journalReader, mode: options.journal?.mode ?? "off" },
-    ready: () => store.ping(),
-    draining: () => draining,
-  });
+  const findAddress = addressBehind(options.trustedProxies ?? []);
+  let opened: Router | undefined;
+  let router: Promise<Router> | undefined;
+  const openRouter = async () => {
+    const { createRouter } = await import("./http/router.ts");
+    opened = createRouter({
+      services,
+      mcp,
+      legacy,
+      access,
+      service: name,
+      version,
+      table: options.table ?? backend,
+      // What may be stored must also get in.
+      bodyMaxBytes: options.blobs
+        ? Math.max(limits.bodyMaxBytes, limits.blobMaxBytes + BODY_HEADROOM_BYTES)
+        : limits.bodyMaxBytes,
+      subscriptions,
+      allowedHosts: options.allowedHosts ?? [],
+      allowedOrigins: options.allowedOrigins ?? [],
+      findAddress,
+      plainPath: options.plainPath,
+      metrics,
+      journal: { reader: journalReader, mode: options.journal?.mode ?? "off" },
+      ready: () => store.ping(),
+      draining: () => draining,
+    });
+    if (draining) await opened.endStreams();
+    return opened;
+  };
+  const loadRouter = () => {
+    router ??= openRouter();
+    return router;
+  };
   return {
     options,
     tools,
     with: (more) => createApp({ ...options, ...more }),
-    fetch: router.fetch,
-    answerPlain: router.answerPlain,
+    fetch: async (request, carried) => (opened ?? (await loadRouter())).fetch(request, carried),
+    answerPlain: (posted) =>
+      opened ? opened.answerPlain(posted) : loadRouter().then((one) => one.answerPlain(posted)),
     mcp,
+    plain: { ...server, services, plainPath: options.plainPath ?? true },
     call: (call) => callTool(services, call),
     memoryOf: (principal) => state.forCaller({ principal, client: "" }),
     ready: () => store.ping(),
@@ -353,11 +335,13 @@ export function createApp(options: AppOptions = {}): App {
       journal?.drain();
       runner?.drain();
       // A stream without an end would hold the process until it is cut, and its client as long.
-      router.endStreams().catch((error: unknown) => logger.warn({ err: error }, "a stream did not end"));
+      router
+        ?.then((one) => one.endStreams())
+        .catch((error: unknown) => logger.warn({ err: error }, "a stream did not end"));
     },
     close: async () => {
       metrics?.close();
-      await router.close();
+      await (await router)?.close();
       await runner?.close();
       await journal?.close();
       await state.background.close();
@@ -385,13 +369,4 @@ function named<T extends { readonly name: string }>(what: string, all: readonly 
   const twice = all.find((one) => map.get(one.name) !== one);
   if (twice) throw new TypeError(`Two ${what} are named ${twice.name}. Names must be unique.`);
   return map;
-}
-
-function confirmed(tools: readonly Tool[], names: readonly string[]): readonly Tool[] {
-  const unknown = names.find((name) => !tools.some((tool) => tool.name === name));
-  if (unknown !== undefined) {
-    const known = tools.map((tool) => tool.name).join(", ");
-    throw new AppError("invalid_input", `There is no tool ${unknown} to confirm. The tools are: ${known}.`);
-  }
-  return tools.map((tool) => (names.includes(tool.name) ? withConfirmation(tool) : tool));
 }

@@ -1,6 +1,6 @@
 // W3C trace context as it travels in a request's `_meta`. Checked before it is believed: it goes into logs and into the headers
 // of what a tool calls.
-import { BAGGAGE_META_KEY, TRACEPARENT_META_KEY, TRACESTATE_META_KEY } from "@modelcontextprotocol/server";
+import { BAGGAGE_META_KEY, TRACEPARENT_META_KEY, TRACESTATE_META_KEY } from "./protocol.ts";
 
 /** The caller's trace, from the W3C trace context that came with the call. */
 export interface TraceContext {

@@ -1,5 +1,5 @@
 // Log lines of an authorizer: JSON on stderr. Not the server's logger, which would be most of what a cold start loads.
-import type { Logger } from "@stateful-mcp/core";
+import type { Logger } from "@stateful-mcp/core/runtime";
 
 const say = (level: string, { err, ...fields }: Record<string, unknown>, message: string): void => {
   const why = err === undefined ? {} : { reason: String(err) };

@@ -1,8 +1,9 @@
 // Decides for a REST API who may pass: bearer tokens against those in a secret, or against an OAuth issuer. Knows neither routes nor
 // where secrets are kept.
 // From the parts of core alone: nothing here needs the rest, and it would be loaded with every cold start.
-import type { Logger, OAuth, Principal } from "@stateful-mcp/core";
+
 import { Refusals } from "@stateful-mcp/core/refusals";
+import type { Logger, OAuth, Principal } from "@stateful-mcp/core/runtime";
 import { parseTokens, type TokenTable } from "@stateful-mcp/core/tokens";
 
 /** What the authorizer reads of a REST API's REQUEST authorizer event. */

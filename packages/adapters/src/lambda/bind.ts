@@ -2,6 +2,7 @@
 // read, nothing is created, and no service is asked before the first call.
 
 import { openItemStore } from "@stateful-mcp/adapters/lambda/entries/items";
+import { DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
 import {
   type App,
   AppError,
@@ -18,8 +19,7 @@ import {
   settingsWithoutEffect,
   type TaskQueue,
   type Telemetry,
-} from "@stateful-mcp/core";
-import { DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
+} from "@stateful-mcp/core/runtime";
 import { chooseAccess } from "../access.ts";
 import { openClient } from "../client.ts";
 import { createLogger } from "../logger.ts";

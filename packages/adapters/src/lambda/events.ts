@@ -1,7 +1,7 @@
 // Turns the kinds of Lambda HTTP event into a Request and a Response into what their front doors read.
 // Knows nothing of streams, time or routes. An event is a caller's input wherever a client can write in it.
 import { isUtf8 } from "node:buffer";
-import { AppError, type Principal, tokenPrincipal } from "@stateful-mcp/core";
+import { AppError, type Principal, tokenPrincipal } from "@stateful-mcp/core/runtime";
 import { DOT_SEGMENTS_REFUSED, hasDotSegments } from "../dot-segments.ts";
 
 type Texts = Readonly<Record<string, string | undefined>>;

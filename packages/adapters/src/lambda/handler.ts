@@ -2,7 +2,7 @@
 // over. Knows nothing of routes. One App serves every invocation of an environment, one at a time.
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { type App, AppError, type Logger, silentLogger } from "@stateful-mcp/core";
+import { type App, AppError, type Logger, silentLogger } from "@stateful-mcp/core/runtime";
 import {
   addressOf,
   authorizedCaller,

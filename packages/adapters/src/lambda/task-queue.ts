@@ -1,7 +1,7 @@
 // The queue that wakes a worker for tasks, in Amazon SQS. Knows how messages travel, not what a worker does with them. In the bundle
 // only of functions that have such a queue.
 import { ChangeMessageVisibilityCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import type { Config, TaskMessage, TaskQueue } from "@stateful-mcp/core";
+import type { Config, TaskMessage, TaskQueue } from "@stateful-mcp/core/runtime";
 
 /** https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html */
 const DELAY_MAX_SECONDS = 900;

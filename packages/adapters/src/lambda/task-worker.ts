@@ -1,6 +1,6 @@
 // Runs tasks on AWS Lambda: messages of a queue in, which of them are to be delivered again out. A message that was taken guards its
 // run: if this environment dies, it is delivered to another one within a minute. Knows no rules of tasks.
-import { type App, AppError, type Logger, silentLogger, type TaskMessage } from "@stateful-mcp/core";
+import { type App, AppError, type Logger, silentLogger, type TaskMessage } from "@stateful-mcp/core/runtime";
 import type { LambdaContext } from "./handler.ts";
 import type { SqsTasks } from "./task-queue.ts";
 

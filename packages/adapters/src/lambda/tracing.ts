@@ -1,6 +1,6 @@
 // Traces of a server on Lambda: calls without a trace of their own join the one that Lambda has begun for the invocation, and spans are
 // sent before the environment is frozen. Knows no SDK.
-import type { App, Config, Logger, Telemetry } from "@stateful-mcp/core";
+import type { App, Config, Logger, Telemetry } from "@stateful-mcp/core/runtime";
 
 /** What makes spans in this environment, and sends them. */
 export interface Tracing {

@@ -1,4 +1,7 @@
 // Opens what the configuration names: the store, the bucket, the users' tables. Knows nothing of apps or of how they are served.
+
+import type { SdkClient } from "@stateful-mcp/core/dynamodb";
+import type { StateClient } from "@stateful-mcp/core/dynamodb-store";
 import {
   AppError,
   type BlobStore,
@@ -8,9 +11,7 @@ import {
   READY_SERVER,
   type StateStore,
   type Telemetry,
-} from "@stateful-mcp/core";
-import type { SdkClient } from "@stateful-mcp/core/dynamodb";
-import type { StateClient } from "@stateful-mcp/core/dynamodb-store";
+} from "@stateful-mcp/core/runtime";
 import { messageOf } from "./exit.ts";
 
 /** A way to reach state: the store, a word on where the data lies, and the client behind it where there is one. */

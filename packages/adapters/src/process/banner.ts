@@ -1,6 +1,6 @@
 // What a person reads when a server starts: a few lines on a terminal, one log line elsewhere.
 import { styleText } from "node:util";
-import { type App, type Logger, PROTOCOL_REVISIONS, VERSION } from "@stateful-mcp/core";
+import { type App, type Logger, PROTOCOL_REVISIONS, VERSION } from "@stateful-mcp/core/runtime";
 
 /** What there is to say about a server that has started. */
 export interface Started {

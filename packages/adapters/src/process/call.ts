@@ -1,5 +1,5 @@
 // Tools at a terminal: lists what an app has and calls one, in this process and on the configured backend. No server needs to run.
-import { type App, AppError, type Config, LOCAL_PRINCIPAL, type Tool } from "@stateful-mcp/core";
+import { type App, AppError, type Config, LOCAL_PRINCIPAL, type Tool } from "@stateful-mcp/core/runtime";
 import { compose } from "./compose.ts";
 import { type LoadOptions, loadConfig, openLogger } from "./environment.ts";
 import { EXIT } from "./exit.ts";

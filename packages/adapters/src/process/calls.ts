@@ -1,5 +1,5 @@
 // The newest calls of all processes at a terminal, from the journal in the configured table. Writes nothing.
-import { type App, AppError, type CallFilter } from "@stateful-mcp/core";
+import { type App, AppError, type CallFilter } from "@stateful-mcp/core/runtime";
 import { withApp } from "./call.ts";
 import type { LoadOptions } from "./environment.ts";
 import { EXIT } from "./exit.ts";

@@ -1,6 +1,14 @@
 // Binds an app to its configuration and backend: for the command line and for servers that people write themselves. Functions on
 // AWS Lambda are put together by ../lambda/bind.ts.
-import { type Access, type App, AppError, bindApp, type Config, type Logger, READY_SERVER } from "@stateful-mcp/core";
+import {
+  type Access,
+  type App,
+  AppError,
+  bindApp,
+  type Config,
+  type Logger,
+  READY_SERVER,
+} from "@stateful-mcp/core/runtime";
 import { openTelemetry } from "../telemetry/open.ts";
 import { openBackend, openItems, ownBackend } from "./backend.ts";
 import { journalOf } from "./journal.ts";

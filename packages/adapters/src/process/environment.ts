@@ -12,7 +12,7 @@ import {
   namesOfSetting,
   readConfig,
   settingsWithoutEffect,
-} from "@stateful-mcp/core";
+} from "@stateful-mcp/core/runtime";
 import { createLogger } from "../logger.ts";
 
 /** Where configuration comes from, besides the environment. */

@@ -1,6 +1,6 @@
 // A process around an app, for command lines: configuration, backends, logs, exit codes. What serves is loaded only when it is
 // called, because desktop clients wait for the start.
-import type { App } from "@stateful-mcp/core";
+import type { App } from "@stateful-mcp/core/runtime";
 import type { CallWords } from "./calls.ts";
 import type { UnboundApp } from "./compose.ts";
 import type { LoadOptions } from "./environment.ts";

@@ -1,6 +1,6 @@
 // What a process leaves of what it did, by its configuration: on this machine a record of each call at once, on a shared table counts.
 import { hostname } from "node:os";
-import type { Config, JournalOptions } from "@stateful-mcp/core";
+import type { Config, JournalOptions } from "@stateful-mcp/core/runtime";
 
 const DEFAULTS = { local: "calls", dynamodb: "rollup", memory: "off" } as const;
 

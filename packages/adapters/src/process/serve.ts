@@ -10,7 +10,7 @@ import {
   PROTOCOL_REVISIONS,
   READY_SERVER,
   VERSION,
-} from "@stateful-mcp/core";
+} from "@stateful-mcp/core/runtime";
 import { chooseAccess } from "../access.ts";
 import { withConsole } from "../console.ts";
 import { serveNode } from "../node.ts";
@@ -75,6 +75,8 @@ export async function serve(app: UnboundApp, options: ServeOptions = {}): Promis
     // Where the files of a server lie is not for those who call it from elsewhere.
     ...((isOwn || access.mode === "local") && { location }),
   };
+  // Loads what speaks HTTP, so that the first client does not wait for it.
+  await running.fetch(new Request("http://localhost/healthz"));
   const plain = running.fetch.bind(running);
   const fetch = shown ? await withConsole(plain, { directory: shown, facts }) : plain;
   const carriedApp = { fetch, answerPlain: running.answerPlain.bind(running), drain: () => running.drain() };

@@ -1,5 +1,5 @@
 // The open tasks of all callers at a terminal: what an operator asks when a task does not come to its end. Starts and ends none.
-import type { App, TaskHead } from "@stateful-mcp/core";
+import type { App, TaskHead } from "@stateful-mcp/core/runtime";
 import { withApp } from "./call.ts";
 import type { LoadOptions } from "./environment.ts";
 import { EXIT } from "./exit.ts";

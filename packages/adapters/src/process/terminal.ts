@@ -1,6 +1,6 @@
 // Log lines as a person at a terminal reads them: one short line each. It knows the fields of a call's line; everything else of a
 // line stays as it was logged. What it leaves out is in the JSON lines that other readers get.
-import type { LogFields } from "@stateful-mcp/core";
+import type { LogFields } from "@stateful-mcp/core/runtime";
 import pretty from "pino-pretty";
 
 /** Of a call's line: the sentence has what matters of them. */

@@ -1,8 +1,7 @@
-// Cuts stdin into lines and reads each as a message, in place of the official transport's buffer, which rounds long numbers and
-// puts U+FFFD where bytes are no UTF-8. Knows no transport.
+// Cuts stdin into lines and reads each as JSON, in place of the official transport's buffer, which rounds long numbers and puts U+FFFD
+// where bytes are no UTF-8. Knows no transport.
 import { isUtf8 } from "node:buffer";
-import { type JSONRPCMessage, parseJSONRPCMessage } from "@modelcontextprotocol/server";
-import { AppError, faultOfMessage, parseJson, withoutNulls } from "@stateful-mcp/core";
+import { AppError, faultOfMessage, parseJson, withoutNulls } from "@stateful-mcp/core/runtime";
 
 /** The longest line that is read; the official transport has the same bound. */
 const LINE_MAX_BYTES = 10 * 1024 * 1024;
@@ -13,7 +12,10 @@ const NEWLINE = 10;
 
 type Id = string | number | null;
 
-/** The part of the official buffer that its transport uses. */
+/** What a line says: an object that may be a message. */
+export type Line = Readonly<Record<string, unknown>>;
+
+/** What stdin has brought and is not read yet. */
 export class Lines {
   readonly #refuse: (code: number, why: string, id: Id) => void;
   #buffer: Buffer = Buffer.alloc(0);
@@ -40,11 +42,11 @@ export class Lines {
     this.#refuse(INVALID_REQUEST, `A message may have at most ${LINE_MAX_BYTES} bytes; this one has more.`, null);
   }
 
-  /** The next message; null: no further line is complete. */
-  readMessage(): JSONRPCMessage | null {
+  /** What the next line says; undefined: no further line is complete. */
+  read(): Line | undefined {
     for (;;) {
       const end = this.#buffer.indexOf(NEWLINE);
-      if (end === -1) return null;
+      if (end === -1) return undefined;
       const line = this.#buffer.subarray(0, end);
       this.#buffer = this.#buffer.subarray(end + 1);
       const message = this.#read(line);
@@ -56,7 +58,13 @@ export class Lines {
     this.#buffer = Buffer.alloc(0);
   }
 
-  #read(line: Buffer): JSONRPCMessage | undefined {
+  /** Answers an object that is no message after all. Without an id no answer is due: it may have been meant as a notification. */
+  refuseMessage(line: Line, why: string): void {
+    const id = typeof line.id === "string" ? line.id.toWellFormed() : line.id;
+    if (typeof id === "string" || typeof id === "number") this.#refuse(INVALID_REQUEST, `Invalid Request: ${why}`, id);
+  }
+
+  #read(line: Buffer): Line | undefined {
     if (!isUtf8(line)) {
       this.#refuse(PARSE_ERROR, "The line is not valid UTF-8. Encode it as UTF-8 and send it again.", null);
       return undefined;
@@ -71,20 +79,10 @@ export class Lines {
       if (error instanceof AppError && /^\s*[[{]/.test(unmarked)) this.#refuse(PARSE_ERROR, error.message, null);
       return undefined;
     }
-    let why = faultOfMessage(value);
-    try {
-      if (why === undefined) return parseJSONRPCMessage(value);
-    } catch {
-      why = "not a JSON-RPC message.";
-    }
-    const id = idOf(value);
-    // Without an id no answer is due: it may have been meant as a notification.
-    if (id !== undefined) this.#refuse(INVALID_REQUEST, `Invalid Request: ${why}`, id);
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    const why = faultOfMessage(value);
+    if (why === undefined) return value as Line;
+    this.refuseMessage(value as Line, why);
     return undefined;
   }
-}
-
-function idOf(value: unknown): string | number | undefined {
-  const { id } = (value ?? {}) as { id?: unknown };
-  return typeof id === "string" ? id.toWellFormed() : typeof id === "number" ? id : undefined;
 }

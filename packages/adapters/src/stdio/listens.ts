@@ -1,10 +1,9 @@
 // subscriptions/listen over stdio. The app is asked for the stream as over HTTP, and what the stream says goes to stdout. Knows
 // how messages are carried, not what changes.
-import type { StdioServerTransport } from "@modelcontextprotocol/server/stdio";
-import type { App } from "@stateful-mcp/core";
-import { EventSourceParserStream } from "eventsource-parser/stream";
+import type { App } from "@stateful-mcp/core/runtime";
+import type { Line } from "./lines.ts";
+import type { Message } from "./official.ts";
 
-type Message = Parameters<StdioServerTransport["send"]>[0];
 type ListenRequest = Extract<Message, { id: unknown; method: string }>;
 
 export type ListeningApp = Pick<App, "fetch" | "drain" | "options">;
@@ -20,6 +19,14 @@ export class StdioListens {
   constructor(app: ListeningApp, send: (message: Message) => Promise<void>) {
     this.#app = app;
     this.#send = send;
+  }
+
+  /** Whether a line may be for `take`, once it is known to be a message. */
+  concerns({ method, id, params }: Line): boolean {
+    if (this.#app.options.subscriptions === false) return false;
+    const { requestId, _meta } = (params ?? {}) as { requestId?: unknown; _meta?: Record<string, unknown> };
+    if (method === "notifications/cancelled") return this.#open.has(requestId);
+    return method === "subscriptions/listen" && id !== undefined && typeof _meta?.[VERSION_KEY] === "string";
   }
 
   /** Takes a listen request, and the cancellation of one that is open; false for any other message. */
@@ -65,6 +72,7 @@ export class StdioListens {
     const response = await this.#app.fetch(new Request("http://localhost/mcp", init), { transport: "stdio" });
     if (!response.body || !response.headers.get("content-type")?.startsWith("text/event-stream"))
       return this.#send({ ...((await response.json()) as Message), id: message.id });
+    const { EventSourceParserStream } = await import("eventsource-parser/stream");
     const text = response.body.pipeThrough(new TextDecoderStream(), { signal });
     for await (const { data } of text.pipeThrough(new EventSourceParserStream()))
       if (data !== "") await this.#send(JSON.parse(data) as Message);

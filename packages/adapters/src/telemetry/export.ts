@@ -7,7 +7,7 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { ConsoleMetricExporter, MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BatchSpanProcessor, ConsoleSpanExporter, TracerProvider } from "@opentelemetry/sdk-trace";
-import { type Logger, VERSION } from "@stateful-mcp/core";
+import { type Logger, VERSION } from "@stateful-mcp/core/runtime";
 import { propagatorOf, samplerOf } from "./sampling.ts";
 import type { WantedSignals } from "./signals.ts";
 import { SignedSpanExporter } from "./xray.ts";

@@ -1,6 +1,6 @@
 // Decides whether a process has telemetry at all: only where an OpenTelemetry SDK is registered in it, or the environment names an
 // exporter. Without that it loads nothing. Reads the environment it is given and never the process.
-import { AppError, type Config, type Logger, type Telemetry } from "@stateful-mcp/core";
+import { AppError, type Config, type Logger, type Telemetry } from "@stateful-mcp/core/runtime";
 import { wantedSignals } from "./signals.ts";
 
 /** Telemetry of a process, until it is closed. */

@@ -1,5 +1,5 @@
 // Which signals `OTEL_*` wants exported, and how. Reads through what it is given and never the process.
-import { AppError } from "@stateful-mcp/core";
+import { AppError } from "@stateful-mcp/core/runtime";
 import type { SignedEndpoint } from "./xray.ts";
 
 /** Where a signal goes; undefined: nowhere. */

@@ -29,7 +29,7 @@ import {
   type Telemetry,
   type TraceContext,
   VERSION,
-} from "@stateful-mcp/core";
+} from "@stateful-mcp/core/runtime";
 
 const NAME = "stateful-mcp";
 const REQUEST = createContextKey("stateful-mcp request");

@@ -1,6 +1,6 @@
 // `tools` and `call`: the ready server's tools at a terminal, on the state that its clients use.
 import { callOnce, type LoadOptions, listTools } from "@stateful-mcp/adapters/process";
-import { createApp } from "@stateful-mcp/core";
+import { createApp } from "@stateful-mcp/core/runtime";
 import { VERSION } from "../version.ts";
 
 export const tools = (options: LoadOptions): Promise<number> => listTools(createApp({ version: VERSION }), options);

@@ -1,7 +1,14 @@
 // `console`: the console's pages for the one who runs the command, on this machine alone and on the configured backend; no server needs
 // to run. Where that is a table, it is read and written with this user's own rights in AWS.
 import { serve } from "@stateful-mcp/adapters/process";
-import { type Access, createApp, LOCAL_PRINCIPAL, mintToken, parseTokens, tokenPrincipal } from "@stateful-mcp/core";
+import {
+  type Access,
+  createApp,
+  LOCAL_PRINCIPAL,
+  mintToken,
+  parseTokens,
+  tokenPrincipal,
+} from "@stateful-mcp/core/runtime";
 import { VERSION } from "../version.ts";
 import { CONSOLE } from "./serve.ts";
 

@@ -3,7 +3,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, join, posix, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { AppError } from "@stateful-mcp/core";
+import { AppError } from "@stateful-mcp/core/runtime";
 import { EXIT } from "../run.ts";
 import { VERSION } from "../version.ts";
 

@@ -1,7 +1,7 @@
 // `doctor <url>`: tries the core tools on a running server through the official client, as a user's client would.
 import { text } from "node:stream/consumers";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { AppError, firstTokenOf, PROTOCOL_REVISIONS } from "@stateful-mcp/core";
+import { AppError, firstTokenOf, PROTOCOL_REVISIONS } from "@stateful-mcp/core/runtime";
 import { type Check, type ReportOptions, runChecks } from "../checklist.ts";
 import { requireListening } from "../listening.ts";
 import { VERSION } from "../version.ts";

@@ -13,7 +13,7 @@ import {
   reachable,
   serviceAt,
 } from "@stateful-mcp/adapters/process";
-import { AppError, type Config, PROTOCOL_REVISIONS, silentLogger } from "@stateful-mcp/core";
+import { AppError, type Config, PROTOCOL_REVISIONS, silentLogger } from "@stateful-mcp/core/runtime";
 import { type Check, type ReportOptions, runChecks } from "../checklist.ts";
 import { EXIT } from "../run.ts";
 import { VERSION } from "../version.ts";

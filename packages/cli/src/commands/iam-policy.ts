@@ -1,8 +1,8 @@
 // `iam-policy`: prints the least IAM policy for the features that the configuration turns on.
 
 import { type LoadOptions, loadConfig } from "@stateful-mcp/adapters/process";
-import { AppError } from "@stateful-mcp/core";
 import { type IamFeature, iamPolicy } from "@stateful-mcp/core/iam";
+import { AppError } from "@stateful-mcp/core/runtime";
 import { EXIT } from "../run.ts";
 
 export interface IamPolicyOptions extends LoadOptions {

@@ -1,7 +1,7 @@
 // `inspect`: opens the official MCP Inspector on a server that runs already. Starts no server.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { AppError } from "@stateful-mcp/core";
+import { AppError } from "@stateful-mcp/core/runtime";
 import { requireListening } from "../listening.ts";
 import { EXIT } from "../run.ts";
 

@@ -15,7 +15,7 @@ import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { fileURLToPath } from "node:url";
-import { AppError } from "@stateful-mcp/core";
+import { AppError } from "@stateful-mcp/core/runtime";
 import { CLIENTS, type ClientName, configEntry, configPaths, type Launch } from "../install/clients.ts";
 import { difference, withEntry } from "../install/edit.ts";
 import { withYamlEntry } from "../install/edit-yaml.ts";

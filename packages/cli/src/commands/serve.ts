@@ -1,6 +1,6 @@
 // `serve`: MCP and the REST routes over HTTP, until SIGTERM or SIGINT.
 import { type ServeOptions, serve as serveOverHttp } from "@stateful-mcp/adapters/process";
-import { createApp } from "@stateful-mcp/core";
+import { createApp } from "@stateful-mcp/core/runtime";
 import { COMMAND, VERSION } from "../version.ts";
 
 /** The folder of the console's files: beside the bundle where this is published. */

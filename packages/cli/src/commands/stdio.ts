@@ -1,6 +1,6 @@
 // Without a command: MCP over stdin and stdout, as desktop clients start it.
 import { stdio as serveOverStdio } from "@stateful-mcp/adapters/process";
-import { createApp } from "@stateful-mcp/core";
+import { createApp } from "@stateful-mcp/core/runtime";
 import { COMMAND, VERSION } from "../version.ts";
 
 export const stdio = (): Promise<number> =>

@@ -1,7 +1,7 @@
 // `teardown`: deletes the state table with everything in it, only after an explicit yes.
 import { createInterface } from "node:readline/promises";
 import { type LoadOptions, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
-import { AppError, type Config } from "@stateful-mcp/core";
+import { AppError, type Config } from "@stateful-mcp/core/runtime";
 import { EXIT } from "../run.ts";
 
 export async function teardown(options: LoadOptions): Promise<number> {

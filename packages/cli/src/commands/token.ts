@@ -1,5 +1,5 @@
 // `token`: mints one bearer token. Only the token itself goes to stdout, so that a script can take it from there.
-import { AppError, mintToken } from "@stateful-mcp/core";
+import { AppError, mintToken } from "@stateful-mcp/core/runtime";
 import { EXIT } from "../run.ts";
 
 export async function token(name: string | undefined): Promise<number> {

@@ -11,7 +11,7 @@ import {
   LOCAL_PRINCIPAL,
   silentLogger,
   tokenPrincipal,
-} from "@stateful-mcp/core";
+} from "@stateful-mcp/core/runtime";
 import { EXIT } from "../run.ts";
 
 /** Whose memory it is: the one local user's, or that of a token's holder. */

@@ -1,5 +1,5 @@
 // Puts one server into a configuration in YAML, as Goose keeps it; comments and everything else stay.
-import { AppError } from "@stateful-mcp/core";
+import { AppError } from "@stateful-mcp/core/runtime";
 import { isMap, parseDocument } from "yaml";
 
 /** The new text. Throws `AppError("invalid_input")` where the old one is no mapping, or something else stands in the way. */

@@ -1,5 +1,5 @@
 // Puts one server into the text of a configuration and leaves everything else as it is: other servers, comments, indentation.
-import { AppError } from "@stateful-mcp/core";
+import { AppError } from "@stateful-mcp/core/runtime";
 import { createTwoFilesPatch } from "diff";
 import { applyEdits, type Edit, modify, type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 

@@ -1,5 +1,4 @@
 // Who a request comes from, and how one that may not pass is told what to do (RFC 6750, RFC 9728).
-import { getOAuthProtectedResourceMetadataUrl } from "@modelcontextprotocol/server";
 import { AppError } from "../errors.ts";
 import { ANONYMOUS_PRINCIPAL, LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
 import type { OAuth } from "./oauth.ts";
@@ -66,7 +65,15 @@ export const resourceUrl = (access: Access, request: Request): URL =>
   configuredResourceUrl(access) ?? new URL("/mcp", request.url);
 
 const REALM = 'Bearer realm="stateful-mcp"';
-const metadataAt = (resource: URL): string => `resource_metadata="${getOAuthProtectedResourceMetadataUrl(resource)}"`;
+const metadataAt = (resource: URL): string => `resource_metadata="${metadataUrl(resource)}"`;
+
+/** Where a resource says what it is to clients: before its path stands a well-known one (RFC 9728, section 3.1). */
+export function metadataUrl(resource: URL): string {
+  const url = new URL(resource);
+  url.pathname = `/.well-known/oauth-protected-resource${resource.pathname.replace(/\/$/, "")}`;
+  url.hash = "";
+  return url.href;
+}
 
 /**
  * The `WWW-Authenticate` header with which a front door answers 401 in the server's place: with `publicUrl`, the server's own

@@ -1,9 +1,10 @@
 // Questions of a run to the person behind its client: opening what was asked before, and telling a question from a result.
 import { randomUUID } from "node:crypto";
-import { type InputRequiredResult, isInputRequiredResult } from "@modelcontextprotocol/server";
+import type { InputRequiredResult } from "@modelcontextprotocol/server";
 import type { Asking } from "../define/context.ts";
 import { AppError } from "../errors.ts";
 import type { Principal } from "../principal.ts";
+import { isInputRequiredResult } from "../protocol.ts";
 import type { KeyedCall } from "../state/idempotency.ts";
 import type { AskingCall } from "../state/request-state.ts";
 import type { CallSource, Services } from "./services.ts";

@@ -1,5 +1,5 @@
 // A tool call that becomes a task: making it, and answering a client that cannot be given one. Knows not how the task is run.
-import { MissingRequiredClientCapabilityError, ProtocolError } from "@modelcontextprotocol/server";
+import type { ClientCapabilities, MissingRequiredClientCapabilityError } from "@modelcontextprotocol/server";
 import type { Tool } from "../define/tool.ts";
 import { AppError, ERROR_CODES, type ErrorCode } from "../errors.ts";
 import { countedAs } from "../principal.ts";
@@ -17,17 +17,19 @@ const WAIT_SHARE = 0.9;
 /** A waiting client is told that its call goes on, this often. */
 const TELL_EVERY_MS = 15_000;
 
-/** @throws MissingRequiredClientCapabilityError when the tool insists on a task and the client could take one and does not. */
-export function checkTaskSupport(tool: Tool, { channel }: CallSource): void {
-  if (!tool.task?.required || !channel?.declaresTasks || channel.tasks) return;
-  throw missingTasks();
-}
+/** Whether the tool insists on a task, and the client could take one and does not. */
+export const lacksTasks = (tool: Tool, { channel }: CallSource): boolean =>
+  tool.task?.required === true && channel?.declaresTasks === true && !channel.tasks;
 
 /** The protocol's answer to a request that needs the extension and does not declare it. */
-export const missingTasks = (): MissingRequiredClientCapabilityError =>
-  new MissingRequiredClientCapabilityError({
-    requiredCapabilities: { extensions: { "io.modelcontextprotocol/tasks": {} } },
-  });
+export const missingTasks = (): Promise<MissingRequiredClientCapabilityError> =>
+  missing({ extensions: { "io.modelcontextprotocol/tasks": {} } });
+
+/** The protocol's answer to a request that needs what its client does not declare. */
+export async function missing(requiredCapabilities: ClientCapabilities): Promise<MissingRequiredClientCapabilityError> {
+  const sdk = await import("@modelcontextprotocol/server");
+  return new sdk.MissingRequiredClientCapabilityError({ requiredCapabilities });
+}
 
 /** Makes the task of a call, and sees to it that it is run. Resolves to its id. */
 export async function createTask(
@@ -86,7 +88,7 @@ export async function answerOfTask(
   const limitMs = Math.min(services.state.limits.callTimeoutMs, source.timeLimitMs ?? Number.POSITIVE_INFINITY);
   const ms = tool.task?.required ? 0 : Math.min(WAIT_MAX_MS, limitMs * WAIT_SHARE);
   const view = await tasks.wait(id, { ms, signal, tell: channel && tellNowAndThen(channel) });
-  if (view?.status === "completed" || view?.status === "failed") return { structured: resultOf(view.outcome) };
+  if (view?.status === "completed" || view?.status === "failed") return { structured: await resultOf(view.outcome) };
   throw notEnded(tool.name, id, view);
 }
 
@@ -102,7 +104,7 @@ function tellNowAndThen({ progress }: ClientChannel) {
 }
 
 /** What a call that waited for its task is answered with. @throws AppError, or a ProtocolError, that it came to. */
-export function resultOf(outcome: TaskOutcome | undefined): Record<string, unknown> {
+export async function resultOf(outcome: TaskOutcome | undefined): Promise<Record<string, unknown>> {
   if (outcome && "result" in outcome) return outcome.result;
   if (outcome && "error" in outcome) {
     const { code, message, retryable, retryAfterSeconds, details } = outcome.error;
@@ -115,6 +117,7 @@ export function resultOf(outcome: TaskOutcome | undefined): Record<string, unkno
   }
   if (!outcome) throw new AppError("internal", "The task's result is gone.");
   const { code, message, data } = outcome.protocolError;
+  const { ProtocolError } = await import("@modelcontextprotocol/server");
   throw new ProtocolError(code, message, data);
 }
 

@@ -9,7 +9,7 @@ import type { KeyedCall } from "../state/idempotency.ts";
 import { principalPartition, SHARED_OWNER, sessionKey } from "../state/keys.ts";
 import { cutText } from "../text.ts";
 import { askingOf, unlessAsking } from "./asking.ts";
-import { answerOfTask, checkTaskSupport, createTask } from "./call-task.ts";
+import { answerOfTask, createTask, lacksTasks, missingTasks } from "./call-task.ts";
 import { type Admission, type CallInProgress, callerOf, reportingOf, runCall } from "./run-call.ts";
 import type { CallSource, Services } from "./services.ts";
 import { finishedResult, loggedHandle, parseInput, plainSteps, type ToolRun, toolContext } from "./tool-io.ts";
@@ -73,7 +73,7 @@ async function run(services: Services, tool: Tool, call: ToolCall, inProgress: C
     runOnce(services, tool, input, { source: call, caller: { ...caller, keyed }, sessionName, inProgress, confirmed });
   const once = () => runKeyed(services, tool, input, { call, key, sessionName }, attempt);
   if (!tool.task || !services.runsTasks) return once();
-  checkTaskSupport(tool, call);
+  if (lacksTasks(tool, call)) throw await missingTasks();
   // The answer that is recorded for the key is the task's id: made again, the call finds the same task.
   const { structured, replayed } = await once();
   return { ...(await answerOfTask(services, tool, call, inProgress, String(structured.task))), replayed };

@@ -1,10 +1,10 @@
 // What every request of a caller goes through, be it for a tool, a resource or a prompt: its time, its signal, its questions to
 // the client, one line in the log. Knows nothing of what is asked for, nor of what carried it.
-import { ProtocolError } from "@modelcontextprotocol/server";
 import type { CallContext, Reporting } from "../define/context.ts";
 import { AppError } from "../errors.ts";
 import type { LogFields, Logger } from "../logger.ts";
 import { authorize, type Principal } from "../principal.ts";
+import { isProtocolError } from "../protocol.ts";
 import type { Caller } from "../state/caller.ts";
 import { cutText } from "../text.ts";
 import type { TraceContext } from "../trace.ts";
@@ -99,7 +99,7 @@ export async function runCall<T>(
     return result;
   } catch (thrown) {
     // An error of the protocol that a tool's author has chosen: it goes to the client as it is.
-    if (thrown instanceof ProtocolError) {
+    if (await isProtocolError(thrown)) {
       log("protocol_error");
       throw thrown;
     }

@@ -1,17 +1,16 @@
 // One run of a task: the tool's function under the task's lease, and what becomes of it. A run may be made again, in any process, and
 // only the one that still holds the lease is believed. Knows not when tasks are run.
-import {
-  type ClientCapabilities,
-  type InputRequiredResult,
-  type InputResponses,
-  isInputRequiredResult,
+import type {
+  ClientCapabilities,
+  InputRequiredResult,
+  InputResponses,
   ProtocolError,
-  ProtocolErrorCode,
 } from "@modelcontextprotocol/server";
 import type { Running } from "../define/context.ts";
 import type { Tool } from "../define/tool.ts";
 import { AppError, StateUnavailable } from "../errors.ts";
 import type { LogFields } from "../logger.ts";
+import { INTERNAL_ERROR, INVALID_PARAMS, isInputRequiredResult, isProtocolError } from "../protocol.ts";
 import { ownerOf } from "../state/caller.ts";
 import { ClaimLost, type KeyedCall } from "../state/idempotency.ts";
 import type { TaskCall, TaskHead, TaskOutcome } from "../state/task-head.ts";
@@ -121,7 +120,7 @@ const FAILED: ReadonlySet<string> = new Set(["failed", "given_up", "internal"]);
 async function runTask(services: Services, head: TaskHead, parts: RunParts): Promise<EndedRun> {
   const tool = services.tools.get(head.tool);
   const run = new TaskRun(services, head, parts);
-  if (!tool) return run.end("failed", protocolFault(ProtocolErrorCode.InvalidParams, `There is no tool ${head.tool}.`));
+  if (!tool) return run.end("failed", protocolFault(INVALID_PARAMS, `There is no tool ${head.tool}.`));
   return head.attempts > ATTEMPTS_MAX ? run.giveUp(tool) : run.run(tool);
 }
 
@@ -158,7 +157,7 @@ class TaskRun {
     const counted = progressBy > head.progressBy ? head.attempts - attempts + 1 : head.attempts;
     if (counted > ATTEMPTS_MAX) {
       const message = `The task was given up after ${ATTEMPTS_MAX} attempts: the process that ran it ended each time.`;
-      return this.end("given_up", protocolFault(ProtocolErrorCode.InternalError, message));
+      return this.end("given_up", protocolFault(INTERNAL_ERROR, message));
     }
     const told = { progressBy, attempts: counted };
     if (!(await tasks.beat(head, told))) return this.#lost();
@@ -298,7 +297,7 @@ class TaskRun {
   }
 
   async #park(question: InputRequiredResult, call: TaskCall): Promise<EndedRun> {
-    const missing = missingCapability(question, call.capabilities as ClientCapabilities);
+    const missing = await missingCapability(question, call.capabilities as ClientCapabilities);
     if (missing) return this.end("failed", protocolFault(missing.code, missing.message, missing.data));
     const parked = await this.#ending(() => this.#services.state.tasks.park(this.#head, questionsOf(question)));
     return parked ? { ending: "parked" } : this.#lost();
@@ -310,8 +309,10 @@ class TaskRun {
     // A tool that stops because its signal ended stops for the signal's reason.
     const { signal } = this.#ended;
     if (signal.aborted && thrown !== signal.reason) return this.#failed(signal.reason);
-    if (thrown instanceof ProtocolError)
-      return this.end("failed", protocolFault(thrown.code, thrown.message, thrown.data));
+    if (await isProtocolError(thrown)) {
+      const { code, message, data } = thrown as ProtocolError;
+      return this.end("failed", protocolFault(code, message, data));
+    }
     const error =
       thrown instanceof AppError ? thrown : internalError(this.#services.logger, thrown, this.#parts.fields);
     if (error instanceof StateUnavailable && error.retryable) return this.#withoutState();

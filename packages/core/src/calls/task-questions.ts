@@ -1,11 +1,12 @@
 // What a run of a task asks, checked before it is kept: of how many things, and whether the client can be asked them at all.
-import {
-  type ClientCapabilities,
-  type InputRequiredResult,
+import type {
+  ClientCapabilities,
+  InputRequiredResult,
   MissingRequiredClientCapabilityError,
 } from "@modelcontextprotocol/server";
 import type { TaskQuestions } from "../state/tasks.ts";
 import { byteLength } from "../text.ts";
+import { missing } from "./call-task.ts";
 
 /** The names of open questions stand in the task's head, which is read at every poll. */
 const QUESTIONS_MAX = 16;
@@ -24,16 +25,15 @@ export function questionsOf({ inputRequests = {}, requestState }: InputRequiredR
 }
 
 /** What the client would have to be capable of, and is not. */
-export function missingCapability(
+export async function missingCapability(
   { inputRequests = {} }: InputRequiredResult,
   capabilities: ClientCapabilities,
-): MissingRequiredClientCapabilityError | undefined {
-  const missing: Record<string, object> = {};
+): Promise<MissingRequiredClientCapabilityError | undefined> {
+  const lacking: Record<string, object> = {};
   for (const { method } of Object.values(inputRequests)) {
-    if (method === "elicitation/create" && !capabilities.elicitation) missing.elicitation = {};
-    if (method === "sampling/createMessage" && !capabilities.sampling) missing.sampling = {};
-    if (method === "roots/list" && !capabilities.roots) missing.roots = {};
+    if (method === "elicitation/create" && !capabilities.elicitation) lacking.elicitation = {};
+    if (method === "sampling/createMessage" && !capabilities.sampling) lacking.sampling = {};
+    if (method === "roots/list" && !capabilities.roots) lacking.roots = {};
   }
-  if (Object.keys(missing).length === 0) return undefined;
-  return new MissingRequiredClientCapabilityError({ requiredCapabilities: missing });
+  return Object.keys(lacking).length === 0 ? undefined : missing(lacking);
 }

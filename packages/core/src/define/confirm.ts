@@ -1,6 +1,6 @@
 // Asks the person at the client before a tool does what cannot be undone. Clients that can ask do; for others, the model has to say
 // that the person has agreed. Knows nothing of what is confirmed.
-import { acceptedContent, type InputRequiredResult, inputRequired } from "@modelcontextprotocol/server";
+import type { InputRequiredResult } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import { AppError } from "../errors.ts";
 import { cutText } from "../text.ts";
@@ -41,6 +41,7 @@ export async function confirmation(
       { beforeEffect: true },
     );
   }
+  const { acceptedContent, inputRequired } = await import("@modelcontextprotocol/server");
   // An answer without the state that was given out with the question is one that no person was asked for.
   if (asking.requestState === ASKED) {
     if (acceptedContent(asking.answers, QUESTION, form)?.confirm === true) return undefined;

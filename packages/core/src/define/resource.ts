@@ -1,6 +1,6 @@
 // What a resource is: something a client can read by its URI, alone or as one of a family that a template describes. Data
 // first; the same definition serves every transport.
-import { type InputRequiredResult, UriTemplate } from "@modelcontextprotocol/server";
+import type { InputRequiredResult } from "@modelcontextprotocol/server";
 import type { Asking, CallContext } from "./context.ts";
 
 type Awaitable<T> = T | Promise<T>;
@@ -99,7 +99,7 @@ export function defineResource<const U extends string>(definition: ResourceDefin
   const complete = (definition.complete ?? {}) as Record<string, Complete | undefined>;
   for (const variable of Object.keys(complete))
     if (!variables.includes(variable)) throw wrong(`it completes ${variable}, which is not one of its variables.`);
-  const template = isTemplate ? new UriTemplate(uri) : undefined;
+  const pattern = isTemplate ? patternOf(uri) : undefined;
   // What reads, lists and watches is only ever given variables that this template has matched.
   const erased = definition as unknown as ResourceDefinition;
   return {
@@ -109,8 +109,8 @@ export function defineResource<const U extends string>(definition: ResourceDefin
     description,
     mimeType: definition.mimeType,
     isTemplate,
-    match: (given) => (template ? matched(template, given) : given === uri ? {} : undefined),
-    expand: (values) => template?.expand(values) ?? uri,
+    match: (given) => (pattern ? matched(pattern, given, variables) : given === uri ? {} : undefined),
+    expand: (values) => expanded(uri, values),
     read: (values, context) => erased.read(values, context),
     list: erased.list && ((context) => erased.list?.(context) ?? []),
     complete,
@@ -118,16 +118,33 @@ export function defineResource<const U extends string>(definition: ResourceDefin
   };
 }
 
-function matched(template: UriTemplate, uri: string): Record<string, string> | undefined {
-  const found = template.match(uri);
+/** What fits a template: `{name}` stands for one part of a path, `{+name}` for any number. */
+function patternOf(template: string): RegExp {
+  const parts = template.split(EXPRESSION).map((part, at) => {
+    if (at % 2 === 0) return part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+    return part.startsWith("+") ? "(.+)" : "([^/,]+)";
+  });
+  return new RegExp(`^${parts.join("")}$`);
+}
+
+function matched(pattern: RegExp, uri: string, names: readonly string[]): Record<string, string> | undefined {
+  const found = pattern.exec(uri);
   if (!found) return undefined;
   try {
-    return Object.fromEntries(Object.entries(found).map(([name, value]) => [name, decodeURIComponent(String(value))]));
+    return Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(found[at + 1] ?? "")]));
   } catch {
     // Not percent-encoding: no URI that this template could have made.
     return undefined;
   }
 }
+
+/** The URI that a template gives; a variable without a value leaves nothing in its place. */
+const expanded = (template: string, values: Record<string, string>): string =>
+  template.replaceAll(EXPRESSION, (_, expression: string) =>
+    expression.startsWith("+")
+      ? encodeURI(values[expression.slice(1)] ?? "")
+      : encodeURIComponent(values[expression] ?? ""),
+  );
 
 /** The resources of an app: those with a URI of their own first, then templates in the order given. */
 export class ResourceTable {

@@ -1,7 +1,6 @@
-// Numbers about this process in Prometheus's text format, at GET /metrics: off until asked for, and only for its operator. Labels have
-// values that the app or the protocol defines, never ones that a caller can make up. Knows no logs and no store.
+// Numbers about this process in Prometheus's text format: off until asked for. Labels have values that the app or the protocol defines,
+// never ones that a caller can make up. Knows no logs, no store and no route.
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { Hono } from "hono";
 import { CallCounts } from "../call-counts.ts";
 import {
   bucketOf,
@@ -11,13 +10,8 @@ import {
   hasFailed,
   type Observer,
 } from "../call-record.ts";
-import { AppError } from "../errors.ts";
-import { OPERATE_SCOPE, type Principal } from "../principal.ts";
 import { ATTRIBUTE as A, labelName, METRIC_ATTRIBUTE as M, METRIC, prometheusName } from "../telemetry-names.ts";
-import { type Bindings, type CallerCheck, principalOf, type RequestContext, seenOf } from "./caller-of-request.ts";
-import { isLoopbackAddress } from "./network.ts";
 
-const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 /** Statuses of requests that were turned away: shown before there was one. */
 const REFUSALS = [401, 403, 413, 429] as const;
 
@@ -173,35 +167,4 @@ function histogramLines(metric: Metric, all: Iterable<Histogram>): string[] {
     return [...counted, `${name}_sum${of} ${seconds}`, `${name}_count${of} ${count}`];
   });
   return [...describe(name, "histogram", metric[2]), ...lines];
-}
-
-/** Serves the numbers to this machine's user, or to who has a token that names the scope. */
-export function serveMetrics(app: Hono<Bindings>, metrics: Metrics, callers: CallerCheck): void {
-  app.get("/metrics", async (c) => {
-    if (!(await requireOperator(c, callers))) return c.notFound();
-    return c.body(metrics.text(), 200, { "Content-Type": CONTENT_TYPE, "Cache-Control": "no-store" });
-  });
-}
-
-/**
- * Whether there is an operator at all: none where everybody may call.
- * @throws AppError `forbidden` when the caller is not the operator.
- */
-export async function requireOperator(c: RequestContext, callers: CallerCheck): Promise<boolean> {
-  const principal = await principalOf(c, callers);
-  // A proxy on this machine would make every stranger look like its neighbour: an address alone opens nothing.
-  if (principal.kind === "anonymous") return false;
-  if (mayOperate(principal, c)) return true;
-  callers.refusals.tell("scope", { ...seenOf(c), principal: principal.id, scope: OPERATE_SCOPE });
-  throw new AppError(
-    "forbidden",
-    `What this server does is for its operator: your token would have to name the scope ${OPERATE_SCOPE}.`,
-    { details: { scope: OPERATE_SCOPE } },
-  );
-}
-
-/** Without scopes a token may use every tool, and still is not the operator's. */
-function mayOperate({ kind, scopes }: Principal, c: RequestContext): boolean {
-  if (kind === "local") return c.env.address === undefined || isLoopbackAddress(c.env.address);
-  return scopes?.includes(OPERATE_SCOPE) === true;
 }

@@ -10,7 +10,7 @@ import {
   type ServiceWindow,
 } from "../state/journal-reader.ts";
 import { type Bindings, type CallerCheck, type RequestContext, seenOf } from "./caller-of-request.ts";
-import { requireOperator } from "./metrics.ts";
+import { requireOperator } from "./operator.ts";
 
 /** Where the journal is read, and whether this process keeps one. */
 export interface JournalRoutes {

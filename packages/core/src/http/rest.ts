@@ -6,7 +6,7 @@ import { callTool, type ToolCall, type ToolResult } from "../calls/call-tool.ts"
 import type { Services } from "../calls/services.ts";
 import type { Unsent } from "../calls/unsent.ts";
 import { AppError } from "../errors.ts";
-import { wireTools } from "../mcp/server.ts";
+import { wireTools } from "../mcp/offer.ts";
 import { TOOL_ERROR } from "../mcp/spans.ts";
 import type { Principal } from "../principal.ts";
 import type { Bodies } from "./body.ts";

@@ -33,9 +33,10 @@ import {
 import { serveMetadata } from "./discovery.ts";
 import { guard, hostNames } from "./guard.ts";
 import { serveMemory } from "./memory.ts";
-import { type Metrics, serveMetrics } from "./metrics.ts";
-import { addressBehind } from "./network.ts";
+import type { Metrics } from "./metrics.ts";
+import type { FindAddress } from "./network.ts";
 import { type JournalRoutes, serveJournal } from "./operate.ts";
+import { serveMetrics } from "./operator.ts";
 import { asAppError, headersFor, problem } from "./problem.ts";
 import { Refusals } from "./refusals.ts";
 import { serveRest } from "./rest.ts";
@@ -59,8 +60,8 @@ export interface RouterOptions {
   allowedHosts: readonly string[];
   /** Origins of web pages that may call, besides the server's own. */
   allowedOrigins: readonly string[];
-  /** Addresses and networks of proxies whose word on where a request comes from is taken. */
-  trustedProxies: readonly string[];
+  /** Finds the address that a request comes from. */
+  findAddress: FindAddress;
   /** Served at GET /metrics; default: no such route. */
   metrics?: Metrics | undefined;
   /** Read under /console/api. */
@@ -100,7 +101,6 @@ export function createRouter(options: RouterOptions): Router {
   // Clients ask for what they are told of, and this scope is not for them: it is known and not announced.
   const callers: CallerCheck = { access, knownScopes: new Set([...knownScopes, OPERATE_SCOPE]), refusals };
   const ready = onceASecond(options.ready);
-  const findAddress = addressBehind(options.trustedProxies);
   // `/mcp/` is `/mcp`: people copy addresses with a slash at their end.
   const app = new Hono<Bindings>({ strict: false });
 
@@ -188,7 +188,7 @@ export function createRouter(options: RouterOptions): Router {
 
   const shortWay = new ShortWay({
     callers,
-    findAddress,
+    findAddress: options.findAddress,
     hosts: hostNames(options),
     services,
     bodies,
@@ -217,7 +217,7 @@ export function createRouter(options: RouterOptions): Router {
   return {
     fetch: async (request, carried = {}) => {
       const requestId = randomUUID();
-      const address = findAddress(carried.address, request.headers.get("x-forwarded-for"));
+      const address = options.findAddress(carried.address, request.headers.get("x-forwarded-for"));
       const answer = await app.fetch(request, { ...carried, address, requestId });
       answer.headers.set("X-Request-Id", requestId);
       if (REFUSALS.has(answer.status)) services.observer?.happened({ kind: "refused", status: answer.status });

@@ -1,23 +1,22 @@
 // One MCP channel as core sees it: who calls, what the transport offers, and how an error goes back. The caller and the client
 // come with each request and are never read from the server instance, which has served others before.
-import {
-  CLIENT_CAPABILITIES_META_KEY,
-  CLIENT_INFO_META_KEY,
-  type ClientCapabilities,
-  type InputRequiredResult,
-  ProtocolError,
-  ProtocolErrorCode,
-  type RequestId,
-  type Server,
-  type ServerContext,
+import type {
+  ClientCapabilities,
+  InputRequiredResult,
+  RequestId,
+  Server,
+  ServerContext,
 } from "@modelcontextprotocol/server";
 import { InputNeeded } from "../calls/asking.ts";
+import type { ToolResult } from "../calls/call-tool.ts";
 import type { CallSource, ClientChannel } from "../calls/services.ts";
 import { answerBytes, type UnsentAnswer } from "../calls/unsent.ts";
-import { AppError } from "../errors.ts";
 import { LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
-import { InvalidRequestState } from "../state/request-state.ts";
+import { CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY } from "../protocol.ts";
 import { type TraceContext, traceOf } from "../trace.ts";
+
+/** Our own key in `_meta`: an idempotency key a client sends beside the arguments. */
+export const IDEMPOTENCY_META_KEY = "io.github.stateful-mcp/idempotency-key";
 
 /** The principal travels with the request's authInfo; only stdio, where the caller is the one who started the process, has none. */
 export const PRINCIPAL_KEY = "principal";
@@ -45,6 +44,8 @@ export interface UnderWay {
   readonly requestId: string;
   /** It has its line in the log, or gets one from the pipeline. */
   lined: boolean;
+  /** What its tool has come to already, until that is said. */
+  ran: Promise<ToolResult> | undefined;
 }
 /** By server, as each is connected. */
 export const underWay = new WeakMap<Server, ReadonlyMap<RequestId, UnderWay>>();
@@ -137,17 +138,6 @@ export const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
 export function declaresTasks(capabilities: unknown): boolean {
   const { extensions } = (capabilities ?? {}) as { extensions?: Record<string, unknown> };
   return typeof extensions?.[TASKS_EXTENSION] === "object" && extensions[TASKS_EXTENSION] !== null;
-}
-
-/** For methods whose errors are the protocol's: everything but a tool's own. */
-export function protocolError(error: unknown, uri?: string): unknown {
-  if (!(error instanceof AppError)) return error;
-  if (error instanceof InvalidRequestState)
-    return new ProtocolError(ProtocolErrorCode.InvalidParams, error.message, { reason: "invalid_request_state" });
-  const { code, retryable, retryAfterSeconds, details } = error;
-  const facts = { code, retryable, ...(retryAfterSeconds !== undefined && { retry_after_seconds: retryAfterSeconds }) };
-  const wireCode = error.status < 500 ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError;
-  return new ProtocolError(wireCode, error.message, { ...facts, ...details, ...(uri !== undefined && { uri }) });
 }
 
 /** What `notifications/progress` says. */

@@ -15,8 +15,9 @@ import { authorize, countedAs, type Principal, READ_SCOPE } from "../principal.t
 import type { WatchingStream } from "../state/watched.ts";
 import { declaresTasks } from "./call-source.ts";
 import { TaskWatch } from "./listen-tasks.ts";
+import { hasTasks } from "./offer.ts";
 import { beginTold, takenBy } from "./requests.ts";
-import { hasTasks, scopeOf } from "./tasks.ts";
+import { scopeOf } from "./tasks.ts";
 
 const POLL_FIRST_MS = 250;
 const POLL_MAX_MS = 2_000;
@@ -89,7 +90,7 @@ export function createListens({ services, mcp }: ListensOptions): Listens {
       const uris = [...new Set(notifications.resourceSubscriptions ?? [])];
       const taskIds = hasTasks(services) ? [...new Set(notifications.taskIds ?? [])] : [];
       if (taskIds.length > 0 && !declaresTasks(body.params._meta?.[CLIENT_CAPABILITIES_META_KEY])) {
-        const { code, message, data } = missingTasks();
+        const { code, message, data } = await missingTasks();
         return Response.json({ jsonrpc: "2.0", id: body.id, error: { code, message, data } }, { status: 400 });
       }
       authorize(principal, READ_SCOPE);

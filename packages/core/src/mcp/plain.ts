@@ -1,32 +1,31 @@
 // The short way for the most common messages of revision 2026-07-28: a known tool's call and the lists that are the same for
 // everybody, from parsed JSON to text. It may be stricter than the official SDK, never laxer: what is not surely plain is handed on
 // before anything has happened, and what only the SDK can say is said by it. Knows no routes and no 2025 era.
-import {
-  CLIENT_CAPABILITIES_META_KEY,
-  CLIENT_INFO_META_KEY,
-  type ClientCapabilities,
-  PROTOCOL_VERSION_META_KEY,
-  ProtocolError,
-  ProtocolErrorCode,
-  SERVER_INFO_META_KEY,
-  TRACEPARENT_META_KEY,
-  TRACESTATE_META_KEY,
-} from "@modelcontextprotocol/server";
+import type { ClientCapabilities } from "@modelcontextprotocol/server";
 import { InputNeeded } from "../calls/asking.ts";
 import { callTool, type ToolCall, type ToolResult } from "../calls/call-tool.ts";
 import type { ClientChannel, Services } from "../calls/services.ts";
 import type { UnsentAnswer } from "../calls/unsent.ts";
 import { AppError } from "../errors.ts";
 import type { Principal } from "../principal.ts";
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  CLIENT_INFO_META_KEY,
+  codeOf,
+  INVALID_PARAMS,
+  MODERN_REVISION,
+  PROTOCOL_VERSION_META_KEY,
+  SERVER_INFO_META_KEY,
+  TRACEPARENT_META_KEY,
+  TRACESTATE_META_KEY,
+} from "../protocol.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
 import type { RequestFailure, RequestSpan } from "../telemetry.ts";
 import { traceOf } from "../trace.ts";
-import type { OverHttp } from "./call-source.ts";
+import { IDEMPOTENCY_META_KEY, type OverHttp } from "./call-source.ts";
 import { clientText, originOf, REQUEST_ID_META_KEY, tellAnswered } from "./requests.ts";
-import { IDEMPOTENCY_META_KEY } from "./server.ts";
 import { incomingRequest, TOOL_ERROR } from "./spans.ts";
 
-const REVISION = "2026-07-28";
 /** Answered the same to everybody until the process ends. */
 const CONSTANT_METHODS = new Set(["tools/list", "prompts/list", "resources/templates/list", "server/discover"]);
 export const TOOL_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
@@ -40,20 +39,27 @@ export interface PlainRequest {
   readonly meta: Record<string, unknown>;
 }
 
-/** The request in a POST's body, if it is plain; undefined leaves it to the SDK. */
+/** The request in a POST's body, if it is plain and its headers say the same; undefined leaves it to the SDK. */
 export function plainRequest(headers: Pick<Headers, "get">, body: unknown): PlainRequest | undefined {
+  const plain = plainMessage(body);
+  if (!plain || headers.get("mcp-protocol-version") !== MODERN_REVISION) return undefined;
+  if (headers.get("mcp-method") !== plain.method) return undefined;
+  return plain.method !== "tools/call" || headers.get("mcp-name") === plain.name ? plain : undefined;
+}
+
+/** The request that a message is, if it is plain; undefined leaves it to the SDK. */
+export function plainMessage(body: unknown): PlainRequest | undefined {
   if (!isObject(body) || !hasOnly(body, MESSAGE_KEYS)) return undefined;
   const { jsonrpc, id, method, params } = body;
   if (jsonrpc !== "2.0" || typeof method !== "string" || !isObject(params)) return undefined;
   if (!isPlainId(id)) return undefined;
-  if (headers.get("mcp-protocol-version") !== REVISION || headers.get("mcp-method") !== method) return undefined;
   if (!isObject(params._meta) || !isPlainMeta(params._meta)) return undefined;
   const plain = { id, method, meta: params._meta };
   if (CONSTANT_METHODS.has(method))
     return hasOnly(params, LIST_KEYS) ? { ...plain, name: "", arguments: undefined } : undefined;
   if (method !== "tools/call" || !hasOnly(params, CALL_KEYS)) return undefined;
   const { name, arguments: given } = params;
-  if (typeof name !== "string" || !TOOL_NAME.test(name) || headers.get("mcp-name") !== name) return undefined;
+  if (typeof name !== "string" || !TOOL_NAME.test(name)) return undefined;
   if (given !== undefined && (!isObject(given) || Object.hasOwn(given, "__proto__"))) return undefined;
   return { ...plain, name, arguments: given };
 }
@@ -67,8 +73,8 @@ const CAPABILITIES = new Set(["elicitation", "sampling", "roots"]);
 const TEXTS_IN_META = new Set([IDEMPOTENCY_META_KEY, TRACEPARENT_META_KEY, TRACESTATE_META_KEY]);
 
 /** Without a progress token and a log level nothing is told before the answer, so that it is one text. */
-function isPlainMeta(meta: Record<string, unknown>): boolean {
-  if (meta[PROTOCOL_VERSION_META_KEY] !== REVISION || !(CLIENT_CAPABILITIES_META_KEY in meta)) return false;
+export function isPlainMeta(meta: Record<string, unknown>): boolean {
+  if (meta[PROTOCOL_VERSION_META_KEY] !== MODERN_REVISION || !(CLIENT_CAPABILITIES_META_KEY in meta)) return false;
   for (const key of Object.keys(meta)) {
     const value = meta[key];
     if (key === PROTOCOL_VERSION_META_KEY) continue;
@@ -130,8 +136,7 @@ export class PlainPath {
 
   constructor(services: Services, server: { name: string; version: string }) {
     this.#services = services;
-    const info = JSON.stringify({ [SERVER_INFO_META_KEY]: { name: server.name, version: server.version } });
-    this.#tail = `,"resultType":"complete","_meta":${info.slice(0, -1)},"${REQUEST_ID_META_KEY}":"`;
+    this.#tail = `,"resultType":"complete"${metaStart(server)}`;
   }
 
   /** Whether the request can take the short way. */
@@ -201,21 +206,27 @@ export class PlainPath {
   async #run(request: PlainRequest, source: PlainSource, signal: AbortSignal): Promise<PlainAnswer> {
     const ran = spanned(this.#span(request, source), () => callTool(this.#services, callOf(request, source, signal)));
     const { requestId } = source.http;
-    const text = await ran.then((result) => this.#textOf(request, result, requestId)).catch(() => undefined);
-    return text ?? source.sdk(ran);
+    const { tools } = this.#services;
+    const result = await ran.then((one) => plainResult(tools, request.name, one)).catch(() => undefined);
+    return result === undefined ? source.sdk(ran) : `${result}${this.#tail}${requestId}"}}${endOf(request.id)}`;
   }
+}
 
-  /** The answer as the SDK would write it; undefined where that is the SDK's to say. */
-  #textOf(
-    { id, name }: PlainRequest,
-    { structured, replayed, task }: ToolResult,
-    requestId: string,
-  ): string | undefined {
-    if (task || replayed || !this.#services.tools.get(name)?.output || !isObject(structured)) return undefined;
-    const text = JSON.stringify(structured);
-    const content = `[{"type":"text","text":${JSON.stringify(text)}}]`;
-    return `{"result":{"content":${content},"structuredContent":${text}${this.#tail}${requestId}"}}${endOf(id)}`;
-  }
+/** A tool's result up to its end, as the SDK would write it; undefined where that is the SDK's to say. */
+export function plainResult(
+  tools: Services["tools"],
+  name: string,
+  { structured, replayed, task }: ToolResult,
+): string | undefined {
+  if (task || replayed || !tools.get(name)?.output || !isObject(structured)) return undefined;
+  const text = JSON.stringify(structured);
+  return `{"result":{"content":[{"type":"text","text":${JSON.stringify(text)}}],"structuredContent":${text}`;
+}
+
+/** How the `_meta` of an answer of 2026 begins, up to the request's id. */
+export function metaStart({ name, version }: { readonly name: string; readonly version: string }): string {
+  const info = JSON.stringify({ [SERVER_INFO_META_KEY]: { name, version } });
+  return `,"_meta":${info.slice(0, -1)},"${REQUEST_ID_META_KEY}":"`;
 }
 
 /** An answer that is the same each time, up to the request's id in it and behind that, without the end that names the message. */
@@ -243,22 +254,28 @@ export function spanned(span: RequestSpan | undefined, call: () => Promise<ToolR
 function failureOfCall(error: unknown): RequestFailure | undefined {
   if (error instanceof InputNeeded) return undefined;
   if (error instanceof AppError && !(error instanceof InvalidRequestState)) return TOOL_ERROR;
-  const code = error instanceof ProtocolError ? error.code : ProtocolErrorCode.InvalidParams;
+  const code = codeOf(error) ?? INVALID_PARAMS;
   return { type: String(code), code };
 }
 
 export const endOf = (id: string | number): string => `,"jsonrpc":"2.0","id":${JSON.stringify(id)}}`;
 
-function callOf({ name, arguments: given, meta }: PlainRequest, source: PlainSource, signal: AbortSignal): ToolCall {
+/** The call that a plain request asks for. */
+export function callOf(
+  { name, arguments: given, meta }: PlainRequest,
+  { principal, timeLimitMs, http, unsent }: Pick<PlainSource, "principal" | "timeLimitMs" | "http" | "unsent">,
+  signal: AbortSignal,
+): ToolCall {
+  const { requestId, transport = "http" } = http;
   return {
-    principal: source.principal,
+    principal,
     client: clientText({ params: { _meta: meta } }),
     transportSession: undefined,
     signal,
-    timeLimitMs: source.timeLimitMs,
-    trace: traceOf(meta) ?? source.http.trace,
-    origin: { requestId: source.http.requestId, transport: "http", era: "modern", method: "tools/call" },
-    unsent: source.unsent,
+    timeLimitMs,
+    trace: traceOf(meta) ?? http.trace,
+    origin: { requestId, transport, era: "modern", method: "tools/call" },
+    unsent,
     channel: channelOf(meta),
     name,
     arguments: given,

@@ -3,7 +3,9 @@ import type { Server, ServerContext } from "@modelcontextprotocol/server";
 import { type CompletionTarget, completeArgument, getPrompt } from "../calls/call-prompt.ts";
 import { listResources, readResource } from "../calls/call-resource.ts";
 import type { CallSource, Services } from "../calls/services.ts";
-import { protocolError, withSource } from "./call-source.ts";
+import { withSource } from "./call-source.ts";
+import { wirePrompts, wireTemplates } from "./offer.ts";
+import { protocolError } from "./protocol-error.ts";
 
 /** Counts a handler while it runs. */
 export type Tracked = <T>(work: () => Promise<T>) => Promise<T>;
@@ -13,15 +15,7 @@ export function serveResources(server: Server, services: Services, tracked: Trac
   server.setRequestHandler("resources/list", ({ params }, context) =>
     serve(context, (source) => listResources(services, source, params?.cursor)),
   );
-  const resourceTemplates = services.resources.all
-    .filter(({ isTemplate }) => isTemplate)
-    .map(({ uri, name, title, description, mimeType }) => ({
-      uriTemplate: uri,
-      name,
-      title,
-      description,
-      ...(mimeType !== undefined && { mimeType }),
-    }));
+  const resourceTemplates = wireTemplates(services);
   server.setRequestHandler("resources/templates/list", () => ({ resourceTemplates }));
   server.setRequestHandler("resources/read", ({ params }, context) =>
     serve(context, async (source) => ({ contents: [await readResource(services, source, params.uri)] }), params.uri),
@@ -30,16 +24,7 @@ export function serveResources(server: Server, services: Services, tracked: Trac
 
 export function servePrompts(server: Server, services: Services, tracked: Tracked): void {
   const serve = serving(server, tracked);
-  const prompts = [...services.prompts.values()].map(({ name, title, description, arguments: given }) => ({
-    name,
-    title,
-    description,
-    arguments: Object.entries(given).map(([argument, one]) => ({
-      name: argument,
-      description: one.description,
-      required: one.required ?? false,
-    })),
-  }));
+  const prompts = wirePrompts(services);
   server.setRequestHandler("prompts/list", () => ({ prompts }));
   server.setRequestHandler("prompts/get", ({ params }, context) =>
     serve(context, (source) => getPrompt(services, source, params.name, params.arguments ?? {})),

@@ -1,19 +1,19 @@
 // Each request of MCP that a server is sent, of any method: its id in the answer, its span, and its line in the log where no call of the
 // pipeline writes one. Around the transport, so that what the SDK answers by itself has them too. Knows no routes.
 import { randomUUID } from "node:crypto";
-import {
-  type AuthInfo,
-  CLIENT_INFO_META_KEY,
-  type JSONRPCMessage,
-  type MessageExtraInfo,
-  PROTOCOL_VERSION_META_KEY,
-  type RequestId,
-  type Server,
-  type Transport,
+import type {
+  AuthInfo,
+  JSONRPCMessage,
+  MessageExtraInfo,
+  RequestId,
+  Server,
+  Transport,
 } from "@modelcontextprotocol/server";
+import type { ToolResult } from "../calls/call-tool.ts";
 import { requestFields, tellRequest } from "../calls/request-line.ts";
 import type { CallSource, Origin, Services } from "../calls/services.ts";
 import { LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
+import { CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY } from "../protocol.ts";
 import type { RequestFailure, RequestSpan } from "../telemetry.ts";
 import { traceOf } from "../trace.ts";
 import { HTTP_KEY, type OverHttp, PRINCIPAL_KEY, type UnderWay, underWay } from "./call-source.ts";
@@ -27,6 +27,20 @@ interface RequestMessage {
   readonly method: string;
   readonly params?: Readonly<Record<string, unknown>> | undefined;
 }
+
+/** What this process knows of a message besides what it says. */
+interface Known {
+  /** The id it is logged and answered under. */
+  readonly requestId?: string;
+  /** What its tool has come to: only the answer is still to be said. */
+  readonly ran?: Promise<ToolResult>;
+  /** It opens a connection again that was opened at this time, in milliseconds of this process: its client waits for no answer. */
+  readonly since?: number;
+}
+const known = new WeakMap<object, Known>();
+
+/** Tells a server, before it is given the message, what is known of it. */
+export const carry = (message: object, what: Known): void => void known.set(message, what);
 
 /** A request that is not answered yet. */
 interface Open extends UnderWay {
@@ -56,7 +70,14 @@ function watch(watcher: Watcher, server: Server, transport: Transport): void {
   };
   const { onmessage, onclose } = transport;
   const send = transport.send.bind(transport);
+  const unsaid = new Set<RequestId>();
   transport.onmessage = (message, extra) => {
+    const since = known.get(message)?.since;
+    if (since !== undefined && isRequest(message)) {
+      watcher.openedAt(since);
+      unsaid.add(message.id);
+      return onmessage?.(message, extra);
+    }
     const one = isRequest(message) ? watcher.begin(message, extra) : undefined;
     if (!one) {
       const id = cancelledBy(message);
@@ -69,6 +90,7 @@ function watch(watcher: Watcher, server: Server, transport: Transport): void {
   };
   transport.send = (message, options) => {
     if ("method" in message || message.id === undefined) return send(message, options);
+    if (unsaid.delete(message.id)) return Promise.resolve();
     const one = open.get(message.id);
     if (one) end(message.id, failureOf(message));
     return send(one && "result" in message ? withRequestId(message, one.requestId) : message, options);
@@ -81,7 +103,7 @@ function watch(watcher: Watcher, server: Server, transport: Transport): void {
   };
 }
 
-const CANCELLED: RequestFailure = { type: "cancelled" };
+export const CANCELLED: RequestFailure = { type: "cancelled" };
 
 function withRequestId<M extends JSONRPCMessage & { result: { _meta?: object | undefined } }>(
   message: M,
@@ -116,15 +138,21 @@ class Watcher {
     if (http) http.taken = true;
     if (message.method === "initialize" && !this.#overHttp) this.#session ??= performance.now();
     // A call that has run before has its line and its span, and only its answer is still to be said.
-    const ran = carried?.[RAN_KEY] !== undefined;
+    const { requestId = http?.requestId ?? randomUUID(), ran = carried?.[RAN_KEY] } = known.get(message) ?? {};
     return {
-      requestId: http?.requestId ?? randomUUID(),
+      requestId,
       started: performance.now(),
       message,
       extra,
       span: ran ? undefined : this.#span(message, http),
-      lined: ran,
+      lined: ran !== undefined,
+      ran: ran as Open["ran"],
     };
+  }
+
+  /** The connection's session began before this server had it. */
+  openedAt(since: number): void {
+    this.#session = since;
   }
 
   end({ requestId, started, message, extra, span, lined }: Open, failure: RequestFailure | undefined): void {

@@ -8,7 +8,7 @@ import { PROTOCOL_REVISIONS } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { defineTool } from "../define/tool.ts";
 import { testApp } from "../testing/test-app.ts";
-import { IDEMPOTENCY_META_KEY } from "./server.ts";
+import { IDEMPOTENCY_META_KEY } from "./call-source.ts";
 
 const [MODERN] = PROTOCOL_REVISIONS;
 const REPLAYED = "io.github.stateful-mcp/replayed";

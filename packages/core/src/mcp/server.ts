@@ -1,26 +1,24 @@
 // MCP over any transport: the server factory both eras share, and the pool that spares building a server per request.
 import {
-  type McpRequestContext,
   type McpServerFactory,
   ProtocolError,
   ProtocolErrorCode,
   Server,
-  type ServerCapabilities,
   type ServerContext,
 } from "@modelcontextprotocol/server";
 import { callTool, type ToolResult } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
-import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
 import { cutText } from "../text.ts";
-import { protocolError, TASKS_EXTENSION, withSource } from "./call-source.ts";
+import { IDEMPOTENCY_META_KEY, underWay, withSource } from "./call-source.ts";
 import type { LegacyState } from "./legacy/state.ts";
 import { serveSubscriptions } from "./legacy/subscribe.ts";
+import { capabilitiesOf, type OfferTo, PUBLIC_LIST, wireTools } from "./offer.ts";
+import { protocolError } from "./protocol-error.ts";
 import { serveCompletion, servePrompts, serveResources, type Tracked } from "./reading.ts";
 import { watchRequests } from "./requests.ts";
-import { RAN_KEY } from "./spans.ts";
-import { createdTask, hasTasks, serveTasks } from "./tasks.ts";
+import { createdTask, serveTasks } from "./tasks.ts";
 import { errorResult, toolAnswer } from "./tool-answer.ts";
 
 export interface McpOptions {
@@ -33,56 +31,16 @@ export interface McpOptions {
   legacy: LegacyState;
 }
 
-/** Our own keys in `_meta`: an idempotency key a client sends beside the arguments, and whether a result had been recorded. */
-export const IDEMPOTENCY_META_KEY = "io.github.stateful-mcp/idempotency-key";
+/** Our own key in an answer's `_meta`: the result had been recorded. */
 const REPLAYED_META_KEY = "io.github.stateful-mcp/replayed";
 
-/** What tools/list answers: the same for everybody, in a fixed order. */
-export function wireTools(tools: Iterable<Tool>): Record<string, unknown>[] {
-  return [...tools].map(({ name, title, description, inputSchema, outputSchema, annotations }) => ({
-    name,
-    title,
-    description,
-    inputSchema,
-    ...(outputSchema && { outputSchema }),
-    annotations: { title, ...annotations },
-  }));
-}
-
 /** What one server is built for. */
-interface ServerKind {
-  readonly era: McpRequestContext["era"];
-  /** Whether its client can be told of changes. */
-  readonly subscriptions: boolean;
+interface ServerKind extends OfferTo {
   readonly overHttp: boolean;
 }
 
-const LIST_TTL_MS = 300_000;
-/** The same for everybody until the next deployment. */
-const PUBLIC_LIST = { ttlMs: LIST_TTL_MS, cacheScope: "public" } as const;
 /** Depends on who asks and may change at any time. */
 const PRIVATE_STATE = { ttlMs: 0, cacheScope: "private" } as const;
-
-function capabilitiesOf(services: Services, { subscriptions, era }: ServerKind): ServerCapabilities {
-  const resources = services.resources.all;
-  const completes =
-    resources.some((one) => Object.keys(one.complete).length > 0) ||
-    [...services.prompts.values()].some((one) => Object.values(one.arguments).some(({ complete }) => complete));
-  return {
-    tools: {},
-    logging: {},
-    ...(resources.length > 0 && {
-      resources: {
-        ...(subscriptions && resources.some((one) => one.watch) && { subscribe: true }),
-        // 2025-era clients cannot say that they want it, and to look for everybody would cost everybody.
-        ...(subscriptions && era === "modern" && resources.some((one) => one.list) && { listChanged: true }),
-      },
-    }),
-    ...(services.prompts.size > 0 && { prompts: {} }),
-    ...(completes && { completions: {} }),
-    ...(era === "modern" && hasTasks(services) && { extensions: { [TASKS_EXTENSION]: {} } }),
-  };
-}
 
 /**
  * Builds a server. Nothing of a principal may be closed over here: an instance serves one request after the other, and who
@@ -137,7 +95,7 @@ async function toolCall(
     return await withSource(server, context, async (source) => {
       const idempotencyKey = metaText(context, IDEMPOTENCY_META_KEY);
       const call = { ...source, name, arguments: given, idempotencyKey };
-      const { structured, replayed, task } = await (ranBefore(context) ?? callTool(services, call));
+      const { structured, replayed, task } = await (ranBefore(server, context) ?? callTool(services, call));
       const answer = task ? createdTask(task) : toolAnswer(structured, !tool.output);
       return { ...answer, ...(replayed && { _meta: { [REPLAYED_META_KEY]: true } }) } as ReturnType<typeof toolAnswer>;
     });
@@ -149,10 +107,10 @@ async function toolCall(
 }
 
 /** What the call has come to already. It counts once: after a question the call is made again. */
-function ranBefore(context: ServerContext): Promise<ToolResult> | undefined {
-  const extra = context.http?.authInfo?.extra;
-  const ran = extra?.[RAN_KEY] as Promise<ToolResult> | undefined;
-  if (extra && ran) extra[RAN_KEY] = undefined;
+function ranBefore(server: Server, { mcpReq }: ServerContext): Promise<ToolResult> | undefined {
+  const open = underWay.get(server)?.get(mcpReq.id);
+  const ran = open?.ran;
+  if (open) open.ran = undefined;
   return ran;
 }
 

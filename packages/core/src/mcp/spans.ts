@@ -1,13 +1,9 @@
 // What telemetry is told of a request of MCP: which names exist, which trace it belongs to, how it failed. Knows no routes, no transport
 // and no OpenTelemetry.
 import { createHash } from "node:crypto";
-import {
-  type JSONRPCMessage,
-  PROTOCOL_VERSION_META_KEY,
-  type RequestId,
-  SUPPORTED_PROTOCOL_VERSIONS,
-} from "@modelcontextprotocol/server";
+import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/server";
 import type { Services } from "../calls/services.ts";
+import { LEGACY_REVISIONS, MODERN_REVISION, PROTOCOL_VERSION_META_KEY } from "../protocol.ts";
 import type { IncomingRequest, RequestFailure } from "../telemetry.ts";
 import { cutText } from "../text.ts";
 import { traceOf } from "../trace.ts";
@@ -23,7 +19,7 @@ const METHODS = new Set([
 ]);
 /** A method that does not exist has no name of its own, so that strangers make up no series. */
 export const knownMethod = (method: string): string => (METHODS.has(method) ? method : "_OTHER");
-const REVISIONS = new Set<unknown>([...SUPPORTED_PROTOCOL_VERSIONS, "2026-07-28"]);
+const REVISIONS = new Set<unknown>([...LEGACY_REVISIONS, MODERN_REVISION]);
 const URI_MAX_CHARACTERS = 200;
 
 interface RequestMessage {

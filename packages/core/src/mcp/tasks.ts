@@ -12,12 +12,10 @@ import type { CallerTasks, DetailedTaskView, TaskView } from "../state/caller-ta
 import type { TaskOutcome } from "../state/task-head.ts";
 import type { Admit } from "../state/tasks.ts";
 import { cutText } from "../text.ts";
-import { protocolError, withSource } from "./call-source.ts";
+import { withSource } from "./call-source.ts";
+import { protocolError } from "./protocol-error.ts";
 import type { Tracked } from "./reading.ts";
 import { errorResult, toolAnswer } from "./tool-answer.ts";
-
-export const hasTasks = ({ tools, runsTasks }: Services): boolean =>
-  runsTasks && [...tools.values()].some(({ task }) => task);
 
 const params = z.looseObject({ taskId: z.string() });
 
@@ -31,9 +29,9 @@ export function serveTasks(server: Server, services: Services, tracked: Tracked)
     server.setRequestHandler(method, { params }, ({ taskId }, context) =>
       tracked(async () => {
         try {
-          const answer = await withSource(server, context, (source) => {
+          const answer = await withSource(server, context, async (source) => {
             // Before the id is looked at: a client that does not speak the extension learns that first.
-            if (!source.channel?.tasks) throw missingTasks();
+            if (!source.channel?.tasks) throw await missingTasks();
             const what = { method, task_id: loggedHandle(source.principal, cutText(taskId, 64)) };
             return runCall(services, source, what, { countsAs }, async () => {
               const { tasks } = services.state.forCaller(callerOf(source));

@@ -71,7 +71,7 @@ export default defineBar<Scale>({
 });
 
 /** Counts the times that a server of the SDK is connected to something: where none was, the short way was taken. */
-function officialAnswers(): Disposable & { count: number } {
+export function officialAnswers(): Disposable & { count: number } {
   const { connect } = Server.prototype;
   const counted = {
     count: 0,
@@ -195,7 +195,7 @@ function differenceOf({ headers, body }: WireRequest, ours: Answer, sdk: Answer)
 }
 
 /** Ids that are random, and times. */
-const withoutIds = (text: string): string =>
+export const withoutIds = (text: string): string =>
   text
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "<uuid>")
     .replace(/note_[\w-]{8,}_(?=\d)/g, "<note>_")
@@ -209,7 +209,8 @@ const withoutIds = (text: string): string =>
 const anything = z.any().describe("Anything.");
 const open = z.object({ v: anything.optional() });
 
-function customTools(effects: string[]): Tool[] {
+/** Tools that answer what is hard to say, and note what they have done. */
+export function customTools(effects: string[]): Tool[] {
   const make = (name: string, run: (input: { v?: unknown }, context: never) => unknown, more: object = {}) =>
     defineTool({
       name,
@@ -284,7 +285,8 @@ const ODD: readonly unknown[] = [
 const v = (random: Random) =>
   random.pick<unknown>([0, 1, 2, "a", "ä\ud83d", null, {}, { b: [1, { c: null }] }, [], 1.5, -0, "x".repeat(2_000)]);
 const key = (random: Random) => random.pick(["a", "b", "c"]);
-const CALLS: readonly CorpusTool[] = [
+/** How the corpus calls them, and some of the ready server's. */
+export const CALLS: readonly CorpusTool[] = [
   ...["echo", "echo", "echo", "throws", "asks", "seen", "tells", "blocks", "writes", "cached"].map((name) => ({
     name,
     ...(name === "asks" && { asks: true as const }),

@@ -1,5 +1,5 @@
 // The item tools' tables, reached through the AWS SDK. A bundler that gives this module no-items.ts instead leaves the SDK out.
-import type { Config, ItemStore } from "@stateful-mcp/core";
+import type { Config, ItemStore } from "@stateful-mcp/core/runtime";
 import { lazyItems, openSdkClient } from "../../client.ts";
 
 /** Loads the AWS SDK at the first use. */

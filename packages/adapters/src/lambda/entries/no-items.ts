@@ -1,5 +1,5 @@
 // No item tools: what functions have in their bundle that were given no tables of the user's.
-import { AppError, type Config, type ItemStore } from "@stateful-mcp/core";
+import { AppError, type Config, type ItemStore } from "@stateful-mcp/core/runtime";
 
 /** Refuses. @throws AppError `invalid_input`: there is nothing to open. */
 export function openItemStore(_config: Config): ItemStore {

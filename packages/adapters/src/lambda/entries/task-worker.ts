@@ -2,7 +2,7 @@
 import { app } from "@stateful-mcp/adapters/lambda/entries/app";
 import { openBlobs } from "@stateful-mcp/adapters/lambda/entries/blobs";
 import { openTracing } from "@stateful-mcp/adapters/lambda/entries/tracing";
-import { readConfig } from "@stateful-mcp/core";
+import { readConfig } from "@stateful-mcp/core/runtime";
 import { bindEnvironment } from "../bind.ts";
 import { openSqsTasks } from "../task-queue.ts";
 import { taskWorker } from "../task-worker.ts";

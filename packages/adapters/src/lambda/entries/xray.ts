@@ -1,5 +1,5 @@
 // Traces that go to CloudWatch, in the bundle only of functions that have them.
-import { AppError } from "@stateful-mcp/core";
+import { AppError } from "@stateful-mcp/core/runtime";
 import { startExporting } from "../../telemetry/export.ts";
 import { openSpans } from "../../telemetry/spans.ts";
 import { signedEndpoint } from "../../telemetry/xray.ts";

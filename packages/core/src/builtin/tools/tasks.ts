@@ -1,6 +1,6 @@
 // Tasks as plain tools, for clients that know nothing of the extension for them: an id is all they need. They stand beside the tools
 // of an app whose calls can become tasks.
-import { type InputRequests, inputRequired } from "@modelcontextprotocol/server";
+import type { InputRequests } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import { builtinTool, type Tool } from "../../define/tool.ts";
 import { AppError } from "../../errors.ts";
@@ -90,8 +90,10 @@ export function taskTools(options: {
       const view = await tasks.wait(task_id, { ms: wait_seconds * 1000, signal });
       if (!view) throw noTask(task_id);
       admit(view);
-      if (view.questions && capabilities.elicitation)
+      if (view.questions && capabilities.elicitation) {
+        const { inputRequired } = await import("@modelcontextprotocol/server");
         return inputRequired({ inputRequests: view.questions as InputRequests });
+      }
       return { ...taskOf(view), ...outcomeOf(view) };
     },
   });

@@ -1,18 +1,21 @@
 // The short way for the most common requests of the 2025 era: a known tool's call within a session, without a server object and without
 // the handshake that brings one to where the session stands. It may be stricter than the official SDK, never laxer; what only the SDK
 // can say is said by it, without a second run. Knows the messages, and neither routes nor where sessions are kept.
-import {
-  type AuthInfo,
-  type ClientCapabilities,
-  type JSONRPCMessage,
-  ProtocolErrorCode,
-} from "@modelcontextprotocol/server";
+import type { AuthInfo, ClientCapabilities, JSONRPCMessage } from "@modelcontextprotocol/server";
 import { callTool, type ToolCall, type ToolResult } from "../../calls/call-tool.ts";
 import type { Services } from "../../calls/services.ts";
 import { answerBytes, type UnsentAnswer } from "../../calls/unsent.ts";
 import type { Principal } from "../../principal.ts";
+import { INTERNAL_ERROR } from "../../protocol.ts";
 import { traceOf } from "../../trace.ts";
-import { HTTP_KEY, type OverHttp, progressParams, TIME_LIMIT_KEY, UNSENT_KEY } from "../call-source.ts";
+import {
+  HTTP_KEY,
+  IDEMPOTENCY_META_KEY,
+  type OverHttp,
+  progressParams,
+  TIME_LIMIT_KEY,
+  UNSENT_KEY,
+} from "../call-source.ts";
 import {
   CALL_KEYS,
   type Constant,
@@ -27,7 +30,6 @@ import {
   TOOL_NAME,
 } from "../plain.ts";
 import { nameOf, originOf, REQUEST_ID_META_KEY, tellAnswered } from "../requests.ts";
-import { IDEMPOTENCY_META_KEY } from "../server.ts";
 import { hashed, incomingRequest, RAN_KEY } from "../spans.ts";
 import { toolAnswer } from "../tool-answer.ts";
 import type { LegacyTransport } from "./transport.ts";
@@ -75,7 +77,7 @@ function isPlainMeta(meta: Record<string, unknown>): boolean {
 }
 
 /** What a session's client is and can do, as the SDK would have it from its `initialize`. */
-interface PlainClient {
+export interface PlainClient {
   readonly text: string;
   readonly capabilities: ClientCapabilities;
 }
@@ -85,7 +87,7 @@ const MODES = new Set(["form", "url"]);
 const ROOTS = new Set(["listChanged"]);
 
 /** Undefined where a capability has particulars, which are the SDK's to read. */
-export function plainClient(session: LegacySession): PlainClient | undefined {
+export function plainClient(session: Pick<LegacySession, "initialize">): PlainClient | undefined {
   const { capabilities, clientInfo } = JSON.parse(session.initialize) as Record<string, unknown>;
   if (!isObject(capabilities) || !hasOnly(capabilities, CAPABILITIES) || !isObject(clientInfo)) return undefined;
   const { elicitation, sampling, roots } = capabilities;
@@ -147,6 +149,8 @@ export function answerPlainly(
       http,
       signal: over.signal,
       notify,
+      timeLimitMs: authInfo.extra?.[TIME_LIMIT_KEY] as number | undefined,
+      unsent: authInfo.extra?.[UNSENT_KEY] as UnsentAnswer | undefined,
     };
     const ran = spanned(
       spanOf(services, { id, method: "tools/call", params: { name: call.name, _meta: call.meta } }, source),
@@ -166,7 +170,7 @@ export function answerPlainly(
     if (!("method" in message && "id" in message)) return end();
     run(message).catch((error: unknown) => {
       services.logger.error({ err: error }, "a call could not be answered");
-      const failed = { code: ProtocolErrorCode.InternalError, message: "Internal error" };
+      const failed = { code: INTERNAL_ERROR, message: "Internal error" };
       transport.send({ jsonrpc: "2.0", id, error: failed }).catch(() => {});
     });
   };
@@ -239,13 +243,15 @@ export class ConstantLists {
   }
 }
 
-interface PlainList {
+/** A request for a list that is the same for everybody. */
+export interface PlainList {
   readonly id: string | number;
   readonly method: string;
   readonly params: { readonly _meta: Record<string, unknown> };
 }
 
-function constantList(message: unknown): PlainList | undefined {
+/** The list that a message asks for, if it is plain; undefined leaves it to the SDK. */
+export function constantList(message: unknown): PlainList | undefined {
   if (!isObject(message) || !hasOnly(message, MESSAGE_KEYS)) return undefined;
   const { id, method, params = {} } = message;
   if (typeof method !== "string" || !CONSTANT_METHODS.has(method) || !isPlainId(id)) return undefined;
@@ -265,16 +271,21 @@ function plainResult(
   return { ...toolAnswer(structured, false), _meta: { [REQUEST_ID_META_KEY]: requestId } };
 }
 
-interface CallSource extends PlainExchange, Carried {
+/** Who makes a plain call, and how it is told what happens before its answer. */
+export interface PlainCaller extends Pick<PlainExchange, "principal" | "client"> {
+  readonly http: OverHttp;
+  readonly session: Pick<LegacySession, "logLevel"> & { readonly id: string | undefined };
   readonly signal: AbortSignal;
+  readonly timeLimitMs: number | undefined;
+  readonly unsent: UnsentAnswer | undefined;
   /** Sends a notification before the answer. */
   notify(method: string, params: Record<string, unknown>): Promise<void>;
 }
 
-function toolCallOf(call: PlainCall, source: CallSource): ToolCall {
+/** The call that a plain request asks for. */
+export function toolCallOf(call: PlainCall, source: PlainCaller): ToolCall {
   const { name, arguments: given, meta } = call;
-  const { principal, session, client, http, signal, authInfo } = source;
-  const unsent = authInfo.extra?.[UNSENT_KEY] as UnsentAnswer | undefined;
+  const { principal, session, client, http, signal, timeLimitMs, unsent } = source;
   const { progressToken } = meta;
   const tell = (method: string, params: Record<string, unknown>, told: unknown) => {
     // No client waits for a message that cannot be sent.
@@ -285,9 +296,9 @@ function toolCallOf(call: PlainCall, source: CallSource): ToolCall {
     client: client.text,
     transportSession: session.id,
     signal,
-    timeLimitMs: authInfo.extra?.[TIME_LIMIT_KEY] as number | undefined,
+    timeLimitMs,
     trace: traceOf(meta) ?? http.trace,
-    origin: { requestId: http.requestId, transport: "http", era: "legacy", method: "tools/call" },
+    origin: { requestId: http.requestId, transport: http.transport ?? "http", era: "legacy", method: "tools/call" },
     unsent,
     channel: {
       answers: undefined,

@@ -1,0 +1,359 @@
+// The short way on a connection without HTTP, such as stdio, for both eras: messages in, text out, without the official SDK. What is not
+// surely plain is handed on to it before anything has happened; it is then brought to where the connection stands. It may be stricter
+// than the SDK, never laxer. Knows no bytes.
+import { randomUUID } from "node:crypto";
+import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/server";
+import { callTool, type ToolCall, type ToolResult } from "../calls/call-tool.ts";
+import type { Services } from "../calls/services.ts";
+import { LOCAL_PRINCIPAL } from "../principal.ts";
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  LEGACY_REVISIONS,
+  MODERN_REVISION,
+  PROTOCOL_VERSION_META_KEY,
+} from "../protocol.ts";
+import type { RequestSpan } from "../telemetry.ts";
+import { traceOf } from "../trace.ts";
+import type { OverHttp } from "./call-source.ts";
+import { constantList, type PlainClient, plainCall, plainClient, toolCallOf } from "./legacy/plain.ts";
+import { constantResults, type ServerInfo } from "./offer.ts";
+import {
+  callOf,
+  endOf,
+  hasOnly,
+  isBare,
+  isObject,
+  isPlainId,
+  isPlainMeta,
+  MESSAGE_KEYS,
+  metaStart,
+  type PlainRequest,
+  plainMessage,
+  plainResult,
+  spanned,
+} from "./plain.ts";
+import { CANCELLED, carry, clientText, originOf, REQUEST_ID_META_KEY, tellAnswered } from "./requests.ts";
+import { incomingRequest } from "./spans.ts";
+
+/** Where a connection's messages go. */
+export interface Outlet {
+  /** Sends one message, as text without the end of a line. */
+  send(text: string): void;
+  /** Has the SDK take a message that needs no further check. */
+  handOn(message: JSONRPCMessage): void;
+}
+
+type Message = Record<string, unknown>;
+interface RequestMessage extends Message {
+  readonly id: string | number;
+  readonly method: string;
+}
+
+/**
+ * Which protocol the client speaks, as the SDK would have decided: `asked` after `server/discover` alone, when both are still possible.
+ * `unknown`: from here on everything is the SDK's.
+ */
+type Era = "none" | "asked" | "modern" | "legacy" | "unknown";
+
+/** How a connection of the 2025 era was opened. */
+interface Opening {
+  readonly initialize: RequestMessage;
+  readonly client: PlainClient;
+  readonly protocolVersion: string;
+  readonly since: number;
+  initialized?: Message;
+}
+
+/** A call that is not answered yet. */
+interface Running {
+  readonly id: RequestId;
+  readonly over: AbortController;
+}
+
+/** What a connection is made with. */
+export interface PlainParts extends ServerInfo {
+  readonly services: Services;
+  readonly subscriptions: boolean;
+  /** False leaves everything to the SDK, to compare the two. */
+  readonly plainPath: boolean;
+}
+
+/** One connection's plain messages. The caller is the one who started the process. */
+export class PlainConnection {
+  readonly #services: Services;
+  readonly #server: ServerInfo;
+  readonly #subscriptions: boolean;
+  readonly #out: Outlet;
+  /** How a modern answer's `_meta` begins, and what stands before that in a tool's. */
+  readonly #meta: string;
+  readonly #tail: string;
+  readonly #running = new Set<Running>();
+  /** By id the latest of them, which is the one that a cancellation means. */
+  readonly #latest = new Map<RequestId, Running>();
+  readonly #constants = new Map<string, Constant | undefined>();
+  #era: Era = "none";
+  #opening: Opening | undefined;
+  /** The SDK has taken a message. */
+  #handedOn = false;
+  #closed = false;
+  #idle = Promise.withResolvers<void>();
+
+  constructor(parts: PlainParts, out: Outlet) {
+    if (!parts.plainPath) this.#era = "unknown";
+    this.#services = parts.services;
+    this.#server = parts;
+    this.#subscriptions = parts.subscriptions;
+    this.#out = out;
+    this.#meta = metaStart(parts);
+    this.#tail = `,"resultType":"complete"${this.#meta}`;
+  }
+
+  /** Answers the message, if it is plain; false leaves it to the SDK. */
+  take(message: unknown): boolean {
+    const taken = !this.#closed && this.#era !== "unknown" && this.#take(message);
+    if (!taken) this.#handedOn = true;
+    return taken;
+  }
+
+  /** What the SDK has to be given before its first message, so that it stands where this connection stands. It answers nothing of it. */
+  handshake(): JSONRPCMessage[] {
+    if (this.#opening) {
+      const { initialize, initialized, since } = this.#opening;
+      const again = { ...initialize, id: randomUUID() } as unknown as JSONRPCMessage;
+      carry(again, { since });
+      return initialized ? [again, initialized as unknown as JSONRPCMessage] : [again];
+    }
+    if (this.#era !== "modern") return [];
+    const _meta = { [PROTOCOL_VERSION_META_KEY]: MODERN_REVISION, [CLIENT_CAPABILITIES_META_KEY]: {} };
+    // Of no request: it only says which revision is spoken.
+    return [{ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: randomUUID(), _meta } }];
+  }
+
+  /** Whether a call runs. */
+  get busy(): boolean {
+    return this.#running.size > 0;
+  }
+
+  /** Resolves when no call runs. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await this.#idle.promise;
+  }
+
+  /** Ends the calls that still run, without an answer. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const { over } of this.#running) over.abort();
+    if (!this.#opening || this.#handedOn) return;
+    const seconds = (performance.now() - this.#opening.since) / 1_000;
+    this.#services.observer?.happened({ kind: "session_ended", seconds, transport: "stdio" });
+  }
+
+  #take(message: unknown): boolean {
+    const undecided = this.#era === "none" || this.#era === "asked";
+    if (!isObject(message) || message.jsonrpc !== "2.0" || typeof message.method !== "string") {
+      if (undecided) this.#era = "unknown";
+      return false;
+    }
+    if (!("id" in message)) return this.#notified(message, undecided);
+    // Both are answered; a cancellation means the later one.
+    if (this.#latest.delete(message.id as RequestId)) return false;
+    return this.#era === "legacy" ? this.#takeLegacy(message) : this.#takeModern(message);
+  }
+
+  #takeModern(message: Message): boolean {
+    const plain = plainMessage(message);
+    if (plain && this.#serves(plain)) {
+      if (this.#era !== "modern") this.#era = plain.method === "server/discover" ? "asked" : "modern";
+      if (plain.method === "tools/call")
+        this.#run(message as RequestMessage, this.#tail, ({ over }, http) => callOf(plain, local(http), over.signal));
+      else this.#answer(message as RequestMessage, this.#constantOf("modern", plain.method));
+      return true;
+    }
+    if (this.#era === "modern") return false;
+    const opening = openingOf(message);
+    if (opening) {
+      this.#era = "legacy";
+      this.#opening = opening;
+      const [before, meta] = this.#constantOf("legacy", "initialize") ?? ["", ""];
+      const version = `"protocolVersion":"${opening.protocolVersion}"`;
+      this.#answer(opening.initialize, [before.replace('"protocolVersion":""', version), meta]);
+      return true;
+    }
+    const decides = message.method !== "server/discover" && isPlainId(message.id) && hasOnly(message, MESSAGE_KEYS);
+    this.#era = decides && hasPlainMeta(message) ? "modern" : "unknown";
+    return false;
+  }
+
+  #serves({ method, name }: PlainRequest): boolean {
+    return method === "tools/call" ? this.#services.tools.has(name) : this.#constantOf("modern", method) !== undefined;
+  }
+
+  #takeLegacy(message: Message): boolean {
+    const call = plainCall(message, this.#services);
+    const { client } = this.#opening ?? {};
+    if (call && client) {
+      this.#run(message as RequestMessage, LEGACY_META, (running, http) => {
+        const notify = async (method: string, params: Record<string, unknown>) => {
+          const open = this.#running.has(running) && !this.#closed;
+          if (open) this.#out.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
+        };
+        return toolCallOf(call, { ...local(http), client, session: UNNAMED, signal: running.over.signal, notify });
+      });
+      return true;
+    }
+    const method = isPing(message) ? "ping" : constantList(message)?.method;
+    const constant = method === undefined ? undefined : this.#constantOf("legacy", method);
+    if (constant) this.#answer(message as RequestMessage, constant);
+    // From here on a server may know what this connection does not: another client, or what it wants to be told.
+    else if (message.method === "initialize" || message.method === "logging/setLevel") this.#era = "unknown";
+    return constant !== undefined;
+  }
+
+  #notified(message: Message, undecided: boolean): boolean {
+    const { method, params } = message;
+    const cancelled = method === "notifications/cancelled" && isObject(params) ? cancelledBy(params) : undefined;
+    const running = cancelled === undefined ? undefined : this.#latest.get(cancelled);
+    if (running) {
+      running.over.abort();
+      this.#end(running);
+      return true;
+    }
+    if (this.#handedOn) return false;
+    if (undecided) {
+      // After `server/discover` nothing is open that a notification of 2026 could be about.
+      if (this.#era === "asked" && hasPlainMeta(message)) return true;
+      this.#era = "unknown";
+      return false;
+    }
+    if (this.#opening && isInitialized(message)) {
+      this.#opening.initialized ??= message;
+      return true;
+    }
+    // It came too late: nothing runs that it could be about.
+    return cancelled !== undefined;
+  }
+
+  #run(message: RequestMessage, meta: string, callFor: (running: Running, http: OverHttp) => ToolCall): void {
+    const { id } = message;
+    const http: OverHttp = { requestId: randomUUID(), trace: undefined, transport: "stdio" };
+    const over = new AbortController();
+    const running = { id, over };
+    this.#running.add(running);
+    this.#latest.set(id, running);
+    const span = this.#span(message);
+    if (span) over.signal.addEventListener("abort", () => span.end(CANCELLED), { once: true });
+    const call = callFor(running, http);
+    const { tools } = this.#services;
+    const ran = spanned(span, () => callTool(this.#services, call));
+    ran
+      .then((result) => plainResult(tools, call.name, result))
+      .catch(() => undefined)
+      .then((text) => {
+        if (over.signal.aborted || this.#closed) return;
+        if (text !== undefined) this.#out.send(`${text}${meta}${http.requestId}"}}${endOf(id)}`);
+        else this.#sayByServer(message, { requestId: http.requestId, ran });
+      })
+      .finally(() => this.#end(running));
+  }
+
+  /** Has the SDK say what a call came to: a question, an error, a result that is no JSON. The tool does not run again. */
+  #sayByServer(
+    message: RequestMessage,
+    known: { readonly requestId: string; readonly ran: Promise<ToolResult> },
+  ): void {
+    carry(message, known);
+    this.#handedOn = true;
+    this.#out.handOn(message as unknown as JSONRPCMessage);
+  }
+
+  #end(running: Running): void {
+    if (this.#latest.get(running.id) === running) this.#latest.delete(running.id);
+    if (!this.#running.delete(running) || this.#running.size > 0) return;
+    this.#idle.resolve();
+    this.#idle = Promise.withResolvers();
+  }
+
+  /** Answers at once, and writes the request's line. */
+  #answer(message: RequestMessage, constant: Constant | undefined): void {
+    const [before, meta] = constant ?? ["", ""];
+    const started = performance.now();
+    const requestId = randomUUID();
+    const span = this.#span(message);
+    // Some clients take an empty result for one only if it has no member at all.
+    this.#out.send(`${before}${meta === "" ? "}" : `${meta}${requestId}"}}`}${endOf(message.id)}`);
+    const told = message as { method: string; params?: Record<string, unknown> };
+    const source = {
+      origin: originOf(told, { requestId, transport: "stdio" }),
+      principal: LOCAL_PRINCIPAL,
+      client: clientText(told) || (this.#opening?.client.text ?? ""),
+      trace: span?.trace ?? traceOf(metaOf(message)),
+    };
+    tellAnswered(this.#services, source, started);
+    span?.end();
+  }
+
+  /** What a method is answered each time, and how its `_meta` begins; undefined for what is not offered. */
+  #constantOf(era: "modern" | "legacy", method: string): Constant | undefined {
+    const key = `${era} ${method}`;
+    if (this.#constants.has(key)) return this.#constants.get(key);
+    const subscriptions = era === "modern" && this.#subscriptions;
+    const results = constantResults(this.#services, this.#server, { era, subscriptions });
+    const result = method === "ping" ? {} : results.get(method);
+    const meta = era === "modern" ? this.#meta : method === "ping" ? "" : LEGACY_META;
+    const constant = result && ([`{"result":${JSON.stringify(result).slice(0, -1)}`, meta] as const);
+    this.#constants.set(key, constant);
+    return constant;
+  }
+
+  #span(message: RequestMessage): RequestSpan | undefined {
+    const { telemetry } = this.#services;
+    const negotiated = this.#opening?.protocolVersion;
+    const carried = { transport: "stdio", fromHeaders: undefined, negotiated } as const;
+    return telemetry?.request(incomingRequest(this.#services, message, carried));
+  }
+}
+
+/** A result's text up to its `_meta`, and how that begins, up to the request's id; empty: it has none. */
+type Constant = readonly [before: string, meta: string];
+
+const LEGACY_META = `,"_meta":{"${REQUEST_ID_META_KEY}":"`;
+/** Of the 2025 era: without HTTP it has no id, and without a level everything is told. */
+const UNNAMED = { id: undefined, logLevel: "" };
+
+const local = (http: OverHttp) => ({ principal: LOCAL_PRINCIPAL, http, timeLimitMs: undefined, unsent: undefined });
+
+const metaOf = ({ params }: Message): Record<string, unknown> =>
+  isObject(params) && isObject(params._meta) ? params._meta : {};
+const hasPlainMeta = (message: Message): boolean => isPlainMeta(metaOf(message));
+
+const isPing = ({ method, id, params, ...more }: Message): boolean =>
+  method === "ping" && isPlainId(id) && params === undefined && hasOnly(more, MESSAGE_KEYS);
+
+const isInitialized = (message: Message): boolean =>
+  message.method === "notifications/initialized" &&
+  hasOnly(message, MESSAGE_KEYS) &&
+  (message.params === undefined || isBare(message.params));
+
+/** The id of the request that a cancellation means. */
+function cancelledBy({ requestId, reason }: Record<string, unknown>): RequestId | undefined {
+  if (reason !== undefined && typeof reason !== "string") return undefined;
+  return isPlainId(requestId) ? requestId : undefined;
+}
+
+const OPENING_KEYS = new Set(["protocolVersion", "capabilities", "clientInfo"]);
+const CLIENT_KEYS = new Set(["name", "version", "title"]);
+
+/** The opening of a connection of the 2025 era, if it is plain. */
+function openingOf(message: Message): Opening | undefined {
+  const { id, method, params } = message;
+  if (method !== "initialize" || !isPlainId(id) || !hasOnly(message, MESSAGE_KEYS)) return undefined;
+  if (!isObject(params) || !hasOnly(params, OPENING_KEYS)) return undefined;
+  const { protocolVersion, clientInfo } = params;
+  if (typeof protocolVersion !== "string" || !LEGACY_REVISIONS.includes(protocolVersion)) return undefined;
+  if (!isObject(clientInfo) || !hasOnly(clientInfo, CLIENT_KEYS) || !("name" in clientInfo && "version" in clientInfo))
+    return undefined;
+  if (!Object.values(clientInfo).every((text) => typeof text === "string")) return undefined;
+  const client = plainClient({ initialize: JSON.stringify(params) });
+  return client && { initialize: message as RequestMessage, client, protocolVersion, since: performance.now() };
+}
