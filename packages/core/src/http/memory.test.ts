@@ -94,6 +94,23 @@ describe("memory over HTTP", () => {
     await expect((await bounded.send("/memory/export", ALICE)).text()).rejects.toThrow();
   });
 
+  it("lets others be heard while lines come in that write nothing", async () => {
+    const { put, file } = await filled();
+    let turns = 0;
+    let reading = true;
+    const turn = () => {
+      turns += 1;
+      if (reading) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const header = file.slice(0, file.indexOf("\n") + 1);
+    const lines = 5_000;
+    expect((await put(ALICE, header + "\n".repeat(lines))).status).toBe(200);
+    reading = false;
+    // At least one turn of the event loop for each 25 lines, less what begins and ends it.
+    expect(turns).toBeGreaterThan(lines / 25 - 10);
+  });
+
   it("is refused in plain words where it is no export, too large, of another type or for others", async () => {
     const { put, send, file } = await filled();
     const refused = async (answer: Response) => [answer.status, ((await answer.json()) as { detail: string }).detail];

@@ -1,5 +1,6 @@
 // All of a caller's memory at once over HTTP, as lines of JSON: out with GET /memory/export, back with POST /memory/import. What a line
 // means is for state/transfer to say.
+import { setImmediate } from "node:timers/promises";
 import type { Hono } from "hono";
 import type { Services } from "../calls/services.ts";
 import { AppError } from "../errors.ts";
@@ -68,12 +69,19 @@ export function serveMemory(app: Hono<Bindings>, { services, callers, bodies }: 
   });
 }
 
-/** Ended by a line feed and by nothing else, as an export writes them. What was written before a refusal is not written again. */
+/**
+ * Ended by a line feed and by nothing else, as an export writes them. What was written before a refusal is not written again. Lines that
+ * write nothing wait for nothing: others are heard between them.
+ */
 async function* eachLine(text: string, admit: () => Promise<void>): AsyncGenerator<string> {
-  const lines = text.split("\n");
-  if (lines.at(-1) === "") lines.pop();
-  for (const [index, line] of lines.entries()) {
-    if (index > 0 && index % LINES_PER_CALL === 0) await admit();
-    yield line;
+  let start = 0;
+  for (let index = 0; start < text.length; index++) {
+    if (index > 0 && index % LINES_PER_CALL === 0) {
+      await setImmediate();
+      await admit();
+    }
+    const end = text.indexOf("\n", start);
+    yield end === -1 ? text.slice(start) : text.slice(start, end);
+    start = end === -1 ? text.length : end + 1;
   }
 }
