@@ -13,7 +13,7 @@ const LOCKFILE = join(ROOT, "pnpm-lock.yaml");
 const INSTALLED = join(MODULES, ".pnpm/lock.yaml");
 /** The lockfile as it was when what serves was installed. */
 const SERVES = join(MODULES, ".serves.lock.yaml");
-/** A Node.js for serving, where the one that runs is too old and the tools, which bring one, are not installed. */
+/** A Node.js for serving, where the one that runs does not do and the tools, which bring one, are not installed. */
 const OWN_NODE = join(MODULES, ".node");
 
 /** `serve`: the root's `dependencies` and theirs. `all`: also what tests, builds and deploys. */
@@ -46,11 +46,15 @@ export function install(size) {
 }
 
 /** The path of a Node.js that runs the product: this one, or the pinned one. */
-export function recentNode() {
-  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-  // Older ones bring an SQLite that can damage a file which several processes use.
-  if ((major === 22 && minor >= 23) || (major === 24 && minor >= 15) || major > 24) return process.execPath;
-  return pinnedNode();
+export const recentNode = () => (runsServer(process.versions.node) ? process.execPath : pinnedNode());
+
+/**
+ * Whether a Node.js of this version runs the product: a test holds this to `engines` in packages/cli/package.json.
+ * Others have no SQLite, or an SQLite before 3.51.3, which can damage a file that several processes use.
+ */
+export function runsServer(version) {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return (major === 22 && minor >= 23) || (major === 24 && minor >= 15) || major > 24;
 }
 
 /** The path of the Node.js that the workspace is tested with. */
@@ -64,7 +68,7 @@ export function pinnedNode() {
   if (existsSync(withTools)) return withTools;
   if (!existsSync(alone)) {
     const { node } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).devDependencies;
-    say(`installing Node.js ${node}, because ${process.version} is too old (once)`);
+    say(`installing Node.js ${node}, because ${process.version} does not run the server (once)`);
     run("npm", ["install", "--silent", "--no-audit", "--no-fund", "--prefix", OWN_NODE, `${name}@${node}`]);
   }
   return alone;

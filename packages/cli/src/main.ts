@@ -2,9 +2,9 @@
 // What `npx stateful-mcp` runs. Without arguments it serves MCP over stdio, and a host waits for that start: so nothing is
 // loaded here before it is needed. The runtime is checked before anything else is loaded, because an older Node.js would stop at
 // the first thing that it does not know, with a message that does not say what to do.
-import { tooOld } from "./version.ts";
+import { unfitNode } from "./version.ts";
 
-const complaint = tooOld(process.versions.node);
+const complaint = unfitNode(process.versions.node);
 if (complaint !== undefined) {
   process.stderr.write(`stateful-mcp: ${complaint}\n`);
   process.exit(2);

@@ -27,7 +27,9 @@ describe("the command line", () => {
     for (const commandLine of [[], ["doctor"]]) {
       const ended = await run(commandLine, { nodeArguments });
       expect(ended).toMatchObject({ code: 2, stdout: "" });
-      expect(ended.stderr).toMatch(/^stateful-mcp: Node\.js 18\.20\.4 is too old: \d+\.\d+ or newer is needed\. .*\n$/);
+      expect(ended.stderr).toMatch(
+        /^stateful-mcp: Node\.js 18\.20\.4 does not run this: it needs \^22\.\d+\.0 \|\| >=24\.\d+\.0\. .*\n$/,
+      );
     }
   });
 

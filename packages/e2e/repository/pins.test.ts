@@ -2,8 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
+import { unfitNode } from "../../cli/src/version.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const EXACT = /^\d+\.\d+\.\d+$/;
@@ -63,4 +64,42 @@ test("the engine for tables on this machine, which a bundle does not hold, has a
   expect(versions.length).toBeGreaterThan(1);
   for (const version of versions) expect(version).toMatch(EXACT);
   expect(new Set(versions).size).toBe(1);
+});
+
+test("one range says which Node.js runs the product, and every manifest, check, message and page says the same", async () => {
+  const range = manifests.find(({ path }) => path === "packages/cli/package.json")?.engines.node;
+  const [, minor22, minor24] = /^\^22\.(\d+)\.0 \|\| >=24\.(\d+)\.0$/.exec(range) ?? [];
+  expect([minor22, minor24]).toEqual([expect.any(String), expect.any(String)]);
+  const others = manifests.filter(({ engines }) => engines && engines.node !== range);
+  // What runs only in a clone also starts on Node.js 20, because bin/ brings the Node.js that it needs; constructs open no file.
+  for (const { path, private: isPrivate, engines } of others)
+    expect({ path, node: engines.node, allowed: isPrivate === true || path === "cdk/package.json" }).toEqual({
+      path,
+      node: ">=20",
+      allowed: true,
+    });
+  expect(manifests.filter(({ engines }) => engines?.node === range).length).toBeGreaterThan(10);
+
+  const { runsServer } = await import(pathToFileURL(join(ROOT, "bin/workspace.mjs")).href);
+  for (const [version, fits] of [
+    ["20.20.2", false],
+    [`22.${Number(minor22) - 1}.9`, false],
+    [`22.${minor22}.0`, true],
+    ["23.11.0", false],
+    ["24.0.0", false],
+    [`24.${Number(minor24) - 1}.9`, false],
+    [`24.${minor24}.0`, true],
+    ["25.0.0", true],
+  ] as const) {
+    expect(runsServer(version), version).toBe(fits);
+    expect(unfitNode(version) === undefined, version).toBe(fits);
+  }
+  for (const [major, minor] of [
+    [22, minor22],
+    [24, minor24],
+  ]) {
+    const told = named(new RegExp(`\\b${major}\\.(\\d+)(?: or\\s+later|\\))`, "g"));
+    expect(told.length).toBeGreaterThan(4);
+    expect(told.filter(({ version }) => version !== minor)).toEqual([]);
+  }
 });

@@ -49,7 +49,7 @@ export async function doctor({ json, ...options }: LoadOptions & ReportOptions):
 
 const runtime: Check = {
   name: "runtime",
-  // A Node.js that is too old has been refused before this.
+  // A Node.js that does not run this has been refused before this.
   fix: "Install Node.js 24 from https://nodejs.org",
   run: async () => {
     return `Node.js ${process.versions.node} on ${process.platform} ${process.arch}, stateful-mcp ${VERSION}`;

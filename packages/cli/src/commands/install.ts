@@ -44,7 +44,7 @@ export async function install(name: string, options: InstallOptions): Promise<nu
 
 async function enter(client: ClientName, file: string, options: InstallOptions): Promise<number> {
   const before = read(file);
-  const after = edited(client, file, before ?? "", configEntry(client, launch(options.tarball)));
+  const after = edited(client, file, before ?? "", configEntry(client, launch(options)));
   if (after === before) return say(`${file} has this server already; nothing to change.`);
   if (!(await agreed(file, before ?? "", after, options))) return refused(options);
   const backup = backupOf(file);
@@ -102,7 +102,7 @@ const backupOf = (file: string): string => `${file}.before-stateful-mcp`;
 const pathFlag = ({ path }: InstallOptions): string => (path === undefined ? "" : ` --path ${JSON.stringify(path)}`);
 
 /** The built program, as it stands in a clone or an installed package; nothing that must first be published. */
-function launch(tarball: string | undefined): Launch {
+function launch({ tarball, dryRun }: InstallOptions): Launch {
   if (tarball !== undefined) {
     const file = resolve(tarball);
     if (!existsSync(file)) throw new AppError("invalid_input", `There is no file ${file}`);
@@ -110,7 +110,7 @@ function launch(tarball: string | undefined): Launch {
   }
   const inSource = import.meta.url.endsWith(".ts");
   const main = fileURLToPath(new URL(inSource ? "../../dist/main.js" : "./main.js", import.meta.url));
-  if (!existsSync(main)) {
+  if (!existsSync(main) && !dryRun) {
     throw new AppError("invalid_input", `${main} is not built yet; run \`bin/run build\` and try again`);
   }
   // npx may clear its cache at any time, and the client would find nothing.
