@@ -19,6 +19,7 @@ interface EnvFile {
 
 /** Runs the command that the arguments name. Resolves with its exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  if (argv.length === 2) return (await import("./commands/stdio.ts")).stdio();
   let code: number = EXIT.done;
   const program = new Command("stateful-mcp")
     .description("Durable memory for MCP: sessions, notes, values and cached results that survive restarts.")
@@ -26,10 +27,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .helpOption("-h, --help", "print this help")
     .helpCommand(false)
     .addHelpText("after", AFTER_HELP)
-    .exitOverride()
-    .action(async () => {
-      code = await (await import("./commands/stdio.ts")).stdio();
-    });
+    .exitOverride();
 
   program
     .command("serve")
@@ -190,6 +188,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option("--dry-run", "only show the difference")
     .option("--undo", "put back what was there before")
     .option("--yes", "write without asking")
+    .showHelpAfterError()
     .action(async (client: string, options: object) => {
       code = await (await import("./commands/install.ts")).install(client, options);
     });
@@ -215,6 +214,8 @@ export async function main(argv: readonly string[]): Promise<number> {
       code = await (await import("./commands/iam-policy.ts")).printIamPolicy(options);
     });
 
+  const names = program.commands.map((command) => command.name()).join(", ");
+  program.showHelpAfterError(`The commands are ${names}; --help says what each does.`);
   try {
     await program.parseAsync(argv);
   } catch (error) {

@@ -36,7 +36,9 @@ describe("the command line", () => {
   it("ends with 2 for an unknown command or option", async () => {
     const [command, option] = await Promise.all([run(["sevre"]), run(["serve", "--prot", "1"])]);
     expect(command.code).toBe(2);
-    expect(command.stderr).toContain("sevre");
+    expect(command.stderr).toContain("unknown command 'sevre'");
+    expect(command.stderr).toContain("Did you mean serve?");
+    expect(command.stderr).toContain("The commands are serve, console, setup");
     expect(option.code).toBe(2);
     expect(option.stderr).toContain("--prot");
   });

@@ -104,6 +104,20 @@ describe("install", () => {
     expect(stdout).toContain('"servers"');
   });
 
+  it("shows with --dry-run what it would write before the program is built", async () => {
+    const { file } = prepare(BEFORE);
+    const { code, stdout } = await run(["install", "cursor", "--path", file, "--dry-run"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/main\.[jt]s/);
+  });
+
+  it("names the clients and ends with 2 when none is given", async () => {
+    const { code, stderr } = await run(["install"]);
+    expect(code).toBe(2);
+    for (const client of ["claude", "claude-code", "cursor", "vscode", "cline", "gemini", "goose"])
+      expect(stderr).toContain(client);
+  });
+
   it("ends with 2 for a client or a packed file that does not exist", async () => {
     const { file } = prepare(BEFORE);
     const [client, tarball] = await Promise.all([
