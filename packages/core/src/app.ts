@@ -34,6 +34,7 @@ import {
 import { type Logger, silentLogger } from "./logger.ts";
 import { legacyState } from "./mcp/legacy/state.ts";
 import type { PlainParts } from "./mcp/plain-connection.ts";
+import { READY_SERVER } from "./names.ts";
 import type { Principal } from "./principal.ts";
 import type { CallerState } from "./state/caller-state.ts";
 import { Journal, type JournalOptions } from "./state/journal.ts";
@@ -184,9 +185,6 @@ export interface App {
   /** Ends streams and waits for background work. The store is closed by the part that opened it. */
   close(): Promise<void>;
 }
-
-/** What an app without a name of its own is called. */
-export const READY_SERVER = "stateful-mcp";
 
 /** The revisions of MCP that an app speaks, newest first. */
 export const PROTOCOL_REVISIONS = ["2026-07-28", "2025-11-25"] as const;

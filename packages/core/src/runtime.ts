@@ -5,7 +5,6 @@ export {
   type AppOptions,
   createApp,
   PROTOCOL_REVISIONS,
-  READY_SERVER,
 } from "./app.ts";
 export { type Access, authenticate, frontDoorChallenge } from "./auth/access.ts";
 export { createOAuth, type OAuth, type OAuthOptions } from "./auth/oauth.ts";
@@ -68,6 +67,7 @@ export { type LogFields, type Logger, silentLogger } from "./logger.ts";
 export { faultOfMessage } from "./mcp/message-check.ts";
 export { withoutNulls } from "./mcp/nulls.ts";
 export { type Outlet, PlainConnection, type PlainParts } from "./mcp/plain-connection.ts";
+export { entryNameOf, READY_SERVER } from "./names.ts";
 export { LOCAL_PRINCIPAL, type Principal } from "./principal.ts";
 export type { CallerState } from "./state/caller-state.ts";
 export type { CallerTasks, DetailedTaskView, TaskView } from "./state/caller-tasks.ts";

@@ -6,6 +6,7 @@ import {
   type App,
   AppError,
   type Config,
+  entryNameOf,
   type Logger,
   PROTOCOL_REVISIONS,
   READY_SERVER,
@@ -139,7 +140,7 @@ function howToConnect(app: App, url: string, access: Access): string[] {
   const header = access.mode === "tokens" || access.mode === "oauth" ? ' --header "Authorization: Bearer <token>"' : "";
   return [
     `clients that speak HTTP: ${url}${header && " with the header Authorization: Bearer <token>"}`,
-    `Claude Code: claude mcp add --transport http ${app.options.name ?? "memory"} ${url}${header}`,
+    `Claude Code: claude mcp add --transport http ${entryNameOf(app.options.name ?? READY_SERVER)} ${url}${header}`,
   ];
 }
 

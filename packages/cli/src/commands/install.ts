@@ -33,7 +33,9 @@ export interface InstallOptions {
   readonly yes?: true;
 }
 
-export async function install(name: string, options: InstallOptions): Promise<number> {
+export async function install(name: string | undefined, options: InstallOptions): Promise<number> {
+  if (name === undefined)
+    throw new AppError("invalid_input", `Name the client to enter this server into: ${CLIENTS.join(", ")}`);
   const client = CLIENTS.find((known) => known === name);
   if (client === undefined) {
     throw new AppError("invalid_input", `${JSON.stringify(name)} is no client known here; use ${CLIENTS.join(", ")}`);
@@ -110,7 +112,8 @@ function launch({ tarball, dryRun }: InstallOptions): Launch {
   }
   const inSource = import.meta.url.endsWith(".ts");
   const main = fileURLToPath(new URL(inSource ? "../../dist/main.js" : "./main.js", import.meta.url));
-  if (!existsSync(main) && !dryRun) {
+  // What would be written can be shown before there is anything to start.
+  if (!dryRun && !existsSync(main)) {
     throw new AppError("invalid_input", `${main} is not built yet; run \`bin/run build\` and try again`);
   }
   // npx may clear its cache at any time, and the client would find nothing.

@@ -1,6 +1,8 @@
 // Where each MCP client keeps its configuration, and the form in which it wants a server. Touches no file.
 import { posix, win32 } from "node:path";
 
+import { entryNameOf, READY_SERVER } from "@stateful-mcp/core/runtime";
+
 export const CLIENTS = ["claude", "claude-code", "cursor", "vscode", "cline", "gemini", "goose"] as const;
 export type ClientName = (typeof CLIENTS)[number];
 
@@ -19,7 +21,7 @@ export interface Launch {
 }
 
 /** What to call the server in a client's list. */
-export const SERVER_NAME = "memory";
+export const SERVER_NAME = entryNameOf(READY_SERVER);
 
 /**
  * Possible files of one client for this user, the likeliest last: that one is right where no folder of the others exists.

@@ -27,5 +27,5 @@ export function problem(c: RequestContext, error: AppError, access: Access): Res
   const { title } = ERROR_CODES[error.code];
   const body = { title, status: error.status, detail: error.message, code: error.code, ...error.details };
   const headers = { "Content-Type": "application/problem+json", ...headersFor(error, c, access) };
-  return c.body(JSON.stringify(body), error.status as 400, headers);
+  return c.body(`${JSON.stringify(body)}\n`, error.status as 400, headers);
 }

@@ -57,7 +57,7 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
 
   app.get("/mcp/list_tools", async (c) => {
     await principalOf(c, callers);
-    return c.json({ tools: wireTools(services.tools.values()) });
+    return answer(c, { tools: wireTools(services.tools.values()) });
   });
 
   app.post("/mcp/call_tool", async (c) => {
@@ -67,12 +67,13 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
       const { name, arguments: given } = (body ?? {}) as { name?: unknown; arguments?: unknown };
       if (typeof name !== "string") throw new AppError("invalid_input", 'Send {"name": "<tool>", "arguments": {…}}.');
       const { structured, headers } = await call(c, principal, name, given);
-      return c.json({ result: structured }, 200, headers);
+      return answer(c, { result: structured }, 200, headers);
     } catch (thrown) {
-      if (thrown instanceof TaskGoesOn) return c.json({ result: { ...thrown.details, message: thrown.message } }, 202);
+      if (thrown instanceof TaskGoesOn)
+        return answer(c, { result: { ...thrown.details, message: thrown.message } }, 202);
       const error = asAppError(thrown, services.logger);
       const headers = headersFor(error, c, callers.access);
-      return c.json({ error: error.message, code: error.code, ...error.details }, error.status as 400, headers);
+      return answer(c, { error: error.message, code: error.code, ...error.details }, error.status, headers);
     }
   });
 
@@ -81,14 +82,14 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
       const principal = await principalOf(c, callers);
       const given = await options.bodies.readJson(c.req.raw, principal);
       const { structured, headers } = await call(c, principal, c.req.param("name"), given);
-      return c.json({ success: true, ...structured }, 200, headers);
+      return answer(c, { success: true, ...structured }, 200, headers);
     } catch (thrown) {
       if (thrown instanceof TaskGoesOn)
-        return c.json({ success: true, ...thrown.details, message: thrown.message }, 202);
+        return answer(c, { success: true, ...thrown.details, message: thrown.message }, 202);
       const error = asAppError(thrown, services.logger);
       const headers = headersFor(error, c, callers.access);
       const body = { success: false, error: error.message, code: error.code, ...error.details };
-      return c.json(body, error.status as 400, headers);
+      return answer(c, body, error.status, headers);
     }
   });
 
@@ -125,4 +126,9 @@ async function traced(services: Services, call: ToolCall, run: () => Promise<Too
     );
     throw thrown;
   }
+}
+
+/** With a line end, so that the prompt of a person who calls from a terminal stands on a line of its own. */
+function answer(c: RequestContext, body: object, status = 200, headers: Record<string, string> = {}): Response {
+  return c.body(`${JSON.stringify(body)}\n`, status as 200, { "Content-Type": "application/json", ...headers });
 }

@@ -2,6 +2,7 @@
 // server, so it tells nothing of tools or state.
 import type { Hono } from "hono";
 import type { Access } from "../auth/access.ts";
+import { entryNameOf } from "../names.ts";
 import type { Bindings } from "./caller-of-request.ts";
 import { escaped, STYLE } from "./docs-page.ts";
 
@@ -28,7 +29,8 @@ function welcomePage(origin: string, { service, version, access }: WelcomeOption
   const url = `${origin}/mcp`;
   const open = access.mode === "local" || access.mode === "anonymous";
   const header = open ? "" : ' --header "Authorization: Bearer <token>"';
-  const entry = { [service]: { type: "http", url, ...(!open && { headers: { Authorization: "Bearer <token>" } }) } };
+  const name = entryNameOf(service);
+  const entry = { [name]: { type: "http", url, ...(!open && { headers: { Authorization: "Bearer <token>" } }) } };
   return `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(service)}</title><style>${STYLE}</style></head>
@@ -37,7 +39,7 @@ function welcomePage(origin: string, { service, version, access }: WelcomeOption
 <p>This is a server for <a href="https://modelcontextprotocol.io">MCP</a> clients, such as Claude, Cursor or VS Code. Give your client
 this address: <code>${escaped(url)}</code></p>
 <table>
-<tr><th>Claude Code</th><td><code>claude mcp add --transport http ${escaped(service)} ${escaped(url + header)}</code></td></tr>
+<tr><th>Claude Code</th><td><code>claude mcp add --transport http ${escaped(name)} ${escaped(url + header)}</code></td></tr>
 <tr><th>A client with a file</th><td><code>${escaped(JSON.stringify({ mcpServers: entry }))}</code></td></tr>
 </table>
 <p>${open ? "It asks for no token." : "It asks for a bearer token, which its operator gives you."}</p>
