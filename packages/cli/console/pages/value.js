@@ -197,14 +197,14 @@ class Editor {
     const before = this.saved;
     let written;
     try {
-      written = await write("store_value", { ...this.args, value_json: mine, if_version: ifVersion });
+      written = await write("store_value", { ...this.args, value_json: mine, if_version: ifVersion, keep_ttl: true });
     } catch (error) {
       if (error.code !== "conflict") throw error;
       return this.conflict(mine);
     }
     this.take({ version: written.version, text: mine });
     offerUndo(`Saved as version ${written.version}`, "Undo", async () => {
-      const undone = await write("store_value", { ...this.args, value_json: before, if_version: written.version });
+      const undone = await write("store_value", { ...this.args, value_json: before, if_version: written.version, keep_ttl: true });
       this.take({ version: undone.version, text: before });
     });
   }

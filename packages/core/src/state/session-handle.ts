@@ -96,13 +96,14 @@ export class SessionHandle {
       return session && this.#parts.values.get(this.#owner, session, key, await read);
     },
     /**
-     * Stores any JSON value. `ifVersion` makes it conditional (0: must not exist), `ttlSeconds` lets it end before the session.
+     * Stores any JSON value. `ifVersion` makes it conditional (0: must not exist), `ttlSeconds` lets it end before the session,
+     * `keepTtl` leaves its end as it is.
      * @throws AppError `conflict` with `current_version`, `too_large`, `invalid_input`.
      */
     set: async (
       key: string,
       value: Json,
-      options: { ifVersion?: number | undefined; ttlSeconds?: number | undefined } = {},
+      options: { ifVersion?: number | undefined; ttlSeconds?: number | undefined; keepTtl?: boolean | undefined } = {},
     ): Promise<{ version: number }> => {
       const write = beginWrite(this.#caller.keyed);
       const session = await this.#pinnedForWriting();

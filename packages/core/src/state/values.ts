@@ -137,6 +137,8 @@ export class Values {
     options: {
       ifVersion?: number | undefined;
       ttlSeconds?: number | undefined;
+      /** The value ends when it would have ended. */
+      keepTtl?: boolean | undefined;
       by: ValueAuthor;
       operation?: Operation | undefined;
     },
@@ -148,7 +150,10 @@ export class Values {
       ? { attributes: { [VALUE]: value + 0 } }
       : await this.#blobs.prepare(sessionPartition(owner, session.id), VALUE, JSON.stringify(value));
     const set = { ...placed.attributes, ...provenance(options.by, this.#clock) };
-    const change: Change = { set, expiresAt: this.#expiresAt(session, options.ttlSeconds) };
+    const change: Change = {
+      set,
+      ...(options.keepTtl ? endIfNone(session) : { expiresAt: this.#expiresAt(session, options.ttlSeconds) }),
+    };
     const written = await this.#write(owner, session, key, change, {
       mayCreate: true,
       ...(options.ifVersion !== undefined && { version: options.ifVersion }),
@@ -217,7 +222,7 @@ export class Values {
           increment: { attribute: VALUE, by: sum + 0, from: exactRange(sum) }, // As above, for -0.
           set: provenance(author, this.#clock),
           versions,
-          ...(session.hardEnd !== undefined && { expiresAtIfNone: session.hardEnd }),
+          ...endIfNone(session),
         },
         { mayCreate: true, ...(operation && { operation }) },
       );
@@ -363,3 +368,7 @@ function versionConflict(key: string, expected: number | undefined, written: Wri
     { details: { current_version: current } },
   );
 }
+
+/** An entry keeps its end; one that has none ends with its session. */
+const endIfNone = ({ hardEnd }: Session): Pick<Change, "expiresAtIfNone"> =>
+  hardEnd === undefined ? {} : { expiresAtIfNone: hardEnd };

@@ -66,6 +66,10 @@ export const storeValue = builtinTool({
       .min(1)
       .optional()
       .describe("Seconds after which the value is gone; at most the session's life."),
+    keep_ttl: z
+      .boolean()
+      .optional()
+      .describe("True: the value is gone when it would have been without this call. Not together with ttl_seconds."),
   }),
   output: z.object({
     stored: z.literal(true),
@@ -76,9 +80,12 @@ export const storeValue = builtinTool({
   annotations: { destructiveHint: true, idempotentHint: true },
   run: async (input, { session }) => {
     const value = meantValue(input);
+    if (input.keep_ttl && input.ttl_seconds !== undefined)
+      throw new AppError("invalid_input", "keep_ttl and ttl_seconds contradict each other. Send one of them.");
     const stored = await session.values.set(input.key, value, {
       ifVersion: input.if_version,
       ttlSeconds: input.ttl_seconds,
+      keepTtl: input.keep_ttl,
     });
     return { stored: true as const, key: input.key, version: stored.version, type: typeOf(value) };
   },
