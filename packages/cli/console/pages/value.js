@@ -204,7 +204,12 @@ class Editor {
     }
     this.take({ version: written.version, text: mine });
     offerUndo(`Saved as version ${written.version}`, "Undo", async () => {
-      const undone = await write("store_value", { ...this.args, value_json: before, if_version: written.version, keep_ttl: true });
+      const undone = await write("store_value", {
+        ...this.args,
+        value_json: before,
+        if_version: written.version,
+        keep_ttl: true,
+      });
       this.take({ version: undone.version, text: before });
     });
   }
