@@ -126,7 +126,7 @@ const TOOLS: Record<
   delete_note: { required: ["note_id"], optional: ["if_version"], result: ["deleted"] },
   store_value: {
     required: ["key"],
-    optional: ["value", "value_json", "if_version", "ttl_seconds"],
+    optional: ["value", "value_json", "if_version", "ttl_seconds", "keep_ttl"],
     result: ["stored", "key", "version", "type"],
   },
   get_value: { required: ["key"], optional: ["offset", "limit"], result: ["found", "key", "value", "version"] },

@@ -251,3 +251,36 @@ describe("names and keys that look alike", () => {
       expect(await call("store_value", { key, value: 1 })).toMatchObject({ version: 1 });
   });
 });
+
+describe("the end of a value", () => {
+  it("stays as it is with keep_ttl, and else is the session's", async () => {
+    const { call, clock } = testApp();
+    const store = (more: object) => call("store_value", { key: "k", value: 1, ...more });
+    const isThere = async () => (await call("get_value", { key: "k" })).found;
+    await store({ ttl_seconds: 100 });
+    clock.advance(60);
+    await store({ keep_ttl: true });
+    expect(await isThere()).toBe(true);
+    clock.advance(60);
+    expect(await isThere()).toBe(false);
+
+    await store({ ttl_seconds: 100 });
+    await store({});
+    clock.advance(120);
+    expect(await isThere()).toBe(true);
+
+    // One that has none of its own, or is not there, has none afterwards.
+    await store({ keep_ttl: true });
+    await call("delete_value", { key: "k" });
+    await store({ keep_ttl: true });
+    clock.advance(120);
+    expect(await isThere()).toBe(true);
+  });
+
+  it("cannot be kept and set at once", async () => {
+    const { call } = testApp();
+    await expect(call("store_value", { key: "k", value: 1, ttl_seconds: 5, keep_ttl: true })).rejects.toThrow(
+      "keep_ttl and ttl_seconds contradict each other. Send one of them.",
+    );
+  });
+});
