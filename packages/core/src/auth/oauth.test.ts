@@ -194,6 +194,7 @@ describe("what is refused", () => {
       },
     ],
     ["a logout token", async () => `Bearer ${await signed(good(), { typ: "logout+jwt" })}`],
+    ["a header typ that is no text", async () => `Bearer ${await signed(good(), { typ: 5 })}`],
     ["an ID token by its use", async () => `Bearer ${await signed({ ...good(), token_use: "id" })}`],
     ["an ID token by its nonce", async () => `Bearer ${await signed({ ...good(), nonce: "n" })}`],
     ["an ID token by its claim typ", async () => `Bearer ${await signed({ ...good(), typ: "ID" })}`],
@@ -202,6 +203,7 @@ describe("what is refused", () => {
     ["a token bound to a key", async () => `Bearer ${await signed({ ...good(), cnf: { jkt: "x" } })}`],
     ["scopes as an object", async () => `Bearer ${await signed({ ...good(), scope: { read: true } })}`],
     ["scopes as a number", async () => `Bearer ${await signed({ ...good(), scope: 7 })}`],
+    ["scopes as null", async () => `Bearer ${await signed({ ...good(), scope: null })}`],
     ["scopes as a list with a number", async () => `Bearer ${await signed({ ...good(), scope: ["read", 7] })}`],
     [
       "a critical header nobody knows",
@@ -276,6 +278,7 @@ describe("what is refused", () => {
       (await oauth.verify(await signed({ ...good(), ...claims }), known)).scopes;
     expect(await scopesOf({ scope: undefined })).toEqual(["read", "write", "billing"]);
     expect(await scopesOf({ scope: "" })).toEqual([]);
+    await expect(scopesOf({ scope: null })).rejects.toMatchObject({ code: "unauthenticated" });
     expect(await scopesOf({ scope: "items:read console:operate" })).toEqual(["items:read", "console:operate"]);
   });
 
@@ -315,6 +318,32 @@ describe("the issuer out of reach", () => {
     nowMs += 6_000;
     expect((await call(`Bearer ${token}`, "add_note", "", fresh)).status).toBe(200);
     await fresh.close();
+  });
+});
+
+describe("an issuer's keys", () => {
+  it("are not asked for again at once when they could not be had, whatever tokens come", async () => {
+    let asked = 0;
+    const down = await listen((request, response) => {
+      if (request.url?.endsWith("openid-configuration"))
+        return void response.end(JSON.stringify({ issuer: down.origin, jwks_uri: `${down.origin}/jwks` }));
+      asked += 1;
+      response.writeHead(500).end();
+    });
+    let nowMs = Date.now();
+    const oauth = createOAuth({ issuer: down.origin, audience: AUDIENCE, clock: { now: () => nowMs } });
+    const tries = async () => {
+      for (let at = 0; at < 10; at++)
+        await expect(oauth.verify(await signed({ ...good(), iss: down.origin }), new Set())).rejects.toMatchObject({
+          code: "unavailable",
+        });
+    };
+    await tries();
+    expect(asked).toBe(1);
+    nowMs += 6_000;
+    await tries();
+    expect(asked).toBe(2);
+    await new Promise((resolve) => down.server.close(resolve));
   });
 });
 

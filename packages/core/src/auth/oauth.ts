@@ -91,7 +91,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
         timeoutDuration: FETCH_TIMEOUT_MS,
         cacheMaxAge: KEYS_KEPT_MS,
         cooldownDuration: KEYS_COOLDOWN_MS,
-        [customFetch]: boundedFetch,
+        [customFetch]: pausingFetch(clock),
       };
       keys = { uri, get: createRemoteJWKSet(new URL(uri), settings) };
     }
@@ -130,9 +130,10 @@ async function verifyJwt(
       currentDate: new Date(clock.now()),
     });
     // A token of another kind that the same issuer signs (an ID or logout token, say) is not for calling.
-    const headerType = protectedHeader.typ?.toLowerCase();
-    if (headerType !== undefined && !TYPES.has(headerType))
-      throw refused(`it is a ${protectedHeader.typ?.slice(0, 20)}, not an access token`);
+    const type: unknown = protectedHeader.typ;
+    const headerType = typeof type === "string" ? type.toLowerCase() : undefined;
+    if (type !== undefined && (headerType === undefined || !TYPES.has(headerType)))
+      throw refused(`it is a ${String(type).slice(0, 20)}, not an access token`);
     return { payload, headerType };
   } catch (error) {
     if (error instanceof AppError) throw error;
@@ -184,9 +185,9 @@ function grantedScopes(
   known: ReadonlySet<string>,
   { scopePrefix = "", requireScopes = true }: OAuthOptions,
 ): readonly string[] {
-  const claim = payload.scope ?? payload.scp;
+  const claim = payload.scope === undefined ? payload.scp : payload.scope;
   if (claim === undefined && !requireScopes) return [...known].filter((scope) => !isForNamedOnly(scope));
-  const given: unknown = typeof claim === "string" ? claim.split(" ") : (claim ?? []);
+  const given: unknown = typeof claim === "string" ? claim.split(" ") : claim === undefined ? [] : claim;
   if (!Array.isArray(given) || !given.every((scope) => typeof scope === "string"))
     throw refused("its claim of scopes is neither a text nor a list of texts");
   return given
@@ -207,6 +208,25 @@ async function boundedFetch(url: string, init: RequestInit): Promise<Response> {
     chunks.push(chunk);
   }
   return new Response(Buffer.concat(chunks), { status: response.status, headers: response.headers });
+}
+
+/** `boundedFetch` that does not ask again at once after a failure, so that tokens cannot make requests of their own number. */
+function pausingFetch(clock: Clock): typeof boundedFetch {
+  let failure: Error | undefined;
+  let until = 0;
+  return async (url, init) => {
+    if (failure && clock.now() < until) throw failure;
+    failure = undefined;
+    try {
+      const response = await boundedFetch(url, init);
+      if (response.ok) return response;
+      throw new Error(`${url} was answered with status ${response.status}`);
+    } catch (error) {
+      failure = error as Error;
+      until = clock.now() + METADATA_COOLDOWN_MS;
+      throw error;
+    }
+  };
 }
 
 /** RFC 8414 and OpenID Connect Discovery: the documents differ in place, not in what is needed of them. */
