@@ -8,8 +8,11 @@ const AGAIN_FIRST_MS = 1_000;
 const AGAIN_MAX_MS = 30_000;
 
 let paused = false;
-/** @type {undefined | { wake(): void }} */
-let followed;
+/** @type {Set<{ wake(): void }>} */
+const followed = new Set();
+const wakeAll = () => {
+  for (const one of followed) one.wake();
+};
 const switchButton = () => /** @type {HTMLButtonElement} */ (document.getElementById("live"));
 
 /** Sets the button up, once. */
@@ -17,15 +20,15 @@ export function setUpLive() {
   switchButton().addEventListener("click", () => {
     paused = !paused;
     announce(paused ? "Live updates are paused" : "Live updates go on");
-    followed?.wake();
+    wakeAll();
     show(paused ? "paused" : "connecting");
   });
-  document.addEventListener("visibilitychange", () => followed?.wake());
+  document.addEventListener("visibilitychange", wakeAll);
 }
 
 function show(state) {
   const button = switchButton();
-  button.hidden = followed === undefined;
+  button.hidden = followed.size === 0;
   button.dataset.state = state;
   button.setAttribute("aria-pressed", String(state === "paused"));
   button.textContent = { live: "Live", paused: "Paused", connecting: "Connecting" }[state] ?? state;
@@ -33,7 +36,7 @@ function show(state) {
 }
 
 /**
- * Follows resources until the view is left; without any, it asks now and then. `onChange(uri)` is called for each change, and without one when changes may have been missed.
+ * Follows resources until the view is left; without any, it asks now and then. A view may follow several. `onChange(uri)` is called for each change, and without one when changes may have been missed.
  * @param {{ signal: AbortSignal }} view
  * @param {readonly string[]} uris
  * @param {(uri?: string) => Promise<void> | void} onChange
@@ -43,12 +46,11 @@ export function follow({ signal }, uris, onChange) {
   /** Ends what is under way: the stream, or a wait. */
   let turn = new AbortController();
   const self = { wake: () => turn.abort() };
-  followed = self;
+  followed.add(self);
   signal.addEventListener("abort", () => {
     turn.abort();
-    if (followed !== self) return;
-    followed = undefined;
-    switchButton().hidden = true;
+    followed.delete(self);
+    switchButton().hidden = followed.size === 0;
   });
   const tell = async (uri) => {
     try {

@@ -1,12 +1,39 @@
 // The pages about calls, the service and its processes, in a real browser: what they say of calls that were made, and who sees them.
 import { expect, it } from "vitest";
 import { call, inBrowser, open, visit } from "./browser.ts";
-import { startServer, temporaryDirectory } from "./process.ts";
+import { start, startServer, temporaryDirectory } from "./process.ts";
 
 const OPERATOR = "operator-0123456789abcdef0123456789ab";
+const META = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": { name: "probe", version: "7" },
+  "io.modelcontextprotocol/clientCapabilities": {},
+};
 const ALICE = "alice-0123456789abcdef0123456789abcdef";
 
 inBrowser("an operator", () => {
+  it("sees on the start page the first call of another process, which stores nothing, and then what is stored", async () => {
+    const env = { MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: temporaryDirectory() };
+    const { url } = await startServer([], { env });
+    const { page, complaints } = await open(`${url}/console`);
+    await page.getByText("Waiting for the first call").waitFor();
+    await page.getByText("Nothing is stored yet").waitFor();
+    const other = start([], { env });
+    const say = (name: string, given: object, id: number) => {
+      const params = { name, arguments: given, _meta: META };
+      other.child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params })}\n`);
+    };
+    say("echo_cached", { text: "never shown here" }, 1);
+    const calls = page.getByRole("list", { name: "Newest calls" });
+    await calls.getByRole("link", { name: "echo_cached" }).waitFor();
+    say("add_note", { note: "A note.", session_id: "plan" }, 2);
+    await page.getByRole("list", { name: "Sessions used last" }).getByRole("link", { name: "plan" }).waitFor();
+    await calls.getByRole("link", { name: "add_note" }).waitFor();
+    other.child.stdin.end();
+    await other.ended;
+    expect(complaints).toEqual([]);
+  });
+
   it("sees each call with how it ended, filters them, and opens one", async () => {
     const env = { MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: temporaryDirectory() };
     const { url } = await startServer([], { env });
@@ -43,7 +70,13 @@ inBrowser("an operator", () => {
     expect(await rows.filter({ hasText: "stateful-mcp-console" }).count()).toBe(0);
     await page.getByLabel("Also this console's").check();
     await page.getByRole("button", { name: "Show", exact: true }).click();
-    await rows.filter({ hasText: "stateful-mcp-console" }).first().waitFor();
+    await expect
+      .poll(async () => {
+        await page.reload();
+        await page.getByRole("heading", { level: 1, name: "Calls" }).waitFor();
+        return rows.filter({ hasText: "stateful-mcp-console" }).count();
+      })
+      .toBeGreaterThan(0);
 
     await page.getByLabel("Outcome").fill("failed");
     await page.getByRole("button", { name: "Show", exact: true }).click();

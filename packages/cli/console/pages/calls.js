@@ -36,6 +36,51 @@ export const journalIsOff = () =>
     " lets every process leave a record of its calls.",
   );
 
+const callRow = (call) =>
+  el(
+    "li",
+    {},
+    el("a", { href: `#/calls/${call.request_id_prefix}`, "data-open": true }, quoted(call.tool || call.method)),
+    facts(
+      ended(call),
+      `${call.duration_ms} ms`,
+      time(new Date(call.at).toISOString()),
+      quoted(call.principal_name || call.principal),
+      call.client && quoted(call.client),
+      quoted(call.label),
+    ),
+  );
+
+/** One page of calls from a cursor on, and on past pages that hold nothing but this console's own, which are left out. */
+async function readCalls(query, given, withOwn, signal) {
+  let cursor = given;
+  for (let page = 1; ; page += 1) {
+    const whole = new URLSearchParams([...query, ...(cursor ? [["cursor", cursor]] : [])]);
+    const { journal, calls, next_cursor: next } = await get(whole, signal);
+    const rows = withOwn ? calls : calls.filter(({ client }) => !client.startsWith(OWN_CLIENT));
+    if (rows.length > 0 || next === undefined || page === UNASKED) return { journal, rows, next };
+    cursor = next;
+  }
+}
+
+/** The newest calls for a page about something else; they appear by themselves. Undefined where none are recorded. */
+export async function newestCalls(view, count) {
+  const box = el("div", {});
+  const waits = el("p", { class: "empty" }, "Waiting for the first call. It appears here by itself.");
+  let mode = "";
+  const show = async () => {
+    const { journal, rows } = await readCalls([["limit", "100"]], undefined, false, view.signal);
+    mode = rows.length > 0 ? "calls" : journal;
+    if (rows.length === 0) return box.replaceChildren(waits);
+    const list = el("ul", { class: "rows", "aria-label": "Newest calls" }, rows.slice(0, count).map(callRow));
+    box.replaceChildren(list, el("p", {}, el("a", { href: "#/calls" }, "All calls")));
+  };
+  await show();
+  if (mode !== "calls") return undefined;
+  follow(view, [], show);
+  return box;
+}
+
 export async function callsPage(view) {
   const asked = new URLSearchParams([...view.query].filter(([name, value]) => name !== OWN && value !== ""));
   const withOwn = view.query.get(OWN) === "on";
@@ -55,31 +100,12 @@ export async function callsPage(view) {
     ),
     id: (call) => `${call.request_id_prefix} ${call.at}`,
     read: async (given) => {
-      let cursor = given;
-      for (let page = 1; ; page += 1) {
-        const query = new URLSearchParams([...asked, ["limit", "100"], ...(cursor ? [["cursor", cursor]] : [])]);
-        const { journal, calls, next_cursor: next } = await get(query, view.signal);
-        const rows = withOwn ? calls : calls.filter(({ client }) => !client.startsWith(OWN_CLIENT));
-        mode = journal;
-        if (given === undefined) newest = rows;
-        if (rows.length > 0 || next === undefined || page === UNASKED) return { rows, next };
-        cursor = next;
-      }
+      const { journal, rows, next } = await readCalls([...asked, ["limit", "100"]], given, withOwn, view.signal);
+      mode = journal;
+      if (given === undefined) newest = rows;
+      return { rows, next };
     },
-    render: (call) =>
-      el(
-        "li",
-        {},
-        el("a", { href: `#/calls/${call.request_id_prefix}`, "data-open": true }, quoted(call.tool || call.method)),
-        facts(
-          ended(call),
-          `${call.duration_ms} ms`,
-          time(new Date(call.at).toISOString()),
-          quoted(call.principal_name || call.principal),
-          call.client && quoted(call.client),
-          quoted(call.label),
-        ),
-      ),
+    render: callRow,
   });
   const draw = () =>
     chart.replaceChildren(...(newest.length > 0 ? [lanes(newest, markOf), el("p", { class: "facts" }, LEGEND)] : []));

@@ -2,17 +2,20 @@
 import { el, facts, failed, quoted, snippet, time } from "../dom.js";
 import { follow } from "../live.js";
 import { about, ask, read, tools } from "../wire.js";
+import { newestCalls } from "./calls.js";
 
 const SHOWN = 5;
+const CALLS_SHOWN = 20;
 
 export async function startPage(view) {
-  const { name, version, access, location: place, protocol, mode } = about();
+  const { name, version, access, location: place, protocol, mode, operator } = about();
   const endpoint = `${location.origin}/mcp`;
   const ready = await ask("/readyz", { signal: view.signal }).then(
     () => el("span", { class: "good" }, "✓ ready"),
     (error) => el("span", { class: "bad" }, `✗ not ready: ${error.message}`),
   );
   const offered = await tools();
+  const calls = operator && (await newestCalls(view, CALLS_SHOWN).catch(failed));
   const row = (term, value) => value && [el("dt", {}, term), el("dd", {}, value)];
   const lists = offered.some((tool) => tool.name === "list_sessions");
   return [
@@ -27,12 +30,13 @@ export async function startPage(view) {
       row("Version", `${version}, MCP ${protocol.join(" and ")}`),
       row("Tools", el("a", { href: "#/tools" }, `${offered.length} tools`)),
     ),
-    lists && el("section", {}, el("h2", {}, "Used last"), await recent(view)),
+    lists && el("section", {}, el("h2", {}, "Used last"), await recent(view, calls)),
     el("section", {}, el("h2", {}, "Connect a client"), ...connect(name, endpoint, mode)),
+    calls && el("section", {}, el("h2", {}, "Newest calls"), calls),
   ];
 }
 
-async function recent(view) {
+async function recent(view, calls) {
   const box = el("div", {});
   const show = async () => {
     const { sessions } = await read("list_sessions", { limit: SHOWN }, view.signal);
@@ -41,7 +45,7 @@ async function recent(view) {
         el(
           "p",
           { class: "empty" },
-          "Waiting for the first call. What a client notes or stores appears here by itself.",
+          `${calls ? "Nothing is stored yet." : "Waiting for the first call."} What a client notes or stores appears here by itself.`,
         ),
       );
       return;
