@@ -174,6 +174,28 @@ describe("with an endpoint", () => {
     ]);
   });
 
+  it.each<Record<string, string>>([
+    { STATEFUL_MCP_TELEMETRY: "native", OTEL_LOG_LEVEL: "debug" },
+    { STATEFUL_MCP_TELEMETRY: "propagation", OTEL_LOG_LEVEL: "all" },
+    { STATEFUL_MCP_TELEMETRY: "off", LOG_LEVEL: "debug" },
+    { STATEFUL_MCP_JOURNAL: "calls", STATEFUL_MCP_METRICS: "on", LOG_LEVEL: "debug" },
+    { STATEFUL_MCP_JOURNAL: "rollup", OTEL_SDK_DISABLED: "perhaps" },
+    { OTEL_TRACES_SAMPLER: "made up", OTEL_TRACES_SAMPLER_ARG: "-7", OTEL_PROPAGATORS: "b3,\u0007" },
+    { OTEL_METRIC_EXPORT_INTERVAL: "soon", OTEL_BSP_SCHEDULE_DELAY: "-1", OTEL_RESOURCE_ATTRIBUTES: "=,%%,a" },
+    { OTEL_EXPORTER_OTLP_HEADERS: "no header", OTEL_EXPORTER_OTLP_TIMEOUT: "x", OTEL_EXPORTER_OTLP_COMPRESSION: "x" },
+  ])("stdout has the answer alone, and the answer is a good one: %j", async (settings) => {
+    const running = start([], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9", ...settings } });
+    const hostile = { traceparent: "00-zz", tracestate: "a=b,".repeat(50_000), baggage: "\u001b[2J" };
+    const clientInfo = { name: "\u001b]0;x\u0007", version: "\u0000" };
+    const _meta = { ...ENVELOPE, "io.modelcontextprotocol/clientInfo": clientInfo, ...hostile };
+    const params = { name: "add_note", arguments: { note: "x" }, _meta };
+    running.child.stdin.end(`${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params })}\n`);
+    const { code, stdout } = await running.ended;
+    const messages = stdout.trimEnd().split("\n");
+    expect([code, messages]).toEqual([0, [expect.any(String)]]);
+    expect(JSON.parse(messages[0]!)).toMatchObject({ id: 1, result: { structuredContent: { count: 1 } } });
+  });
+
   it("a collector that is not there is no error of a call, and does not hold up the end", async () => {
     const server = await startServer([], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9" } });
     expect((await post(`${server.url}/tools/add_note`, { note: "y" })).status).toBe(200);

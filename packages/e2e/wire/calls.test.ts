@@ -14,7 +14,7 @@ const META = {
   "io.modelcontextprotocol/clientCapabilities": {},
 };
 
-test("calls of a server of one's own are listed by its own program", async () => {
+test("calls of a server of one's own are logged under its name and listed by its own program", async () => {
   const directory = await mkdtemp(join(tmpdir(), "stateful-mcp-test-"));
   onTestFinished(() => rm(directory, { recursive: true, force: true, maxRetries: 5 }));
   const env = { PATH: process.env.PATH, HOME: directory };
@@ -27,6 +27,10 @@ test("calls of a server of one's own are listed by its own program", async () =>
   const params = { name: "notes", arguments: {}, _meta: META };
   const asked = await run([], `${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params })}\n`);
   expect(asked.stdout).toContain('"notes":[]');
+  const logged = asked.stderr.trimEnd().split("\n");
+  expect(new Set(logged.map((line) => (JSON.parse(line) as { service: string }).service))).toEqual(
+    new Set(["task-server"]),
+  );
   const [head, line, ...rest] = (await run(["calls", "--tool", "notes"])).stdout.trimEnd().split("\n");
   expect(head).toMatch(/^time +call +outcome/);
   expect(line).toMatch(/ notes +ok +\d+ .* stdio$/);

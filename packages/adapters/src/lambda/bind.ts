@@ -50,9 +50,9 @@ export interface BindOptions {
 export function bindEnvironment(app: App, options: BindOptions = {}): App {
   const { environment = process.env, openBlobs, openTaskQueue, openTracing } = options;
   const config = readConfig({ MCP_STATE_BACKEND: "dynamodb", ...environment });
-  const logger = createLogger({ level: config.logLevel, environment: config.environment, together: false });
-  for (const notice of settingsWithoutEffect(config, environment, "lambda")) logger.warn({}, notice);
   const service = app.options.name ?? "stateful-mcp";
+  const logger = createLogger({ level: config.logLevel, environment: config.environment, service, together: false });
+  for (const notice of settingsWithoutEffect(config, environment, "lambda")) logger.warn({}, notice);
   const tracing = openTracing?.(config, { environment, logger, service });
   const bound = bindApp(app, config, {
     store: app.options.store ?? openStore(config, tracing?.telemetry),

@@ -36,7 +36,7 @@ export async function withApp(
   work: (running: App) => Promise<number>,
 ): Promise<number> {
   const config = loadConfig(options);
-  const logger = await openLogger(quieter(config));
+  const logger = await openLogger(quieter(config), app.options.name);
   const { app: running, close } = await compose(app, config, { access: { mode: "local" }, logger });
   try {
     return await work(running);

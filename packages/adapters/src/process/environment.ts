@@ -78,10 +78,11 @@ const atHome = (path: string): string => (/^~[/\\]/.test(path) ? join(homedir(),
 
 const sayOnStderr = (notice: string): void => void process.stderr.write(`stateful-mcp: ${notice}\n`);
 
-/** JSON lines, or on a terminal one short line for each. */
-export async function openLogger(config: Config): Promise<Logger> {
+/** JSON lines, or on a terminal one short line for each. `service`: whose lines they are, the name of the app; default `stateful-mcp`. */
+export async function openLogger(config: Config, service?: string): Promise<Logger> {
   const { logLevel: level, environment } = config;
-  if (!process.stderr.isTTY) return createLogger({ level, environment });
+  const named = service === undefined ? {} : { service };
+  if (!process.stderr.isTTY) return createLogger({ level, environment, ...named });
   const { terminalStream } = await import("./terminal.ts");
-  return createLogger({ level, environment, stream: terminalStream() });
+  return createLogger({ level, environment, ...named, stream: terminalStream() });
 }

@@ -51,7 +51,7 @@ export async function serve(app: UnboundApp, options: ServeOptions = {}): Promis
   const notices: string[] = [];
   const flags = { HOST: host, PORT: port };
   const config = loadConfig({ flags, envFile, carrier: "http", tell: (notice) => notices.push(notice) });
-  const logger = await openLogger(config);
+  const logger = await openLogger(config, app.options.name);
   for (const notice of notices) logger.warn({}, notice);
   const allowAnonymous = options.allowAnonymous === true;
   const access = app.options.access ?? chooseAccess(config, { kind: "http", allowAnonymous }, logger);

@@ -16,7 +16,7 @@ export async function stdio(app: UnboundApp, { hints = [] }: StdioProcessOptions
   const output = takeStdout();
   const notices: string[] = [];
   const config = loadConfig({ carrier: "stdio", tell: (notice) => notices.push(notice) });
-  const logger = await openLogger(config);
+  const logger = await openLogger(config, app.options.name);
   for (const notice of notices) logger.warn({}, notice);
   const {
     app: running,
