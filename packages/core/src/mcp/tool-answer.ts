@@ -1,4 +1,5 @@
-// What a tool's call came to, as MCP carries it: a result or an error that a model reads. Knows no server.
+// What a tool's call came to, as MCP carries it: a result or an error that a model reads. The JSON-RPC message around it is written by
+// the short ways (plain.ts, plain-connection.ts, legacy/plain.ts), or by the official SDK. Knows no server.
 import type { ContentBlock } from "@modelcontextprotocol/server";
 import type { AppError } from "../errors.ts";
 
