@@ -322,7 +322,7 @@ describe("the issuer out of reach", () => {
 });
 
 describe("an issuer's keys", () => {
-  it("are not asked for again at once when they could not be had, whatever tokens come", async () => {
+  it("are not asked for again at once when they could not be had, however many tokens come", async () => {
     let asked = 0;
     const down = await listen((request, response) => {
       if (request.url?.endsWith("openid-configuration"))

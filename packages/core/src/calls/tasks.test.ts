@@ -331,7 +331,7 @@ describe("a call that becomes a task", () => {
     expect(attempts).toEqual([1, 2]);
   });
 
-  it("counts no run that the state was away for, in whatever its tool was doing", async () => {
+  it("counts no run in the middle of which the state was away", async () => {
     const clock = movableClock();
     let refusals = 0;
     class Throttled extends MemoryStore {
