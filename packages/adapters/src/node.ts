@@ -41,10 +41,13 @@ export async function serveNode(
 ): Promise<NodeServer> {
   const { host, logger } = options;
   const running = new Map<ServerResponse, Socket>();
-  /** What the short way has come to, where it is no text: for the listener to write. */
-  const answers = new WeakMap<IncomingMessage, Response | Promise<never>>();
-  const fetch = (request: Request, bindings: HttpBindings) =>
-    answers.get(bindings.incoming as IncomingMessage) ?? app.fetch(request, carriedOf(bindings));
+  /** What the short way has come to, where it is no text: for the listener to write. It may not ask, so no promise waits here. */
+  const answers = new WeakMap<IncomingMessage, Response | Failure>();
+  const fetch = (request: Request, bindings: HttpBindings) => {
+    const answer = answers.get(bindings.incoming as IncomingMessage) ?? app.fetch(request, carriedOf(bindings));
+    if ("failed" in answer) throw answer.failed;
+    return answer;
+  };
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
     // For HTTP/1.0 probes, which may send no Host. The header stays missing, so what checks it still refuses them.
     hostname: NO_HOST,
@@ -62,7 +65,7 @@ export async function serveNode(
       if (typeof short?.answer === "string") return post?.answer(short.answer, short.requestId);
       if (short) answers.set(request, short.answer);
     } catch (error) {
-      answers.set(request, Promise.reject(error));
+      answers.set(request, { failed: error });
     }
     return listener(request, response);
   };
@@ -126,6 +129,10 @@ export async function serveNode(
       return end;
     },
   };
+}
+
+interface Failure {
+  readonly failed: unknown;
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -145,6 +145,8 @@ describe("handed on, and answered all the same, is a POST", () => {
     ["from a page of another origin", withLength(body, { origin: "http://evil.example" }), body, /403 Forbidden/],
     ["under a foreign name", withLength(body, { host: "evil.example" }), body, /403 Forbidden/],
     ["under a name with odd letters", withLength(body, { host: "LOCALHOST" }), body, /200 OK/],
+    ["under a name whose port is none", withLength(body, { host: "localhost:99999" }), body, /400 Bad/],
+    ["under an address in another form", withLength(body, { host: "127.1" }), body, /200 OK/],
     ["of another type", withLength(body, { "content-type": "text/plain" }), body, /415/],
     ["that is encoded", withLength(body, { "content-encoding": "gzip" }), body, /415/],
   ])("%s", async (_, headers, text, expected) => {
@@ -171,6 +173,49 @@ describe("handed on, and answered all the same, is a POST", () => {
     await once(socket, "close");
     await server.close();
     expect(lines.filter(({ level }) => level === "error")).toEqual([]);
+  });
+});
+
+describe("a short way that fails", () => {
+  const failing = async () => {
+    const keep: string[] = [];
+    const logger: Logger = {
+      debug: () => {},
+      info: () => {},
+      warn: () => {},
+      error: (_, text) => void keep.push(text),
+    };
+    const app = createApp({ tools: [echo] });
+    const answerPlain: App["answerPlain"] = () => Promise.reject(new Error("It broke."));
+    const carried = { fetch: app.fetch, drain: () => app.drain(), answerPlain };
+    const server = await serveNode(carried, { host: "127.0.0.1", port: 0, logger });
+    closing.push(async () => {
+      await server.close();
+      await app.close();
+    });
+    return { port: Number(new URL(server.url).port), errors: keep };
+  };
+  const body = message();
+
+  it("is answered with 500 and leaves a line", async () => {
+    const { port, errors } = await failing();
+    expect(await post(port, withLength(body), body)).toMatch(/500 Internal/);
+    expect(errors).toHaveLength(1);
+  });
+
+  it("ends no process where the request is refused before its answer is asked for", async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => void unhandled.push(reason);
+    const before = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection").on("unhandledRejection", note);
+    try {
+      const { port } = await failing();
+      expect(await post(port, withLength(body, { host: "localhost:99999" }), body)).toMatch(/400 Bad/);
+      expect(unhandled).toEqual([]);
+    } finally {
+      process.removeAllListeners("unhandledRejection");
+      for (const one of before) process.on("unhandledRejection", one);
+    }
   });
 });
 

@@ -261,9 +261,29 @@ const CHANGES: readonly ((draft: Draft, random: Random) => void)[] = [
     ]);
     if (random.chance(0.7)) headers["mcp-method"] = String(message.method);
   },
+  ({ headers }, random) => {
+    headers.host = random.pick(HOSTS);
+  },
   (draft, random) => {
     const name = random.pick(["nope", "toString", "__proto__", "echo ", ""]);
     paramsOf(draft).name = name;
     if (random.chance(0.7)) draft.headers["mcp-name"] = name;
   },
+];
+
+/** Names of a server, right ones, odd ones and such as make no URL. */
+const HOSTS = [
+  "localhost:3000",
+  "localhost:0080",
+  "localhost:99999",
+  "localhost:",
+  "LOCALHOST",
+  "127.0.0.1",
+  "127.1",
+  "256.1.1.1",
+  "[::1]:3000",
+  "[0:0:0:0:0:0:0:1]",
+  "[:::]",
+  "a..b",
+  "evil.example",
 ];

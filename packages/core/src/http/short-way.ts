@@ -70,7 +70,7 @@ export class ShortWay {
     // What a page sends, what is encoded, and what is of another revision goes the long way.
     if (headers.origin !== undefined || headers["content-encoding"] !== undefined || !headers["mcp-method"])
       return undefined;
-    const [, name] = (typeof headers.host === "string" && HOST.exec(headers.host)) || [];
+    const name = nameOf(headers.host);
     if (name === undefined || this.#hosts?.has(name) === false) return undefined;
     return this.#read(posted, Number(length));
   }
@@ -107,6 +107,12 @@ export class ShortWay {
 function mayCall(principal: Principal, name: string, { tools }: Services): boolean {
   const tool = tools.get(name);
   return tool === undefined || isGranted(principal, tool.scope);
+}
+
+/** The name in a Host header; undefined where it makes no URL, or one of another name. */
+function nameOf(host: string | string[] | undefined): string | undefined {
+  const [, name] = (typeof host === "string" && HOST.exec(host)) || [];
+  return name !== undefined && URL.parse(`http://${host}`)?.hostname === name ? name : undefined;
 }
 
 const textOf = (value: string | string[] | undefined): string | undefined =>

