@@ -165,53 +165,50 @@ export interface JsonFault {
   readonly why: string;
 }
 
+/** A list or an object on the way, and where it lies: a path is only made of that when there is a fault to tell. */
+interface Place {
+  readonly value: object;
+  readonly name: string | number;
+  readonly parent: Place | undefined;
+}
+
 /** The first thing in a value that cannot be carried exactly: a `LongNumber`, or text or a name with half a surrogate pair. */
 export function findJsonFault(value: unknown): JsonFault | undefined {
-  return isFaultless(value) ? undefined : firstFault(value);
-}
-
-/** Nearly every value is, and most of the cost of finding a fault is to know its path. */
-function isFaultless(value: unknown): boolean {
-  const rows: unknown[] = [];
-  const take = (member: unknown): boolean => {
-    if (typeof member === "string") return member.isWellFormed();
-    if (typeof member === "object" && member !== null) rows.push(member);
-    return true;
+  const places: Place[] = [];
+  const enter = (member: unknown, name: string | number, parent?: Place): JsonFault | undefined => {
+    if (typeof member === "string") return member.isWellFormed() ? undefined : faultAt(HALF_A_TEXT, parent, name);
+    if (member instanceof LongNumber) return faultAt(longNumberRefusal(member), parent, name);
+    if (typeof member === "object" && member !== null) places.push({ value: member, name, parent });
+    return undefined;
   };
-  if (!take(value)) return false;
-  for (let row = rows.pop(); row !== undefined; row = rows.pop()) {
-    if (row instanceof LongNumber) return false;
+  let fault = enter(value, "");
+  for (let place = places.pop(); place && !fault; place = places.pop()) {
+    const { value: row, parent, name: own } = place;
     if (Array.isArray(row)) {
-      for (const member of row) if (!take(member)) return false;
-    } else {
-      for (const name of Object.keys(row as object))
-        if (!name.isWellFormed() || !take((row as Record<string, unknown>)[name])) return false;
+      for (let at = 0; at < row.length && !fault; at++) fault = enter(row[at], at, place);
+      continue;
+    }
+    for (const name of Object.keys(row)) {
+      fault = name.isWellFormed()
+        ? enter((row as Record<string, unknown>)[name], name, place)
+        : faultAt("a name in it holds half of a surrogate pair", parent, own);
+      if (fault) break;
     }
   }
-  return true;
+  return fault;
 }
 
-function firstFault(value: unknown): JsonFault | undefined {
-  const rows: { value: unknown; path: JsonFault["path"] }[] = [{ value, path: [] }];
-  for (let row = rows.pop(); row; row = rows.pop()) {
-    const { value: member, path } = row;
-    if (typeof member === "string") {
-      if (!member.isWellFormed())
-        return { path, why: "the text holds half of a surrogate pair: it is not valid Unicode" };
-    } else if (member instanceof LongNumber) {
-      return { path, why: longNumberRefusal(member) };
-    } else if (typeof member === "object" && member !== null) {
-      const isArray = Array.isArray(member);
-      for (const [name, child] of Object.entries(member)) {
-        if (!name.isWellFormed()) return { path, why: "a name in it holds half of a surrogate pair" };
-        const type = typeof child;
-        // Most members are neither: they need no place of their own on the list.
-        if (type === "string" ? (child as string).isWellFormed() : type !== "object" || child === null) continue;
-        rows.push({ value: child, path: [...path, isArray ? Number(name) : name] });
-      }
-    }
+const HALF_A_TEXT = "the text holds half of a surrogate pair: it is not valid Unicode";
+
+/** `parent` is undefined for the value itself, which has no name. */
+function faultAt(why: string, parent: Place | undefined, name: string | number): JsonFault {
+  const path: (string | number)[] = [];
+  let at: string | number = name;
+  for (let place = parent; place; place = place.parent) {
+    path.unshift(at);
+    at = place.name;
   }
-  return undefined;
+  return { path, why };
 }
 
 const longNumberRefusal = ({ source }: LongNumber): string => {
