@@ -3,7 +3,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
-import { type App, AppError, type Carried, type Logger } from "@stateful-mcp/core/runtime";
+import {
+  type App,
+  AppError,
+  type Carried,
+  type Logger,
+  type Posted,
+  type ShortAnswer,
+  ShortWay,
+} from "@stateful-mcp/core/runtime";
 import { DOT_SEGMENTS_REFUSED, hasDotSegments } from "./dot-segments.ts";
 import { NodePost } from "./node-post.ts";
 
@@ -28,6 +36,26 @@ export interface NodeServer {
   close(): Promise<void>;
 }
 
+/** What `serveNode` carries: an app, or an app behind a `fetch` of one's own. */
+export interface ServedApp extends Pick<App, "fetch" | "drain"> {
+  /**
+   * Answers a plain POST to `/mcp` without a Request, in place of `fetch`. Undefined, at once or in the end: it is for `fetch`, with its
+   * body as it was read. Default: all requests are for `fetch`.
+   */
+  answerPlain?: (posted: Posted) => Promise<ShortAnswer | undefined> | undefined;
+}
+
+/** An app with the short way of plain requests, which they take past `fetch`. */
+export async function withShortWay(app: App): Promise<ServedApp> {
+  const parts = await app.shortWay();
+  const shortWay = parts && new ShortWay(parts);
+  return {
+    fetch: app.fetch.bind(app),
+    drain: () => app.drain(),
+    ...(shortWay && { answerPlain: (posted) => shortWay.answer(posted) }),
+  };
+}
+
 /** How often a draining server looks for connections that have become idle, in milliseconds. */
 const DRAIN_STEP_MS = 50;
 
@@ -35,10 +63,7 @@ const DRAIN_STEP_MS = 50;
  * Listens and resolves once requests are accepted.
  * Throws `AppError`: `conflict` when the port is taken, `forbidden` when the system refuses it, `invalid_input` for an impossible host.
  */
-export async function serveNode(
-  app: Pick<App, "fetch" | "drain"> & Partial<Pick<App, "answerPlain">>,
-  options: NodeServerOptions,
-): Promise<NodeServer> {
+export async function serveNode(app: ServedApp, options: NodeServerOptions): Promise<NodeServer> {
   const { host, logger } = options;
   const running = new Map<ServerResponse, Socket>();
   /** What the short way has come to, where it is no text: for the listener to write. It may not ask, so no promise waits here. */

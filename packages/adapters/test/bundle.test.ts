@@ -42,7 +42,7 @@ const UNNEEDED = [
 const NO_ITEMS = { [ITEMS_MODULE]: resolve("@stateful-mcp/adapters/lambda/entries/no-items") };
 
 describe.each([
-  { name: "server", entry: "server", alias: NO_ITEMS, budget: 737_000, unneeded: UNNEEDED },
+  { name: "server", entry: "server", alias: NO_ITEMS, budget: 733_000, unneeded: UNNEEDED },
   {
     name: "server of an app written with this package alone",
     entry: "server",

@@ -2,7 +2,7 @@
 import { connect, type Socket } from "node:net";
 import { createApp, parseTokens, silentLogger } from "@stateful-mcp/core";
 import { afterEach, describe, expect, it } from "vitest";
-import { type NodeServer, serveNode } from "../src/node.ts";
+import { type NodeServer, serveNode, withShortWay } from "../src/node.ts";
 
 const TOKENS = { alice: "alice-0123456789abcdef0123456789abcdef", bob: "bob-fedcba9876543210fedcba98765432109" };
 const BYTES = 200_000;
@@ -19,7 +19,12 @@ afterEach(async () => {
 async function start(limits = LIMITS) {
   const tokens = parseTokens(`alice=${TOKENS.alice},bob=${TOKENS.bob}`);
   const app = createApp({ access: { mode: "tokens", tokens }, limits });
-  const server = await serveNode(app, { host: "127.0.0.1", port: 0, logger: silentLogger, drainSeconds: 1 });
+  const server = await serveNode(await withShortWay(app), {
+    host: "127.0.0.1",
+    port: 0,
+    logger: silentLogger,
+    drainSeconds: 1,
+  });
   servers.push(server);
   const { port } = new URL(server.url);
   const answered: string[] = [];

@@ -1,10 +1,10 @@
 // The short way of plain requests from node:http: who takes it, and that what it hands on is answered as if it had not been tried.
 import { once } from "node:events";
 import { connect } from "node:net";
-import { type App, createApp, defineTool, type LogFields, type Logger, parseTokens } from "@stateful-mcp/core";
+import { createApp, defineTool, type LogFields, type Logger, parseTokens } from "@stateful-mcp/core";
 import { afterEach, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { type NodeServer, serveNode } from "../src/node.ts";
+import { type NodeServer, type ServedApp, serveNode, withShortWay } from "../src/node.ts";
 
 const TOKEN = "t".repeat(32);
 const META = {
@@ -56,16 +56,16 @@ async function served(options: Parameters<typeof createApp>[0] = {}): Promise<Se
   const logger: Logger = { debug: () => {}, info: keep("info"), warn: keep("warn"), error: keep("error") };
   const app = createApp({ tools: [echo, waits], logger, ...options });
   const taken: boolean[] = [];
-  const answerPlain: App["answerPlain"] = (posted) => {
-    const answer = app.answerPlain(posted);
+  const short = await withShortWay(app);
+  const answerPlain: ServedApp["answerPlain"] = (posted) => {
+    const answer = short.answerPlain?.(posted);
     if (!answer) taken.push(false);
     return answer?.then((one) => {
       taken.push(one !== undefined);
       return one;
     });
   };
-  const carried = { fetch: app.fetch, drain: () => app.drain(), answerPlain };
-  const server = await serveNode(carried, { host: "127.0.0.1", port: 0, logger });
+  const server = await serveNode({ ...short, answerPlain }, { host: "127.0.0.1", port: 0, logger });
   closing.push(async () => {
     await server.close();
     await app.close();
@@ -186,7 +186,7 @@ describe("a short way that fails", () => {
       error: (_, text) => void keep.push(text),
     };
     const app = createApp({ tools: [echo] });
-    const answerPlain: App["answerPlain"] = () => Promise.reject(new Error("It broke."));
+    const answerPlain: ServedApp["answerPlain"] = () => Promise.reject(new Error("It broke."));
     const carried = { fetch: app.fetch, drain: () => app.drain(), answerPlain };
     const server = await serveNode(carried, { host: "127.0.0.1", port: 0, logger });
     closing.push(async () => {

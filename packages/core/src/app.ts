@@ -19,7 +19,7 @@ import type { Carried } from "./http/caller-of-request.ts";
 import { Metrics } from "./http/metrics.ts";
 import { addressBehind } from "./http/network.ts";
 import type { Router } from "./http/router.ts";
-import type { Posted, ShortAnswer } from "./http/short-way.ts";
+import type { ShortWayParts } from "./http/short-way.ts";
 import type { ItemTables } from "./items/item-store.ts";
 import {
   BODY_HEADROOM_BYTES,
@@ -32,6 +32,7 @@ import {
   type Limits,
 } from "./limits.ts";
 import { type Logger, silentLogger } from "./logger.ts";
+import { legacyMessages } from "./mcp/legacy/plain-messages.ts";
 import { legacyState } from "./mcp/legacy/state.ts";
 import type { PlainParts } from "./mcp/plain-connection.ts";
 import { READY_SERVER } from "./names.ts";
@@ -146,10 +147,10 @@ export interface App {
   /** Answers any HTTP request to the app's routes. */
   fetch(request: Request, carried?: Carried): Promise<Response>;
   /**
-   * The short way of a POST to `/mcp`, for a carrier that has no Request at hand. Undefined, at once or in the end: it is for `fetch`, with
-   * its body as it was read, and nothing else has happened.
+   * Loads what speaks HTTP. Resolves to what a `ShortWay` of this app is made with, for a carrier that has no Request at hand; undefined:
+   * all requests are for `fetch`.
    */
-  answerPlain(posted: Posted): Promise<ShortAnswer | undefined> | undefined;
+  shortWay(): Promise<ShortWayParts | undefined>;
   /**
    * Builds MCP servers for a connection without HTTP, such as stdio. They act for the local principal. Streams of changes
    * (subscriptions/listen) are not theirs to serve: the part that carries the connection asks `fetch` for them, as `serveStdio` does.
@@ -277,8 +278,7 @@ export function createApp(options: AppOptions = {}): App {
       mcp,
       legacy,
       access,
-      service: name,
-      version,
+      server,
       table: options.table ?? backend,
       // What may be stored must also get in.
       bodyMaxBytes: options.blobs
@@ -306,10 +306,9 @@ export function createApp(options: AppOptions = {}): App {
     tools,
     with: (more) => createApp({ ...options, ...more }),
     fetch: async (request, carried) => (opened ?? (await loadRouter())).fetch(request, carried),
-    answerPlain: (posted) =>
-      opened ? opened.answerPlain(posted) : loadRouter().then((one) => one.answerPlain(posted)),
+    shortWay: async () => (await loadRouter()).shortWay,
     mcp,
-    plain: { ...server, services, plainPath: options.plainPath ?? true },
+    plain: { ...server, services, legacyMessages, plainPath: options.plainPath ?? true },
     call: (call) => callTool(services, call),
     memoryOf: (principal) => state.forCaller({ principal, client: "" }),
     ready: () => store.ping(),

@@ -1,7 +1,7 @@
 // Serves the conformance fixture on a port of this machine: serve-fixture.ts PORT ENDPOINT. Instances with one DynamoDB
 // endpoint share one table, as those of a deployment do.
 
-import { serveNode } from "@stateful-mcp/adapters/node";
+import { serveNode, withShortWay } from "@stateful-mcp/adapters/node";
 import { createLogger } from "@stateful-mcp/adapters/process";
 import { createApp } from "@stateful-mcp/core";
 import { createStateClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
@@ -21,7 +21,12 @@ const app = createApp({
   backend: "local",
   logger,
 });
-const server = await serveNode(app, { host: "127.0.0.1", port: Number(port), logger, drainSeconds: 1 });
+const server = await serveNode(await withShortWay(app), {
+  host: "127.0.0.1",
+  port: Number(port),
+  logger,
+  drainSeconds: 1,
+});
 process.once("SIGTERM", async () => {
   await app.close();
   await server.close();

@@ -136,14 +136,12 @@ describe("inside core", () => {
     ).toEqual([]);
   });
 
-  test("the 2025 era is reached from four files: the folder can go when the era ends", () => {
+  test("the 2025 era is reached from three files: the folder can go when the era ends", () => {
     const from = core.filter(
       ({ path, imports }) =>
         !path.startsWith(folder("mcp/legacy/")) && imports.some((name) => name.startsWith(folder("mcp/legacy/"))),
     );
-    expect(from.map(({ path }) => path)).toEqual(
-      ["app.ts", "http/router.ts", "mcp/plain-connection.ts", "mcp/server.ts"].map(folder),
-    );
+    expect(from.map(({ path }) => path)).toEqual(["app.ts", "http/router.ts", "mcp/server.ts"].map(folder));
   });
 
   test("the AWS SDK is imported only by the stores that speak to AWS", () => {

@@ -14,7 +14,7 @@ import {
 } from "@stateful-mcp/core/runtime";
 import { chooseAccess } from "../access.ts";
 import { withConsole } from "../console.ts";
-import { serveNode } from "../node.ts";
+import { serveNode, withShortWay } from "../node.ts";
 import { announce } from "./banner.ts";
 import { compose, type UnboundApp } from "./compose.ts";
 import { loadConfig, openLogger } from "./environment.ts";
@@ -77,14 +77,14 @@ export async function serve(app: UnboundApp, options: ServeOptions = {}): Promis
     ...((isOwn || access.mode === "local") && { location }),
   };
   // Loads what speaks HTTP, so that the first client does not wait for it.
-  await running.fetch(new Request("http://localhost/healthz"));
-  const plain = running.fetch.bind(running);
-  const fetch = shown ? await withConsole(plain, { directory: shown, facts }) : plain;
-  const carriedApp = { fetch, answerPlain: running.answerPlain.bind(running), drain: () => running.drain() };
-  const server = await serveNode(carriedApp, { host: config.host, port: config.port, logger }).catch(async (error) => {
-    await close();
-    throw await explained(error, config, running.options.name ?? READY_SERVER);
-  });
+  const served = await withShortWay(running);
+  const fetch = shown ? await withConsole(served.fetch, { directory: shown, facts }) : served.fetch;
+  const server = await serveNode({ ...served, fetch }, { host: config.host, port: config.port, logger }).catch(
+    async (error) => {
+      await close();
+      throw await explained(error, config, running.options.name ?? READY_SERVER);
+    },
+  );
   running.resumeTasks();
   const url = `${server.url}/mcp`;
   announce(

@@ -44,6 +44,8 @@ export class Conversation {
   #waiting: ForOfficial[] = [];
   /** The SDK has been brought to where the conversation stands. */
   #introduced = false;
+  /** Ids of the requests by which it was. */
+  readonly #handshakes = new Set<RequestId>();
   /** Lines of this turn of the event loop, which become one write. */
   #unwritten = "";
   #closing: Promise<void> | undefined;
@@ -136,10 +138,17 @@ export class Conversation {
   #give(official: Official, one: ForOfficial): void {
     const message = "message" in one ? one.message : this.#parsed(official, one.line);
     if (!message || ("line" in one && this.#listens.take(message))) return;
-    if (!this.#introduced) for (const said of this.#plain.handshake()) official.deliver(said);
-    this.#introduced = true;
+    if (!this.#introduced) this.#introduce(official);
     this.#track(message);
     official.deliver(message);
+  }
+
+  #introduce(official: Official): void {
+    this.#introduced = true;
+    for (const said of this.#plain.handshake()) {
+      if ("method" in said && "id" in said) this.#handshakes.add(said.id);
+      official.deliver(said);
+    }
   }
 
   #parsed(official: Official, line: Line): Message | undefined {
@@ -158,6 +167,7 @@ export class Conversation {
   }
 
   async #answer(message: Message): Promise<void> {
+    if (!("method" in message) && message.id !== undefined && this.#handshakes.delete(message.id)) return;
     await this.#send(message);
     if (!("method" in message) && message.id !== undefined) this.#settle(message.id);
   }

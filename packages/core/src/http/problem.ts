@@ -24,8 +24,13 @@ export function headersFor(error: AppError, c: RequestContext, access: Access): 
 }
 
 export function problem(c: RequestContext, error: AppError, access: Access): Response {
+  const headers = { "Content-Type": "application/problem+json", ...headersFor(error, c, access) };
+  return c.body(problemText(error), error.status as 400, headers);
+}
+
+/** The body of an answer of the type `application/problem+json`. */
+export function problemText(error: AppError): string {
   const { title } = ERROR_CODES[error.code];
   const body = { title, status: error.status, detail: error.message, code: error.code, ...error.details };
-  const headers = { "Content-Type": "application/problem+json", ...headersFor(error, c, access) };
-  return c.body(`${JSON.stringify(body)}\n`, error.status as 400, headers);
+  return `${JSON.stringify(body)}\n`;
 }

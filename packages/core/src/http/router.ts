@@ -1,7 +1,7 @@
 // Every HTTP route. Checks Host and Origin, finds out who calls, and hands the request to MCP or to a plain JSON route.
 import { randomUUID } from "node:crypto";
 import { type AuthInfo, createMcpHandler, isLegacyRequest, type McpServerFactory } from "@modelcontextprotocol/server";
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import type { Access } from "../auth/access.ts";
 import type { ToolResult } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
@@ -14,6 +14,7 @@ import type { LegacyState } from "../mcp/legacy/state.ts";
 import { createListens, isListen } from "../mcp/listen.ts";
 import { faultOfMessage } from "../mcp/message-check.ts";
 import { withoutNulls } from "../mcp/nulls.ts";
+import type { ServerInfo } from "../mcp/offer.ts";
 import { type PlainCaller, PlainPath, plainRequest } from "../mcp/plain.ts";
 import { tellUnanswered } from "../mcp/requests.ts";
 import { RAN_KEY } from "../mcp/spans.ts";
@@ -40,7 +41,7 @@ import { serveMetrics } from "./operator.ts";
 import { asAppError, headersFor, problem } from "./problem.ts";
 import { Refusals } from "./refusals.ts";
 import { serveRest } from "./rest.ts";
-import { type Posted, type ShortAnswer, ShortWay } from "./short-way.ts";
+import type { ShortWayParts } from "./short-way.ts";
 import { serveWelcome } from "./welcome-page.ts";
 
 export interface RouterOptions {
@@ -48,8 +49,7 @@ export interface RouterOptions {
   mcp: McpServerFactory;
   legacy: LegacyState;
   access: Access;
-  service: string;
-  version: string;
+  server: ServerInfo;
   table: string;
   bodyMaxBytes: number;
   /** Whether clients may hold streams that tell of changes. */
@@ -74,8 +74,8 @@ export interface RouterOptions {
 
 export interface Router {
   fetch(request: Request, carried?: Carried): Promise<Response>;
-  /** As `App.answerPlain`. */
-  answerPlain(posted: Posted): Promise<ShortAnswer | undefined> | undefined;
+  /** As `App.shortWay`. */
+  readonly shortWay: ShortWayParts | undefined;
   /** Ends the streams that clients take up again elsewhere. Calls go on. */
   endStreams(): Promise<void>;
   close(): Promise<void>;
@@ -83,15 +83,17 @@ export interface Router {
 
 export function createRouter(options: RouterOptions): Router {
   const { services, access, metrics } = options;
+  const { name: service, version } = options.server;
   const handler = createMcpHandler(options.mcp, {
     legacy: "reject",
     onerror: (error) => services.logger.debug({ err: error.message }, "rejected"),
   });
-  const plainPath = new PlainPath(services, { name: options.service, version: options.version });
+  const plainPath = new PlainPath(services, options.server, options.subscriptions);
   const listens = createListens({ services, mcp: options.mcp });
   const legacy = new LegacyHttp({
     services,
     legacy: options.legacy,
+    server: options.server,
     factory: options.mcp,
     standingStreams: options.subscriptions,
     plainPath: options.plainPath,
@@ -101,18 +103,16 @@ export function createRouter(options: RouterOptions): Router {
   // Clients ask for what they are told of, and this scope is not for them: it is known and not announced.
   const callers: CallerCheck = { access, knownScopes: new Set([...knownScopes, OPERATE_SCOPE]), refusals };
   const ready = onceASecond(options.ready);
-  // `/mcp/` is `/mcp`: people copy addresses with a slash at their end.
+  // Hono's default router is 5 KB larger and builds an expression at the first request, which a cold start waits for; with so few routes
+  // it finds none of them sooner. `/mcp/` is `/mcp`: people copy addresses with a slash at their end.
   const app = new Hono<Bindings>({ strict: false });
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => health(c, { ...options, ready }, { status: "ready" }));
   guard(app, { ...options, refusals });
-  app.get("/health", (c) =>
-    health(c, { ...options, ready }, { status: "healthy", service: options.service, table: options.table }),
-  );
+  app.get("/health", (c) => health(c, { ...options, ready }, { status: "healthy", service, table: options.table }));
   app.get("/mcp/health", (c) => health(c, { ...options, ready }, { status: "ok" }));
 
-  const { service, version } = options;
   const bodies = new Bodies(options.bodyMaxBytes, services.state);
   const unsent = new Unsent(services.state.limits);
   serveRest(app, { services, callers, unsent, service, version, bodies });
@@ -120,7 +120,7 @@ export function createRouter(options: RouterOptions): Router {
   serveMemory(app, { services, callers, bodies });
   if (metrics) serveMetrics(app, metrics, callers);
   serveJournal(app, options.journal, callers);
-  serveWelcome(app, options);
+  serveWelcome(app, { service, version, access });
   app.all("/mcp", async (c) => {
     const principal = await principalOf(c, callers);
     const { timeLimitMs, onSent } = c.env;
@@ -186,7 +186,7 @@ export function createRouter(options: RouterOptions): Router {
     return answerInTime(handler.fetch(request, { authInfo, parsedBody }));
   };
 
-  const shortWay = new ShortWay({
+  const shortWay: ShortWayParts = {
     callers,
     findAddress: options.findAddress,
     hosts: hostNames(options),
@@ -196,7 +196,7 @@ export function createRouter(options: RouterOptions): Router {
     plainPath,
     bySdk: (request, parsedBody, caller, ran) =>
       handler.fetch(request, { authInfo: withRun(authInfoOf(caller), ran), parsedBody }),
-  });
+  };
   // Pages that may call are answered with what browsers want to know, which the short way does not say.
   const isShort = options.plainPath !== false && options.allowedOrigins.length === 0;
 
@@ -223,7 +223,7 @@ export function createRouter(options: RouterOptions): Router {
       if (REFUSALS.has(answer.status)) services.observer?.happened({ kind: "refused", status: answer.status });
       return answer;
     },
-    answerPlain: (posted) => (isShort ? shortWay.answer(posted) : undefined),
+    shortWay: isShort ? shortWay : undefined,
     endStreams,
     close: async () => {
       plainPath.close();

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import type { ToolResult } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
 import type { Unsent } from "../calls/unsent.ts";
+import type { AppError } from "../errors.ts";
 import { faultOfMessage } from "../mcp/message-check.ts";
 import { type PlainAnswer, type PlainCaller, type PlainPath, plainRequest } from "../mcp/plain.ts";
 import { answerInTime } from "../mcp/sse.ts";
@@ -13,6 +14,7 @@ import type { Bodies } from "./body.ts";
 import { type CallerCheck, callerOf, traceOfHeaders } from "./caller-of-request.ts";
 import { dress } from "./guard.ts";
 import type { FindAddress } from "./network.ts";
+import { asAppError, problemText } from "./problem.ts";
 
 /** A POST to `/mcp`, with nothing behind the path, whose body has not been read. No header comes twice. */
 export interface Posted {
@@ -35,7 +37,8 @@ export interface ShortAnswer {
   readonly answer: PlainAnswer;
 }
 
-export interface ShortWayOptions {
+/** What a short way is made with. */
+export interface ShortWayParts {
   readonly callers: CallerCheck;
   readonly findAddress: FindAddress;
   /** Names under which the server may be addressed; undefined: any. */
@@ -52,13 +55,14 @@ export interface ShortWayOptions {
 const HOST = /^([a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?$/;
 const LENGTH = /^\d{1,9}$/;
 
+/** The short way of an app, beside its `fetch`. */
 export class ShortWay {
-  readonly #options: ShortWayOptions;
+  readonly #parts: ShortWayParts;
   readonly #hosts: ReadonlySet<string> | undefined;
 
-  constructor(options: ShortWayOptions) {
-    this.#options = options;
-    this.#hosts = options.hosts && new Set(options.hosts);
+  constructor(parts: ShortWayParts) {
+    this.#parts = parts;
+    this.#hosts = parts.hosts && new Set(parts.hosts);
   }
 
   /** Undefined, at once or in the end, hands the request on: nothing has happened but that its body may have been read. */
@@ -76,7 +80,7 @@ export class ShortWay {
   }
 
   async #read(posted: Posted, length: number): Promise<ShortAnswer | undefined> {
-    const { bodies, findAddress, callers, plainPath, services, unsent } = this.#options;
+    const { bodies, findAddress, callers, plainPath, services, unsent } = this.#parts;
     const header = (name: string) => textOf(posted.headers[name]);
     const address = findAddress(posted.address, header("x-forwarded-for"));
     const principal = await callerOf(header("authorization"), { address }, callers).catch(() => undefined);
@@ -94,8 +98,10 @@ export class ShortWay {
     const http = { requestId, trace: traceOfHeaders(header), transport: undefined, taken: true };
     const onSent = (done: () => void) => posted.onSent(done);
     const caller = { principal, timeLimitMs: undefined, http, unsent: unsent.answerTo(principal, onSent) };
-    const sdk = (ran?: Promise<ToolResult>) => this.#options.bySdk(requestOf(posted), body, caller, ran);
-    const answer = await answerInTime(plainPath.answer(plain, { ...caller, signal: posted.signal, sdk }));
+    const sdk = (ran?: Promise<ToolResult>) => this.#parts.bySdk(requestOf(posted), body, caller, ran);
+    const answer = await answerInTime(plainPath.answer(plain, { ...caller, signal: posted.signal, sdk })).catch(
+      (thrown: unknown) => failure(asAppError(thrown, services.logger)),
+    );
     if (typeof answer !== "string") {
       answer.headers.set("X-Request-Id", requestId);
       dress(answer);
@@ -118,12 +124,17 @@ function nameOf(host: string | string[] | undefined): string | undefined {
 const textOf = (value: string | string[] | undefined): string | undefined =>
   typeof value === "string" ? value : value?.join(", ");
 
+function failure(error: AppError): Response {
+  const headers = { "Content-Type": "application/problem+json" };
+  return new Response(problemText(error), { status: error.status, headers });
+}
+
 /** What the SDK reads besides the body, which it is given. */
-function requestOf({ headers }: Posted): Request {
+function requestOf({ headers, signal }: Posted): Request {
   const given = new Headers();
   for (const [name, value] of Object.entries(headers)) {
     const text = textOf(value);
     if (text !== undefined && name !== "content-length") given.set(name, text);
   }
-  return new Request(`http://${given.get("host")}/mcp`, { method: "POST", headers: given });
+  return new Request(`http://${given.get("host")}/mcp`, { method: "POST", headers: given, signal });
 }

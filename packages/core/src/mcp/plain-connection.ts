@@ -6,33 +6,25 @@ import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/server";
 import { callTool, type ToolCall, type ToolResult } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
-import {
-  CLIENT_CAPABILITIES_META_KEY,
-  LEGACY_REVISIONS,
-  MODERN_REVISION,
-  PROTOCOL_VERSION_META_KEY,
-} from "../protocol.ts";
+import { CLIENT_CAPABILITIES_META_KEY, MODERN_REVISION, PROTOCOL_VERSION_META_KEY } from "../protocol.ts";
 import type { RequestSpan } from "../telemetry.ts";
 import { traceOf } from "../trace.ts";
 import type { OverHttp } from "./call-source.ts";
-import { constantList, type PlainClient, plainCall, plainClient, toolCallOf } from "./legacy/plain.ts";
-import { constantResults, type ServerInfo } from "./offer.ts";
+import { answerFrom, ConstantAnswers, endOf, metaStart } from "./constant-answers.ts";
+import type { ServerInfo } from "./offer.ts";
 import {
   callOf,
-  endOf,
   hasOnly,
-  isBare,
   isObject,
   isPlainId,
   isPlainMeta,
   MESSAGE_KEYS,
-  metaStart,
   type PlainRequest,
   plainMessage,
   plainResult,
   spanned,
 } from "./plain.ts";
-import { CANCELLED, carry, clientText, originOf, REQUEST_ID_META_KEY, tellAnswered } from "./requests.ts";
+import { CANCELLED, carry, clientText, originOf, tellAnswered } from "./requests.ts";
 import { incomingRequest } from "./spans.ts";
 
 /** Where a connection's messages go. */
@@ -43,7 +35,7 @@ export interface Outlet {
   handOn(message: JSONRPCMessage): void;
 }
 
-type Message = Record<string, unknown>;
+type Message = Readonly<Record<string, unknown>>;
 interface RequestMessage extends Message {
   readonly id: string | number;
   readonly method: string;
@@ -55,11 +47,34 @@ interface RequestMessage extends Message {
  */
 type Era = "none" | "asked" | "modern" | "legacy" | "unknown";
 
-/** How a connection of the 2025 era was opened. */
-interface Opening {
-  readonly initialize: RequestMessage;
-  readonly client: PlainClient;
+/** What an `initialize` of the 2025 era says of its connection. */
+export interface LegacyOpening {
+  /** Its client, as log lines name it. */
+  readonly client: string;
   readonly protocolVersion: string;
+  /** How a call within the connection is run, which tells its client of progress by `notify`; undefined leaves it to the SDK. */
+  callOf(message: Message, services: Services): ((running: LegacyRunning) => ToolCall) | undefined;
+}
+
+/** A call of the 2025 era that begins. */
+export interface LegacyRunning {
+  readonly http: OverHttp;
+  readonly signal: AbortSignal;
+  notify(method: string, params: Record<string, unknown>): Promise<void>;
+}
+
+/** How plain messages of the 2025 era are read: given, so that the era's folder is reached from few files and can go. */
+export interface LegacyMessages {
+  /** Undefined leaves the message, and with it the connection, to the SDK. */
+  openingOf(message: Message): LegacyOpening | undefined;
+  isInitialized(message: Message): boolean;
+  /** The method of a request that is answered alike each time. */
+  constantMethodOf(message: Message): string | undefined;
+}
+
+/** How a connection of the 2025 era was opened. */
+interface Opening extends LegacyOpening {
+  readonly initialize: RequestMessage;
   readonly since: number;
   initialized?: Message;
 }
@@ -73,6 +88,7 @@ interface Running {
 /** What a connection is made with. */
 export interface PlainParts extends ServerInfo {
   readonly services: Services;
+  readonly legacyMessages: LegacyMessages;
   readonly subscriptions: boolean;
   /** False leaves everything to the SDK, to compare the two. */
   readonly plainPath: boolean;
@@ -81,18 +97,18 @@ export interface PlainParts extends ServerInfo {
 /** One connection's plain messages. The caller is the one who started the process. */
 export class PlainConnection {
   readonly #services: Services;
-  readonly #server: ServerInfo;
-  readonly #subscriptions: boolean;
+  readonly #legacy: LegacyMessages;
   readonly #out: Outlet;
-  /** How a modern answer's `_meta` begins, and what stands before that in a tool's. */
-  readonly #meta: string;
+  /** Of a modern tool's answer, up to the request's id. */
   readonly #tail: string;
   readonly #running = new Set<Running>();
   /** By id the latest of them, which is the one that a cancellation means. */
   readonly #latest = new Map<RequestId, Running>();
-  readonly #constants = new Map<string, Constant | undefined>();
+  readonly #constants: Readonly<Record<"modern" | "legacy", ConstantAnswers>>;
   #era: Era = "none";
   #opening: Opening | undefined;
+  /** A `server/discover` that was answered while both eras were possible. */
+  #asked: RequestMessage | undefined;
   /** The SDK has taken a message. */
   #handedOn = false;
   #closed = false;
@@ -101,11 +117,14 @@ export class PlainConnection {
   constructor(parts: PlainParts, out: Outlet) {
     if (!parts.plainPath) this.#era = "unknown";
     this.#services = parts.services;
-    this.#server = parts;
-    this.#subscriptions = parts.subscriptions;
+    this.#legacy = parts.legacyMessages;
+    const { services, subscriptions } = parts;
+    this.#constants = {
+      modern: new ConstantAnswers(services, parts, { era: "modern", subscriptions }),
+      legacy: new ConstantAnswers(services, parts, { era: "legacy", subscriptions: false }),
+    };
     this.#out = out;
-    this.#meta = metaStart(parts);
-    this.#tail = `,"resultType":"complete"${this.#meta}`;
+    this.#tail = `,"resultType":"complete"${metaStart(parts)}`;
   }
 
   /** Answers the message, if it is plain; false leaves it to the SDK. */
@@ -115,15 +134,17 @@ export class PlainConnection {
     return taken;
   }
 
-  /** What the SDK has to be given before its first message, so that it stands where this connection stands. It answers nothing of it. */
+  /**
+   * What the SDK has to be given before its first message, so that it stands where this connection stands. Its answers to that are not to
+   * be sent: the client has them.
+   */
   handshake(): JSONRPCMessage[] {
     if (this.#opening) {
       const { initialize, initialized, since } = this.#opening;
-      const again = { ...initialize, id: randomUUID() } as unknown as JSONRPCMessage;
-      carry(again, { since });
+      const again = answeredBefore(initialize, { since });
       return initialized ? [again, initialized as unknown as JSONRPCMessage] : [again];
     }
-    if (this.#era !== "modern") return [];
+    if (this.#era !== "modern") return this.#asked ? [answeredBefore(this.#asked)] : [];
     const _meta = { [PROTOCOL_VERSION_META_KEY]: MODERN_REVISION, [CLIENT_CAPABILITIES_META_KEY]: {} };
     // Of no request: it only says which revision is spoken.
     return [{ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: randomUUID(), _meta } }];
@@ -165,19 +186,21 @@ export class PlainConnection {
     const plain = plainMessage(message);
     if (plain && this.#serves(plain)) {
       if (this.#era !== "modern") this.#era = plain.method === "server/discover" ? "asked" : "modern";
+      if (this.#era === "asked") this.#asked = message as RequestMessage;
       if (plain.method === "tools/call")
         this.#run(message as RequestMessage, this.#tail, ({ over }, http) => callOf(plain, local(http), over.signal));
-      else this.#answer(message as RequestMessage, this.#constantOf("modern", plain.method));
+      else this.#answer(message as RequestMessage, this.#constants.modern.startOf(plain.method) ?? "");
       return true;
     }
     if (this.#era === "modern") return false;
-    const opening = openingOf(message);
+    const opening = this.#legacy.openingOf(message);
     if (opening) {
+      const initialize = message as RequestMessage;
       this.#era = "legacy";
-      this.#opening = opening;
-      const [before, meta] = this.#constantOf("legacy", "initialize") ?? ["", ""];
+      this.#opening = { ...opening, initialize, since: performance.now() };
+      const start = this.#constants.legacy.startOf("initialize") ?? "";
       const version = `"protocolVersion":"${opening.protocolVersion}"`;
-      this.#answer(opening.initialize, [before.replace('"protocolVersion":""', version), meta]);
+      this.#answer(initialize, start.replace('"protocolVersion":""', version));
       return true;
     }
     const decides = message.method !== "server/discover" && isPlainId(message.id) && hasOnly(message, MESSAGE_KEYS);
@@ -186,28 +209,29 @@ export class PlainConnection {
   }
 
   #serves({ method, name }: PlainRequest): boolean {
-    return method === "tools/call" ? this.#services.tools.has(name) : this.#constantOf("modern", method) !== undefined;
+    return method === "tools/call"
+      ? this.#services.tools.has(name)
+      : this.#constants.modern.startOf(method) !== undefined;
   }
 
   #takeLegacy(message: Message): boolean {
-    const call = plainCall(message, this.#services);
-    const { client } = this.#opening ?? {};
-    if (call && client) {
+    const call = this.#opening?.callOf(message, this.#services);
+    if (call) {
       this.#run(message as RequestMessage, LEGACY_META, (running, http) => {
         const notify = async (method: string, params: Record<string, unknown>) => {
           const open = this.#running.has(running) && !this.#closed;
           if (open) this.#out.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
         };
-        return toolCallOf(call, { ...local(http), client, session: UNNAMED, signal: running.over.signal, notify });
+        return call({ http, signal: running.over.signal, notify });
       });
       return true;
     }
-    const method = isPing(message) ? "ping" : constantList(message)?.method;
-    const constant = method === undefined ? undefined : this.#constantOf("legacy", method);
-    if (constant) this.#answer(message as RequestMessage, constant);
+    const method = this.#legacy.constantMethodOf(message);
+    const start = method === undefined ? undefined : method === "ping" ? PONG : this.#constants.legacy.startOf(method);
+    if (start !== undefined) this.#answer(message as RequestMessage, start);
     // From here on a server may know what this connection does not: another client, or what it wants to be told.
     else if (message.method === "initialize" || message.method === "logging/setLevel") this.#era = "unknown";
-    return constant !== undefined;
+    return start !== undefined;
   }
 
   #notified(message: Message, undecided: boolean): boolean {
@@ -226,7 +250,7 @@ export class PlainConnection {
       this.#era = "unknown";
       return false;
     }
-    if (this.#opening && isInitialized(message)) {
+    if (this.#opening && this.#legacy.isInitialized(message)) {
       this.#opening.initialized ??= message;
       return true;
     }
@@ -251,7 +275,7 @@ export class PlainConnection {
       .catch(() => undefined)
       .then((text) => {
         if (over.signal.aborted || this.#closed) return;
-        if (text !== undefined) this.#out.send(`${text}${meta}${http.requestId}"}}${endOf(id)}`);
+        if (text !== undefined) this.#out.send(answerFrom(text + meta, http.requestId, id));
         else this.#sayByServer(message, { requestId: http.requestId, ran });
       })
       .finally(() => this.#end(running));
@@ -275,35 +299,20 @@ export class PlainConnection {
   }
 
   /** Answers at once, and writes the request's line. */
-  #answer(message: RequestMessage, constant: Constant | undefined): void {
-    const [before, meta] = constant ?? ["", ""];
+  #answer(message: RequestMessage, start: string): void {
     const started = performance.now();
     const requestId = randomUUID();
     const span = this.#span(message);
-    // Some clients take an empty result for one only if it has no member at all.
-    this.#out.send(`${before}${meta === "" ? "}" : `${meta}${requestId}"}}`}${endOf(message.id)}`);
+    this.#out.send(start === PONG ? PONG + endOf(message.id) : answerFrom(start, requestId, message.id));
     const told = message as { method: string; params?: Record<string, unknown> };
     const source = {
       origin: originOf(told, { requestId, transport: "stdio" }),
       principal: LOCAL_PRINCIPAL,
-      client: clientText(told) || (this.#opening?.client.text ?? ""),
+      client: clientText(told) || (this.#opening?.client ?? ""),
       trace: span?.trace ?? traceOf(metaOf(message)),
     };
     tellAnswered(this.#services, source, started);
     span?.end();
-  }
-
-  /** What a method is answered each time, and how its `_meta` begins; undefined for what is not offered. */
-  #constantOf(era: "modern" | "legacy", method: string): Constant | undefined {
-    const key = `${era} ${method}`;
-    if (this.#constants.has(key)) return this.#constants.get(key);
-    const subscriptions = era === "modern" && this.#subscriptions;
-    const results = constantResults(this.#services, this.#server, { era, subscriptions });
-    const result = method === "ping" ? {} : results.get(method);
-    const meta = era === "modern" ? this.#meta : method === "ping" ? "" : LEGACY_META;
-    const constant = result && ([`{"result":${JSON.stringify(result).slice(0, -1)}`, meta] as const);
-    this.#constants.set(key, constant);
-    return constant;
   }
 
   #span(message: RequestMessage): RequestSpan | undefined {
@@ -314,12 +323,16 @@ export class PlainConnection {
   }
 }
 
-/** A result's text up to its `_meta`, and how that begins, up to the request's id; empty: it has none. */
-type Constant = readonly [before: string, meta: string];
+/** How a ping is answered: some clients take an empty result for one only if it has no member at all. */
+const PONG = '{"result":{}';
+const LEGACY_META = metaStart(undefined);
 
-const LEGACY_META = `,"_meta":{"${REQUEST_ID_META_KEY}":"`;
-/** Of the 2025 era: without HTTP it has no id, and without a level everything is told. */
-const UNNAMED = { id: undefined, logLevel: "" };
+/** A request that the SDK is given although its client has its answer. */
+function answeredBefore(request: RequestMessage, more: { readonly since?: number } = {}): JSONRPCMessage {
+  const again = { ...request, id: randomUUID() } as unknown as JSONRPCMessage;
+  carry(again, { answered: true, ...more });
+  return again;
+}
 
 const local = (http: OverHttp) => ({ principal: LOCAL_PRINCIPAL, http, timeLimitMs: undefined, unsent: undefined });
 
@@ -327,33 +340,8 @@ const metaOf = ({ params }: Message): Record<string, unknown> =>
   isObject(params) && isObject(params._meta) ? params._meta : {};
 const hasPlainMeta = (message: Message): boolean => isPlainMeta(metaOf(message));
 
-const isPing = ({ method, id, params, ...more }: Message): boolean =>
-  method === "ping" && isPlainId(id) && params === undefined && hasOnly(more, MESSAGE_KEYS);
-
-const isInitialized = (message: Message): boolean =>
-  message.method === "notifications/initialized" &&
-  hasOnly(message, MESSAGE_KEYS) &&
-  (message.params === undefined || isBare(message.params));
-
 /** The id of the request that a cancellation means. */
 function cancelledBy({ requestId, reason }: Record<string, unknown>): RequestId | undefined {
   if (reason !== undefined && typeof reason !== "string") return undefined;
   return isPlainId(requestId) ? requestId : undefined;
-}
-
-const OPENING_KEYS = new Set(["protocolVersion", "capabilities", "clientInfo"]);
-const CLIENT_KEYS = new Set(["name", "version", "title"]);
-
-/** The opening of a connection of the 2025 era, if it is plain. */
-function openingOf(message: Message): Opening | undefined {
-  const { id, method, params } = message;
-  if (method !== "initialize" || !isPlainId(id) || !hasOnly(message, MESSAGE_KEYS)) return undefined;
-  if (!isObject(params) || !hasOnly(params, OPENING_KEYS)) return undefined;
-  const { protocolVersion, clientInfo } = params;
-  if (typeof protocolVersion !== "string" || !LEGACY_REVISIONS.includes(protocolVersion)) return undefined;
-  if (!isObject(clientInfo) || !hasOnly(clientInfo, CLIENT_KEYS) || !("name" in clientInfo && "version" in clientInfo))
-    return undefined;
-  if (!Object.values(clientInfo).every((text) => typeof text === "string")) return undefined;
-  const client = plainClient({ initialize: JSON.stringify(params) });
-  return client && { initialize: message as RequestMessage, client, protocolVersion, since: performance.now() };
 }

@@ -15,7 +15,6 @@ import {
   INVALID_PARAMS,
   MODERN_REVISION,
   PROTOCOL_VERSION_META_KEY,
-  SERVER_INFO_META_KEY,
   TRACEPARENT_META_KEY,
   TRACESTATE_META_KEY,
 } from "../protocol.ts";
@@ -23,7 +22,9 @@ import { InvalidRequestState } from "../state/request-state.ts";
 import type { RequestFailure, RequestSpan } from "../telemetry.ts";
 import { traceOf } from "../trace.ts";
 import { IDEMPOTENCY_META_KEY, type OverHttp } from "./call-source.ts";
-import { clientText, originOf, REQUEST_ID_META_KEY, tellAnswered } from "./requests.ts";
+import { answerFrom, ConstantAnswers, metaStart } from "./constant-answers.ts";
+import type { ServerInfo } from "./offer.ts";
+import { clientText, originOf, tellAnswered } from "./requests.ts";
 import { incomingRequest, TOOL_ERROR } from "./spans.ts";
 
 /** Answered the same to everybody until the process ends. */
@@ -129,24 +130,27 @@ export type PlainAnswer = string | Response;
 export class PlainPath {
   readonly #services: Services;
   readonly #tail: string;
-  /** Text of results by method, as the SDK has made them once, up to the request's id and behind it. */
-  readonly #constants = new Map<string, Constant>();
+  readonly #constants: ConstantAnswers;
   readonly #running = new Set<AbortController>();
   #closed = false;
 
-  constructor(services: Services, server: { name: string; version: string }) {
+  /** `subscriptions`: whether clients can be told of changes. */
+  constructor(services: Services, server: ServerInfo, subscriptions: boolean) {
     this.#services = services;
+    this.#constants = new ConstantAnswers(services, server, { era: "modern", subscriptions });
     this.#tail = `,"resultType":"complete"${metaStart(server)}`;
   }
 
   /** Whether the request can take the short way. */
   takes({ method, name }: PlainRequest): boolean {
-    return !this.#closed && (method !== "tools/call" || this.#services.tools.has(name));
+    if (this.#closed) return false;
+    return method === "tools/call" ? this.#services.tools.has(name) : this.#constants.startOf(method) !== undefined;
   }
 
   /** A text is the JSON of an answer with status 200. */
-  answer(request: PlainRequest, source: PlainSource): Promise<PlainAnswer> {
-    if (request.method !== "tools/call") return this.#constant(request, source);
+  async answer(request: PlainRequest, source: PlainSource): Promise<PlainAnswer> {
+    const constant = this.#constants.startOf(request.method);
+    if (constant !== undefined) return this.#say(constant, request, source);
     if (source.signal.aborted) return source.sdk();
     return this.#call(request, source);
   }
@@ -157,26 +161,18 @@ export class PlainPath {
     for (const running of this.#running) running.abort();
   }
 
-  async #constant(request: PlainRequest, source: PlainSource): Promise<PlainAnswer> {
+  /** Answers at once, and writes the request's line. */
+  #say(constant: string, request: PlainRequest, source: PlainSource): string {
     const { id, method, meta } = request;
     const { http, principal } = source;
-    const known = this.#constants.get(method);
-    if (known !== undefined) {
-      const started = performance.now();
-      const span = this.#span(request, source);
-      const message = { method, params: { _meta: meta } };
-      const origin = originOf(message, { requestId: http.requestId, transport: "http" });
-      const trace = span?.trace ?? traceOf(meta) ?? http.trace;
-      tellAnswered(this.#services, { origin, principal, client: clientText(message), trace }, started);
-      span?.end();
-      return known[0] + http.requestId + known[1] + endOf(id);
-    }
-    const response = await source.sdk();
-    const text = await response.clone().text();
-    const end = endOf(id);
-    const constant = response.status === 200 ? constantOf(text, http.requestId, end) : undefined;
-    if (constant) this.#constants.set(method, constant);
-    return response;
+    const started = performance.now();
+    const span = this.#span(request, source);
+    const message = { method, params: { _meta: meta } };
+    const origin = originOf(message, { requestId: http.requestId, transport: "http" });
+    const trace = span?.trace ?? traceOf(meta) ?? http.trace;
+    tellAnswered(this.#services, { origin, principal, client: clientText(message), trace }, started);
+    span?.end();
+    return answerFrom(constant, http.requestId, id);
   }
 
   #call(request: PlainRequest, source: PlainSource): Promise<PlainAnswer> {
@@ -208,7 +204,7 @@ export class PlainPath {
     const { requestId } = source.http;
     const { tools } = this.#services;
     const result = await ran.then((one) => plainResult(tools, request.name, one)).catch(() => undefined);
-    return result === undefined ? source.sdk(ran) : `${result}${this.#tail}${requestId}"}}${endOf(request.id)}`;
+    return result === undefined ? source.sdk(ran) : answerFrom(result + this.#tail, requestId, request.id);
   }
 }
 
@@ -221,22 +217,6 @@ export function plainResult(
   if (task || replayed || !tools.get(name)?.output || !isObject(structured)) return undefined;
   const text = JSON.stringify(structured);
   return `{"result":{"content":[{"type":"text","text":${JSON.stringify(text)}}],"structuredContent":${text}`;
-}
-
-/** How the `_meta` of an answer of 2026 begins, up to the request's id. */
-export function metaStart({ name, version }: { readonly name: string; readonly version: string }): string {
-  const info = JSON.stringify({ [SERVER_INFO_META_KEY]: { name, version } });
-  return `,"_meta":${info.slice(0, -1)},"${REQUEST_ID_META_KEY}":"`;
-}
-
-/** An answer that is the same each time, up to the request's id in it and behind that, without the end that names the message. */
-export type Constant = readonly [before: string, after: string];
-
-/** What an answer of the SDK, whose end is given, is each time; undefined where it is no result or has more than one such place. */
-export function constantOf(text: string, requestId: string, end: string): Constant | undefined {
-  if (!text.startsWith('{"result":{') || !text.endsWith(end)) return undefined;
-  const [before = "", after, ...more] = text.slice(0, -end.length).split(requestId);
-  return after === undefined || more.length > 0 ? undefined : [before, after];
 }
 
 /** Runs a call under its span, where there is one, which ends with it. */
@@ -257,8 +237,6 @@ function failureOfCall(error: unknown): RequestFailure | undefined {
   const code = codeOf(error) ?? INVALID_PARAMS;
   return { type: String(code), code };
 }
-
-export const endOf = (id: string | number): string => `,"jsonrpc":"2.0","id":${JSON.stringify(id)}}`;
 
 /** The call that a plain request asks for. */
 export function callOf(

@@ -34,7 +34,9 @@ interface Known {
   readonly requestId?: string;
   /** What its tool has come to: only the answer is still to be said. */
   readonly ran?: Promise<ToolResult>;
-  /** It opens a connection again that was opened at this time, in milliseconds of this process: its client waits for no answer. */
+  /** It was answered before, with its line, and tells a server where its connection stands. */
+  readonly answered?: boolean;
+  /** It opened its connection at this time, in milliseconds of this process. */
   readonly since?: number;
 }
 const known = new WeakMap<object, Known>();
@@ -70,12 +72,10 @@ function watch(watcher: Watcher, server: Server, transport: Transport): void {
   };
   const { onmessage, onclose } = transport;
   const send = transport.send.bind(transport);
-  const unsaid = new Set<RequestId>();
   transport.onmessage = (message, extra) => {
-    const since = known.get(message)?.since;
-    if (since !== undefined && isRequest(message)) {
-      watcher.openedAt(since);
-      unsaid.add(message.id);
+    const { answered = false, since } = known.get(message) ?? {};
+    if (answered && isRequest(message)) {
+      if (since !== undefined) watcher.openedAt(since);
       return onmessage?.(message, extra);
     }
     const one = isRequest(message) ? watcher.begin(message, extra) : undefined;
@@ -90,7 +90,6 @@ function watch(watcher: Watcher, server: Server, transport: Transport): void {
   };
   transport.send = (message, options) => {
     if ("method" in message || message.id === undefined) return send(message, options);
-    if (unsaid.delete(message.id)) return Promise.resolve();
     const one = open.get(message.id);
     if (one) end(message.id, failureOf(message));
     return send(one && "result" in message ? withRequestId(message, one.requestId) : message, options);

@@ -5,7 +5,7 @@ import { request as httpRequest } from "node:http";
 import { text as textOf } from "node:stream/consumers";
 import { isDeepStrictEqual } from "node:util";
 import { Server } from "@modelcontextprotocol/server";
-import { serveNode } from "@stateful-mcp/adapters/node";
+import { type ServedApp, serveNode, withShortWay } from "@stateful-mcp/adapters/node";
 import {
   type App,
   AppError,
@@ -150,13 +150,14 @@ async function side(plainPath: boolean, onShortWay: (() => void) | false): Promi
   const tools = [...customTools(effects), ...builtinTools({ backend: "memory", anonymous: false, ttlSeconds: 0 })];
   const access = { mode: "tokens", tokens: parseTokens(`alice=${ALICE},reader:read=${READER}`) } as const;
   const app = createApp({ tools, access, logger, plainPath });
-  const answerPlain: App["answerPlain"] = async (posted) => {
-    const answer = await app.answerPlain(posted);
+  const short = await withShortWay(app);
+  const answerPlain: ServedApp["answerPlain"] = async (posted) => {
+    const answer = await short.answerPlain?.(posted);
     if (answer && onShortWay) onShortWay();
     return answer;
   };
-  const carried = { fetch: app.fetch, drain: () => app.drain(), answerPlain };
-  const server = onShortWay && (await serveNode(carried, { host: "127.0.0.1", port: 0, logger: silentLogger }));
+  const server =
+    onShortWay && (await serveNode({ ...short, answerPlain }, { host: "127.0.0.1", port: 0, logger: silentLogger }));
   const close = async () => {
     if (server) await server.close();
     await app.close();

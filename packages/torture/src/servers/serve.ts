@@ -1,7 +1,7 @@
 // Serves a bar's own tools as a process: the file, or the endpoint and table, in the environment, the port as the argument. The bar answers
 // each run of a tool over HTTP when it likes, so that it counts the runs and decides how long they take.
 
-import { serveNode } from "@stateful-mcp/adapters/node";
+import { serveNode, withShortWay } from "@stateful-mcp/adapters/node";
 import { type App, type AppOptions, createApp, type StateStore, silentLogger, type Tool } from "@stateful-mcp/core";
 import { createStateClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
 import { SqliteStore } from "@stateful-mcp/core/sqlite";
@@ -31,9 +31,10 @@ async function storeOf(): Promise<StateStore> {
 export const appOf = async (options: Omit<AppOptions, "store">): Promise<App> =>
   createApp({ ...options, store: await storeOf() });
 
-/** Serves until SIGTERM, and then drains. */
-export async function serve(app: Pick<App, "fetch" | "drain" | "close">): Promise<void> {
-  const server = await serveNode(app, { host: "127.0.0.1", port: Number(process.argv[2]), logger: silentLogger });
+/** Serves until SIGTERM, and then drains. `fetch` answers in place of the app's, but for plain messages. */
+export async function serve(app: App, fetch: App["fetch"] = app.fetch): Promise<void> {
+  const served = { ...(await withShortWay(app)), fetch };
+  const server = await serveNode(served, { host: "127.0.0.1", port: Number(process.argv[2]), logger: silentLogger });
   process.once("SIGTERM", async () => {
     await server.close();
     await app.close();

@@ -79,7 +79,6 @@ async function measured(): Promise<Response> {
   });
 }
 
-await serve({
-  ...app,
-  fetch: async (request) => (new URL(request.url).pathname === "/measured" ? measured() : app.fetch(request)),
-});
+await serve(app, async (request, carried) =>
+  new URL(request.url).pathname === "/measured" ? measured() : app.fetch(request, carried),
+);

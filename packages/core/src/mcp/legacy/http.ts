@@ -16,6 +16,7 @@ import { PAGE_MAX_BYTES } from "../../limits.ts";
 import { countedAs, type Principal } from "../../principal.ts";
 import { cutText } from "../../text.ts";
 import { UNSENT_KEY } from "../call-source.ts";
+import type { ServerInfo } from "../offer.ts";
 import { openSse } from "../sse.ts";
 import { addressOf, faultOfInitialize, isCountedByItsCall, isInitialize, restoring } from "./messages.ts";
 import { answerPlainly, ConstantLists, LOG_LEVELS, type PlainCall, plainCall, plainClient } from "./plain.ts";
@@ -27,6 +28,7 @@ import { ageSeconds, type LegacySession } from "./transport-sessions.ts";
 export interface LegacyOptions {
   services: Services;
   legacy: LegacyState;
+  server: ServerInfo;
   factory: McpServerFactory;
   /** False: a stream is served only to resume a call. */
   standingStreams: boolean;
@@ -64,7 +66,7 @@ export class LegacyHttp {
 
   constructor(options: LegacyOptions) {
     this.#options = options;
-    this.#lists = new ConstantLists(options.services);
+    this.#lists = new ConstantLists(options.services, options.server);
   }
 
   /** Whether a POST is surely of the 2025 era, so that the SDK need not be asked: a plain call with no word of another revision. */
@@ -133,12 +135,9 @@ export class LegacyHttp {
     const session = await this.#session(request, caller);
     if (session instanceof Response) return session;
     this.#options.services.state.background.run(this.#options.legacy.sessions.touch(caller.principal.id, session));
-    const list = this.#options.plainPath === false ? undefined : this.#lists.find(post, session, caller);
-    if (list?.text !== undefined) return respond(list.text, session);
-    if (post.messages.some(isJSONRPCRequest)) {
-      const response = await this.#exchange(request, caller, session, post);
-      return list ? list.learn(response) : response;
-    }
+    const list = this.#options.plainPath === false ? undefined : this.#lists.answer(post, session, caller);
+    if (list !== undefined) return respond(list, session);
+    if (post.messages.some(isJSONRPCRequest)) return this.#exchange(request, caller, session, post);
     for (const message of post.messages) await this.#relay(caller, session, message);
     return new Response(null, { status: 202 });
   }

@@ -16,19 +16,9 @@ import {
   TIME_LIMIT_KEY,
   UNSENT_KEY,
 } from "../call-source.ts";
-import {
-  CALL_KEYS,
-  type Constant,
-  constantOf,
-  endOf,
-  hasOnly,
-  isBare,
-  isObject,
-  isPlainId,
-  MESSAGE_KEYS,
-  spanned,
-  TOOL_NAME,
-} from "../plain.ts";
+import { answerFrom, ConstantAnswers } from "../constant-answers.ts";
+import type { ServerInfo } from "../offer.ts";
+import { CALL_KEYS, hasOnly, isBare, isObject, isPlainId, MESSAGE_KEYS, spanned, TOOL_NAME } from "../plain.ts";
 import { nameOf, originOf, REQUEST_ID_META_KEY, tellAnswered } from "../requests.ts";
 import { hashed, incomingRequest, RAN_KEY } from "../spans.ts";
 import { toolAnswer } from "../tool-answer.ts";
@@ -191,44 +181,28 @@ const spanOf = (services: Services, message: Parameters<typeof incomingRequest>[
     }),
   );
 
-/** Lists that are the same for everybody until the process ends, as the SDK has made them once. */
+/** Lists that are the same for everybody until the process ends. */
 export class ConstantLists {
   readonly #services: Services;
-  readonly #constants = new Map<string, Constant>();
+  readonly #constants: ConstantAnswers;
 
-  constructor(services: Services) {
+  constructor(services: Services, server: ServerInfo) {
     this.#services = services;
+    this.#constants = new ConstantAnswers(services, server, { era: "legacy", subscriptions: false });
   }
 
-  /** What a POST asks for, if it is one plain request for such a list: its answer's text, or how to learn it; undefined: something else. */
-  find(
+  /** What a POST is answered, if it is one plain request for such a list, and writes the request's line; undefined: something else. */
+  answer(
     { messages, batch }: { readonly messages: readonly JSONRPCMessage[]; readonly batch: boolean },
     session: LegacySession,
     { authInfo, principal }: Pick<PlainExchange, "authInfo" | "principal">,
-  ) {
+  ): string | undefined {
     const asked = batch ? undefined : constantList(messages[0]);
     if (!asked) return undefined;
-    const { id, method } = asked;
-    const end = endOf(id);
+    const constant = this.#constants.startOf(asked.method);
+    if (constant === undefined) return undefined;
     const http = authInfo.extra?.[HTTP_KEY] as OverHttp;
-    const { requestId } = http;
-    const known = this.#constants.get(method);
-    if (known !== undefined) {
-      http.taken = true;
-      this.#tell(asked, session, { principal, http });
-      return { text: known[0] + requestId + known[1] + end, learn: undefined };
-    }
-    const learn = async (response: Response): Promise<Response> => {
-      if (!response.headers.get("content-type")?.startsWith("application/json")) return response;
-      const constant = constantOf(await response.clone().text(), requestId, end);
-      if (constant) this.#constants.set(method, constant);
-      return response;
-    };
-    return { text: undefined, learn };
-  }
-
-  /** Its line and its span. */
-  #tell(asked: PlainList, session: LegacySession, { principal, http }: { principal: Principal; http: OverHttp }): void {
+    http.taken = true;
     const started = performance.now();
     const span = spanOf(this.#services, asked, { session, http });
     const { clientInfo } = JSON.parse(session.initialize) as { clientInfo?: unknown };
@@ -240,6 +214,7 @@ export class ConstantLists {
     };
     tellAnswered(this.#services, source, started);
     span?.end();
+    return answerFrom(constant, http.requestId, asked.id);
   }
 }
 
