@@ -10,6 +10,7 @@ import { BatchSpanProcessor, ConsoleSpanExporter, TracerProvider } from "@opente
 import { type Logger, VERSION } from "@stateful-mcp/core/runtime";
 import { propagatorOf, samplerOf } from "./sampling.ts";
 import type { WantedSignals } from "./signals.ts";
+import { misreadVariables } from "./variables.ts";
 import { SignedSpanExporter } from "./xray.ts";
 
 /** Milliseconds that an exporter which does not answer may hold up the end of the process. */
@@ -28,6 +29,7 @@ export function startExporting(
   );
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   const misread = (message: string) => logger.warn({}, message);
+  for (const message of misreadVariables(given)) misread(message);
   propagation.setGlobalPropagator(propagatorOf(given, misread));
   const spanExporter =
     wanted.traces === "console"
