@@ -3,7 +3,16 @@ import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import { type Bench, Bencher, type Settings } from "./bench.ts";
-import { floor, legacyCpu, localStore, processes, statefulCpu, statelessCpu, statelessRate } from "./benches/http.ts";
+import {
+  floor,
+  journal,
+  legacyCpu,
+  localStore,
+  processes,
+  statefulCpu,
+  statelessCpu,
+  statelessRate,
+} from "./benches/http.ts";
 import { coldStart } from "./benches/lambda.ts";
 import { memory } from "./benches/memory.ts";
 import { stdio } from "./benches/stdio.ts";
@@ -23,6 +32,7 @@ const benches: readonly Bench[] = [
   processes,
   stdio,
   localStore,
+  journal,
 ];
 
 /** The whole run ends after this long, also when a part hangs. */

@@ -146,6 +146,36 @@ export const localStore: Bench = {
   },
 };
 
+export const journal: Bench = {
+  id: "P11",
+  title: "calls that leave a record against calls that leave none",
+  async run(bench) {
+    const endpoint = await bench.engine();
+    const outcomes: Outcome[] = [];
+    for (const [title, where, calls, work] of [
+      ["echo", [], bench.settings.calls, echo],
+      ["increment_value on a table", [endpoint], bench.storeCalls, increment],
+    ] as const) {
+      const options = { era: "modern", connections: 32, work } as const;
+      const keeping = bench.start("ours.ts", where, { env: { BENCH_JOURNAL: "on" } });
+      const [ours, silent] = await bench.inTurn(
+        calls,
+        await bench.side("ours, with the journal", [keeping], options),
+        await bench.side("ours", [bench.start("ours.ts", where)], options),
+      );
+      outcomes.push({
+        measure: `${title}: CPU per call that leaves a record, 32 connections`,
+        unit: "µs",
+        ours: ours.cpu,
+        baseline: { name: "no journal", values: silent.cpu },
+        ratios: ratios(ours.cpu, silent.cpu),
+        goal: { of: "ratio", atMost: 1.1 },
+      });
+    }
+    return outcomes;
+  },
+};
+
 async function againstOfficial(
   bench: Bencher,
   what: string,

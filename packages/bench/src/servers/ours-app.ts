@@ -8,7 +8,8 @@ import { echo } from "./echo-tool.ts";
 
 /**
  * `where` is the endpoint of a DynamoDB engine or the path of an SQLite file; without it state is in memory. `tokens` in the syntax of
- * MCP_AUTH_TOKEN; without it every caller is the one local principal. With BENCH_LOG=on each call leaves its line on stderr.
+ * MCP_AUTH_TOKEN; without it every caller is the one local principal. With BENCH_LOG=on each call leaves its line on stderr, with
+ * BENCH_JOURNAL=on its record in the store.
  */
 export async function oursApp(where: string | undefined, tokens?: string): Promise<App> {
   return createApp({
@@ -16,6 +17,7 @@ export async function oursApp(where: string | undefined, tokens?: string): Promi
     store: await storeAt(where),
     ...(tokens !== undefined && { access: { mode: "tokens", tokens: parseTokens(tokens) } }),
     ...(process.env.BENCH_LOG === "on" && { logger: createLogger({ level: "info", environment: "bench" }) }),
+    ...(process.env.BENCH_JOURNAL === "on" && { journal: { mode: "calls", label: "bench" } as const }),
   });
 }
 
