@@ -1,5 +1,6 @@
-// pnpm conformance: runs the official suite against the fixture for each revision, directly and through a load balancer that
-// sends every request to the other one of two instances. Exits with 1 when a scored scenario fails that is not expected to.
+// pnpm conformance: runs the official suite against the fixture for each revision, directly, through a load balancer that sends
+// every request to the other one of two instances, and the same while the oldest instance is killed again and again.
+// Exits with 1 when a scored scenario fails that is not expected to.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
@@ -14,7 +15,7 @@ import { Fleet, RoundRobin } from "@stateful-mcp/rig";
 import dynalite from "dynalite";
 
 const REVISIONS = ["2025-11-25", "2026-07-28"];
-const WAYS = ["direct", "round-robin"] as const;
+const WAYS = ["direct", "round-robin", "kills"] as const;
 type Way = (typeof WAYS)[number];
 
 const TASKS_REVISION = "2026-07-28";
@@ -151,21 +152,77 @@ async function main(): Promise<number> {
   try {
     const endpoint = `http://127.0.0.1:${(engine.address() as AddressInfo).port}`;
     await createTable(endpoint);
-    await using fleet = await Fleet.start({ size: 2, env: {}, serve: (port) => fixtureOn(port, endpoint) });
-    const addresses = () => fleet.live.map(({ address }) => address);
-    await using balancer = await RoundRobin.start(addresses);
-    const addressOf = { direct: addresses()[0] ?? "", "round-robin": balancer.address };
+    const fleetAt = (speed: number) =>
+      Fleet.start({ size: 2, env: {}, serve: (port) => fixtureOn(port, endpoint, speed) });
+    await using fleet = await fleetAt(1);
+    await using mortals = await fleetAt(MORTAL_SPEED);
+    const addressesOf = (one: Fleet) => one.live.map(({ address }) => address);
+    await using balancer = await RoundRobin.start(() => addressesOf(fleet));
+    const killer = new Killer(mortals);
+    await using killing = await RoundRobin.start(
+      () => addressesOf(mortals),
+      (open) => killer.before(open),
+    );
+    const addressOf = { direct: addressesOf(fleet)[0] ?? "", "round-robin": balancer.address, kills: killing.address };
     let unexpected = 0;
     for (const revision of revisions)
       for (const way of ways) {
         // The rebinding scenario wants a server that it reaches as localhost.
         const url = new URL("/mcp", addressOf[way].replace("127.0.0.1", "localhost")).href;
         unexpected += report(revision, way, await run(revision, url));
+        if (way === "kills") process.stdout.write(`  ${killer.kills} instances killed\n`);
       }
     return unexpected === 0 && revisions.length > 0 && ways.length > 0 ? 0 : 1;
   } finally {
     engine.close();
     engine.closeAllConnections();
+  }
+}
+
+/** The suite waits 10 s for a task, and the lease of a run that was killed lasts 20 s of its instance's clock. */
+const MORTAL_SPEED = 3;
+/** So many requests are answered between two kills. */
+const REQUESTS_PER_KILL = 7;
+
+/**
+ * Kills the oldest instance between two requests: the suite's client sends none again, so it must not lose one. Streams are cut. Another
+ * one is started first, so that no request waits for a start.
+ */
+class Killer {
+  readonly #fleet: Fleet;
+  #requests = 0;
+  #starting = false;
+  #killing: Promise<void> = Promise.resolve();
+  kills = 0;
+
+  constructor(fleet: Fleet) {
+    this.#fleet = fleet;
+  }
+
+  /** Resolves when a request may be sent, of which so many are open. */
+  async before(open: number): Promise<void> {
+    this.#requests += 1;
+    if (this.#requests >= REQUESTS_PER_KILL && !this.#starting) {
+      const [oldest, , another] = this.#fleet.live;
+      if (!another) this.#start();
+      else if (oldest && open === 0) {
+        this.#requests = 0;
+        this.kills += 1;
+        this.#killing = oldest.process.kill();
+      }
+    }
+    await this.#killing;
+  }
+
+  /** Not waited for. */
+  #start(): void {
+    this.#starting = true;
+    this.#fleet
+      .add()
+      .catch((error: unknown) => process.stderr.write(`An instance did not start: ${error}\n`))
+      .finally(() => {
+        this.#starting = false;
+      });
   }
 }
 
@@ -175,9 +232,9 @@ async function createTable(endpoint: string): Promise<void> {
   client.destroy();
 }
 
-function fixtureOn(port: number, endpoint: string): { command: string; args: readonly string[] } {
+function fixtureOn(port: number, endpoint: string, speed: number): { command: string; args: readonly string[] } {
   const main = fileURLToPath(new URL("serve-fixture.ts", import.meta.url));
-  return { command: process.execPath, args: ["--import", "tsx", main, String(port), endpoint] };
+  return { command: process.execPath, args: ["--import", "tsx", main, String(port), endpoint, String(speed)] };
 }
 
 process.exitCode = await main();

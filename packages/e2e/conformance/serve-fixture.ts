@@ -1,13 +1,13 @@
-// Serves the conformance fixture on a port of this machine: serve-fixture.ts PORT ENDPOINT. Instances with one DynamoDB
-// endpoint share one table, as those of a deployment do.
+// Serves the conformance fixture on a port of this machine: serve-fixture.ts PORT ENDPOINT SPEED. Instances with one DynamoDB
+// endpoint share one table, as those of a deployment do. SPEED is how many times as fast as time their clocks run: leases end sooner.
 
 import { serveNode, withShortWay } from "@stateful-mcp/adapters/node";
 import { createLogger } from "@stateful-mcp/adapters/process";
-import { createApp } from "@stateful-mcp/core";
+import { createApp, systemClock } from "@stateful-mcp/core";
 import { createStateClient, DynamoDBStore } from "@stateful-mcp/core/dynamodb-store";
 import { fixture } from "./fixture.ts";
 
-const [port = "0", endpoint = ""] = process.argv.slice(2);
+const [port = "0", endpoint = "", speed = "1"] = process.argv.slice(2);
 const logger = createLogger({ level: "warn", environment: "test" });
 const client = createStateClient({
   endpoint,
@@ -19,6 +19,7 @@ const app = createApp({
   name: "conformance-fixture",
   store: new DynamoDBStore({ client, table: "mcp_state" }),
   backend: "local",
+  clock: { now: () => systemClock.now() * Number(speed) },
   logger,
 });
 const server = await serveNode(await withShortWay(app), {

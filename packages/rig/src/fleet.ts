@@ -42,6 +42,11 @@ export class Fleet implements AsyncDisposable {
     return this.#members.filter((member) => member.process.running);
   }
 
+  /** Starts one member more. */
+  add(): Promise<Member> {
+    return this.#launch();
+  }
+
   /** Kills a member with SIGKILL and starts another one on a new port, as an orchestrator does. */
   async replace(member: Member): Promise<Member> {
     await member.process.kill();

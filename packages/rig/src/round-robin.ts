@@ -6,16 +6,25 @@ import { pipeline } from "node:stream";
 
 export class RoundRobin implements AsyncDisposable {
   readonly #addresses: () => readonly string[];
+  readonly #before: (open: number) => Promise<void>;
   readonly #server = http.createServer((request, response) => this.#forward(request, response));
   #turn = 0;
+  #open = 0;
 
-  private constructor(addresses: () => readonly string[]) {
+  private constructor(addresses: () => readonly string[], before: (open: number) => Promise<void>) {
     this.#addresses = addresses;
+    this.#before = before;
   }
 
-  /** `addresses` is asked for each request: who is live right now, such as `http://127.0.0.1:40001`. */
-  static async start(addresses: () => readonly string[]): Promise<RoundRobin> {
-    const balancer = new RoundRobin(addresses);
+  /**
+   * `addresses` is asked for each request: who is live right now, such as `http://127.0.0.1:40001`. Before that the request waits for
+   * `before`, which is told how many others are open; GETs, which are streams, are not counted. Default: it does not wait.
+   */
+  static async start(
+    addresses: () => readonly string[],
+    before: (open: number) => Promise<void> = () => Promise.resolve(),
+  ): Promise<RoundRobin> {
+    const balancer = new RoundRobin(addresses, before);
     await new Promise<void>((resolve) => balancer.#server.listen(0, "127.0.0.1", resolve));
     return balancer;
   }
@@ -30,7 +39,15 @@ export class RoundRobin implements AsyncDisposable {
     await closed;
   }
 
-  #forward(request: http.IncomingMessage, response: http.ServerResponse): void {
+  async #forward(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const before = this.#before(this.#open);
+    if (request.method !== "GET") {
+      this.#open += 1;
+      response.on("close", () => {
+        this.#open -= 1;
+      });
+    }
+    await before;
     const live = this.#addresses();
     const target = live[this.#turn++ % live.length];
     if (target === undefined) {
