@@ -10,21 +10,12 @@ import { CLIENT_CAPABILITIES_META_KEY, MODERN_REVISION, PROTOCOL_VERSION_META_KE
 import type { RequestSpan } from "../telemetry.ts";
 import { traceOf } from "../trace.ts";
 import type { OverHttp } from "./call-source.ts";
-import { answerFrom, ConstantAnswers, endOf, metaStart } from "./constant-answers.ts";
+import { ConstantAnswers } from "./constant-answers.ts";
+import { answerFrom, endOf, metaStart, toolResultStart } from "./jsonrpc-answer.ts";
 import type { ServerInfo } from "./offer.ts";
-import {
-  callOf,
-  hasOnly,
-  isObject,
-  isPlainId,
-  isPlainMeta,
-  MESSAGE_KEYS,
-  type PlainRequest,
-  plainMessage,
-  plainResult,
-  spanned,
-} from "./plain.ts";
+import { callOf, isPlainMeta, type PlainRequest, plainMessage, spanned } from "./plain.ts";
 import { CANCELLED, carry, clientText, originOf, tellAnswered } from "./requests.ts";
+import { hasOnly, isObject, isPlainId, MESSAGE_KEYS } from "./shapes.ts";
 import { incomingRequest } from "./spans.ts";
 
 /** Where a connection's messages go. */
@@ -271,7 +262,7 @@ export class PlainConnection {
     const { tools } = this.#services;
     const ran = spanned(span, () => callTool(this.#services, call));
     ran
-      .then((result) => plainResult(tools, call.name, result))
+      .then((result) => toolResultStart(tools, call.name, result))
       .catch(() => undefined)
       .then((text) => {
         if (over.signal.aborted || this.#closed) return;

@@ -22,14 +22,15 @@ import { InvalidRequestState } from "../state/request-state.ts";
 import type { RequestFailure, RequestSpan } from "../telemetry.ts";
 import { traceOf } from "../trace.ts";
 import { IDEMPOTENCY_META_KEY, type OverHttp } from "./call-source.ts";
-import { answerFrom, ConstantAnswers, metaStart } from "./constant-answers.ts";
+import { ConstantAnswers } from "./constant-answers.ts";
+import { answerFrom, metaStart, toolResultStart } from "./jsonrpc-answer.ts";
 import type { ServerInfo } from "./offer.ts";
 import { clientText, originOf, tellAnswered } from "./requests.ts";
+import { CALL_KEYS, hasOnly, isBare, isObject, isPlainId, LIST_KEYS, MESSAGE_KEYS, TOOL_NAME } from "./shapes.ts";
 import { incomingRequest, TOOL_ERROR } from "./spans.ts";
 
 /** Answered the same to everybody until the process ends. */
 const CONSTANT_METHODS = new Set(["tools/list", "prompts/list", "resources/templates/list", "server/discover"]);
-export const TOOL_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 
 /** A request whose every part is known. */
 export interface PlainRequest {
@@ -65,9 +66,6 @@ export function plainMessage(body: unknown): PlainRequest | undefined {
   return { ...plain, name, arguments: given };
 }
 
-export const MESSAGE_KEYS = new Set(["jsonrpc", "id", "method", "params"]);
-const LIST_KEYS = new Set(["_meta"]);
-export const CALL_KEYS = new Set(["name", "arguments", "_meta"]);
 const INFO_KEYS = new Set(["name", "version", "title"]);
 /** Of what a client can do, only what is said without particulars: extensions, among them tasks, are the SDK's matter. */
 const CAPABILITIES = new Set(["elicitation", "sampling", "roots"]);
@@ -98,17 +96,6 @@ const areBare = (capabilities: Record<string, unknown>): boolean =>
   );
 const ELICITATIONS = new Set(["form", "url"]);
 const isText = (value: unknown): value is string => typeof value === "string";
-/** An object without members. */
-export const isBare = (value: unknown): boolean => isObject(value) && Object.keys(value).length === 0;
-export const isPlainId = (id: unknown): id is string | number => typeof id === "string" || Number.isSafeInteger(id);
-export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-
-export function hasOnly(value: Record<string, unknown>, known: ReadonlySet<string>): boolean {
-  for (const key of Object.keys(value)) if (!known.has(key)) return false;
-  return true;
-}
-
 /** Who makes a request, and what it came with. */
 export interface PlainCaller {
   readonly principal: Principal;
@@ -203,20 +190,9 @@ export class PlainPath {
     const ran = spanned(this.#span(request, source), () => callTool(this.#services, callOf(request, source, signal)));
     const { requestId } = source.http;
     const { tools } = this.#services;
-    const result = await ran.then((one) => plainResult(tools, request.name, one)).catch(() => undefined);
+    const result = await ran.then((one) => toolResultStart(tools, request.name, one)).catch(() => undefined);
     return result === undefined ? source.sdk(ran) : answerFrom(result + this.#tail, requestId, request.id);
   }
-}
-
-/** A tool's result up to its end, as the SDK would write it; undefined where that is the SDK's to say. */
-export function plainResult(
-  tools: Services["tools"],
-  name: string,
-  { structured, replayed, task }: ToolResult,
-): string | undefined {
-  if (task || replayed || !tools.get(name)?.output || !isObject(structured)) return undefined;
-  const text = JSON.stringify(structured);
-  return `{"result":{"content":[{"type":"text","text":${JSON.stringify(text)}}],"structuredContent":${text}`;
 }
 
 /** Runs a call under its span, where there is one, which ends with it. */

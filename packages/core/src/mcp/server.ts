@@ -12,6 +12,7 @@ import { AppError } from "../errors.ts";
 import { InvalidRequestState } from "../state/request-state.ts";
 import { cutText } from "../text.ts";
 import { IDEMPOTENCY_META_KEY, underWay, withSource } from "./call-source.ts";
+import { callToolResult, errorResult } from "./call-tool-result.ts";
 import type { LegacyState } from "./legacy/state.ts";
 import { serveSubscriptions } from "./legacy/subscribe.ts";
 import { capabilitiesOf, type OfferTo, PUBLIC_LIST, wireTools } from "./offer.ts";
@@ -19,7 +20,6 @@ import { protocolError } from "./protocol-error.ts";
 import { serveCompletion, servePrompts, serveResources, type Tracked } from "./reading.ts";
 import { watchRequests } from "./requests.ts";
 import { createdTask, serveTasks } from "./tasks.ts";
-import { errorResult, toolAnswer } from "./tool-answer.ts";
 
 export interface McpOptions {
   name: string;
@@ -96,8 +96,10 @@ async function toolCall(
       const idempotencyKey = metaText(context, IDEMPOTENCY_META_KEY);
       const call = { ...source, name, arguments: given, idempotencyKey };
       const { structured, replayed, task } = await (ranBefore(server, context) ?? callTool(services, call));
-      const answer = task ? createdTask(task) : toolAnswer(structured, !tool.output);
-      return { ...answer, ...(replayed && { _meta: { [REPLAYED_META_KEY]: true } }) } as ReturnType<typeof toolAnswer>;
+      const answer = task ? createdTask(task) : callToolResult(structured, !tool.output);
+      return { ...answer, ...(replayed && { _meta: { [REPLAYED_META_KEY]: true } }) } as ReturnType<
+        typeof callToolResult
+      >;
     });
   } catch (error) {
     if (error instanceof InvalidRequestState) throw protocolError(error);

@@ -13,9 +13,9 @@ import type { TaskOutcome } from "../state/task-head.ts";
 import type { Admit } from "../state/tasks.ts";
 import { cutText } from "../text.ts";
 import { withSource } from "./call-source.ts";
+import { callToolResult, errorResult } from "./call-tool-result.ts";
 import { protocolError } from "./protocol-error.ts";
 import type { Tracked } from "./reading.ts";
-import { errorResult, toolAnswer } from "./tool-answer.ts";
 
 const params = z.looseObject({ taskId: z.string() });
 
@@ -115,6 +115,6 @@ export function detailedTask(view: DetailedTaskView): Record<string, unknown> {
 }
 
 function resultOf(outcome: Exclude<TaskOutcome, { protocolError: unknown }>) {
-  if ("result" in outcome) return toolAnswer(outcome.result, outcome.blocks);
+  if ("result" in outcome) return callToolResult(outcome.result, outcome.blocks);
   return errorResult({ ...outcome.error, code: outcome.error.code as ErrorCode });
 }

@@ -1,8 +1,8 @@
 // The messages of the 2025 era that a connection without HTTP, such as stdio, answers without the official SDK. Knows no connection.
 import { LOCAL_PRINCIPAL } from "../../principal.ts";
 import { LEGACY_REVISIONS } from "../../protocol.ts";
-import { hasOnly, isBare, isObject, isPlainId, MESSAGE_KEYS } from "../plain.ts";
 import type { LegacyMessages } from "../plain-connection.ts";
+import { hasOnly, isBare, isObject, isPlainId, MESSAGE_KEYS } from "../shapes.ts";
 import { constantList, plainCall, plainClient, toolCallOf } from "./plain.ts";
 
 type Message = Readonly<Record<string, unknown>>;

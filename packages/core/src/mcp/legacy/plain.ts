@@ -16,12 +16,14 @@ import {
   TIME_LIMIT_KEY,
   UNSENT_KEY,
 } from "../call-source.ts";
-import { answerFrom, ConstantAnswers } from "../constant-answers.ts";
+import { callToolResult } from "../call-tool-result.ts";
+import { ConstantAnswers } from "../constant-answers.ts";
+import { answerFrom } from "../jsonrpc-answer.ts";
 import type { ServerInfo } from "../offer.ts";
-import { CALL_KEYS, hasOnly, isBare, isObject, isPlainId, MESSAGE_KEYS, spanned, TOOL_NAME } from "../plain.ts";
+import { spanned } from "../plain.ts";
 import { nameOf, originOf, REQUEST_ID_META_KEY, tellAnswered } from "../requests.ts";
+import { CALL_KEYS, hasOnly, isBare, isObject, isPlainId, LIST_KEYS, MESSAGE_KEYS, TOOL_NAME } from "../shapes.ts";
 import { hashed, incomingRequest, RAN_KEY } from "../spans.ts";
-import { toolAnswer } from "../tool-answer.ts";
 import type { LegacyTransport } from "./transport.ts";
 import type { LegacySession } from "./transport-sessions.ts";
 
@@ -35,7 +37,6 @@ export interface PlainCall {
 
 /** Lists that are the same for everybody until the process ends. */
 const CONSTANT_METHODS = new Set(["tools/list", "prompts/list", "resources/templates/list"]);
-const LIST_KEYS = new Set(["_meta"]);
 /** The protocol's own members of `_meta` that change nothing here, and ours. Another program's are not looked at. */
 const KNOWN_META = new Set([IDEMPOTENCY_META_KEY, "traceparent", "tracestate", "progressToken"]);
 /** Reserved by the protocol: a prefix with `modelcontextprotocol` or `mcp` as its last name but one, or none at all. */
@@ -243,7 +244,7 @@ function plainResult(
   requestId: string,
 ): Record<string, unknown> | undefined {
   if (task || replayed || !tools.get(name)?.output || !isObject(structured)) return undefined;
-  return { ...toolAnswer(structured, false), _meta: { [REQUEST_ID_META_KEY]: requestId } };
+  return { ...callToolResult(structured, false), _meta: { [REQUEST_ID_META_KEY]: requestId } };
 }
 
 /** Who makes a plain call, and how it is told what happens before its answer. */

@@ -1,12 +1,12 @@
-// What a tool's call came to, as MCP carries it: a result or an error that a model reads. The JSON-RPC message around it is written by
-// the short ways (plain.ts, plain-connection.ts, legacy/plain.ts), or by the official SDK. Knows no server.
+// What a tool's call came to, as MCP's CallToolResult: a result or an error that a model reads. The JSON-RPC message around it is written in
+// jsonrpc-answer.ts, or by the official SDK. Knows no server.
 import type { ContentBlock } from "@modelcontextprotocol/server";
 import type { AppError } from "../errors.ts";
 
 const ERROR_META_KEY = "io.github.stateful-mcp/error";
 
 /** A result: as content blocks where the tool gives them, else as an object and, for clients that read no objects, its text. */
-export function toolAnswer(structured: Record<string, unknown>, blocks: boolean) {
+export function callToolResult(structured: Record<string, unknown>, blocks: boolean) {
   if (blocks) return structured as { content: ContentBlock[]; isError?: boolean };
   return { content: [{ type: "text" as const, text: JSON.stringify(structured) }], structuredContent: structured };
 }
