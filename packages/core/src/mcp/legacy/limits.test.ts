@@ -3,11 +3,15 @@ import { afterEach, describe, expect, it } from "vitest";
 import { interceptStore } from "../../../test-support/intercepted-store.ts";
 import { type App, type AppOptions, createApp } from "../../app.ts";
 import { parseTokens } from "../../auth/tokens.ts";
+import type { Clock } from "../../clock.ts";
 import { MemoryStore } from "../../stores/memory-store.ts";
 
 const ALICE = "a".repeat(32);
 const WRITER = "w".repeat(32);
 const INITIALIZE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "raw", version: "1" } };
+const BEGUN = Date.now();
+/** No minute of a limit passes, however busy the machine is. */
+const STOPPED: Clock = { now: () => BEGUN };
 const opened: App[] = [];
 afterEach(async () => {
   for (const app of opened.splice(0)) await app.close();
@@ -15,7 +19,7 @@ afterEach(async () => {
 
 function instance(options: AppOptions = {}) {
   const tokens = parseTokens(`alice=${ALICE},writer:write=${WRITER}`);
-  const app = createApp({ access: { mode: "tokens", tokens }, ...options });
+  const app = createApp({ access: { mode: "tokens", tokens }, clock: STOPPED, ...options });
   opened.push(app);
   const send = (method: string, body?: unknown, session?: string, token = ALICE) =>
     app.fetch(
