@@ -131,7 +131,7 @@ it("installs from its tarball alone, and remembers a note after a restart", { ti
   const span = { name: "tools/call get_notes", parentSpanId: "b7ad6b7169203331" };
   const seen = readFileSync(spans, "utf8").trim().split("\n");
   expect(seen.map((line) => JSON.parse(line) as unknown)).toContainEqual(span);
-  await expect.poll(() => sink.spans, { timeout: 20_000 }).toContainEqual(expect.objectContaining(span));
+  await expect.poll(() => sink.spans, { timeout: 100_000 }).toContainEqual(expect.objectContaining(span));
 
   const project = join(folder, "2nd.server");
   await execute(join(folder, "node_modules", ".bin", "stateful-mcp"), ["create", project], { cwd: folder });

@@ -71,7 +71,7 @@ function overStdio(child: ReturnType<typeof spawn>): Ask {
 
 const ended = (ask: Ask, taskId: string) =>
   expect
-    .poll(() => ask("tasks/get", { taskId }).then(({ status }) => status), { timeout: 60_000, interval: 250 })
+    .poll(() => ask("tasks/get", { taskId }).then(({ status }) => status), { timeout: 100_000, interval: 250 })
     .toBe("completed");
 
 /** The run that a collector was told of, and the call that it is linked to. */
@@ -81,7 +81,7 @@ function runAndCall({ spans }: Sink) {
   return { runs, call };
 }
 
-test("over HTTP: a run in another process, after the first one was killed", { timeout: 120_000 }, async () => {
+test("over HTTP: a run in another process, after the first one was killed", { timeout: 300_000 }, async () => {
   await using sink = await startSink();
   await using fleet = await Fleet.start({
     size: 2,
@@ -103,7 +103,7 @@ test("over HTTP: a run in another process, after the first one was killed", { ti
   const { taskId } = await overHttp(runs.address)("tools/call", args);
   // What a process has not sent before it is killed is lost.
   const isSent = () => sink.spans.some(({ name }) => name === "tools/call write_and_wait");
-  await expect.poll(isSent, { timeout: 30_000 }).toBe(true);
+  await expect.poll(isSent, { timeout: 100_000 }).toBe(true);
   await runs.process.kill();
   await writeFile(file, "");
   await ended(overHttp(polls.address), taskId);
@@ -119,7 +119,7 @@ test("over HTTP: a run in another process, after the first one was killed", { ti
   expect(call).toMatchObject({ name: "tools/call write_and_wait", traceId: TRACE });
 });
 
-test("over stdio", { timeout: 60_000 }, async () => {
+test("over stdio", { timeout: 300_000 }, async () => {
   await using sink = await startSink();
   const env = {
     ...process.env,

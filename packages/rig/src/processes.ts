@@ -14,7 +14,7 @@ export interface ProcessOptions {
   readonly cwd?: string;
   /** Ready when a line on stderr fits, or when this address answers 200. */
   readonly ready: RegExp | URL;
-  /** Default 30,000. */
+  /** Default 120,000. */
   readonly readyTimeoutMilliseconds?: number;
 }
 
@@ -52,7 +52,7 @@ export class ServerProcess implements AsyncDisposable {
     const outcome = await Promise.race([
       server.#ready(options.ready, waiting.signal),
       server.#ended.then(() => "ended before it was ready"),
-      sleep(options.readyTimeoutMilliseconds ?? 30_000, "was not ready in time", { signal: waiting.signal }),
+      sleep(options.readyTimeoutMilliseconds ?? 120_000, "was not ready in time", { signal: waiting.signal }),
     ]).finally(() => waiting.abort());
     if (outcome === "ready") return server;
     await server.kill();

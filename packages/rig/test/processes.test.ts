@@ -116,5 +116,5 @@ test("what a killed run had started is killed too", async () => {
   const orphan = Number(parent.readyLine.split(" ")[1]);
   expect(exists(orphan)).toBe(true);
   await parent.kill();
-  await expect.poll(() => exists(orphan), { timeout: 20_000 }).toBe(false);
+  await expect.poll(() => exists(orphan), { timeout: 100_000 }).toBe(false);
 });
