@@ -162,7 +162,7 @@ describe("inside core", () => {
 test("only setup, the demo and the embedded engine create tables", () => {
   expect(mentions(product, /(?<!dynamodb:)CreateTable(Command)?\b/)).toEqual([
     "packages/core/src/items/demo-table.ts",
-    "packages/core/src/stores/dynamodb-operations.ts",
+    "packages/core/src/stores/dynamodb-request-types.ts",
     "packages/core/src/stores/dynamodb-sdk.ts",
     "packages/core/src/stores/dynamodb-table.ts",
     "packages/local/src/connect.ts",

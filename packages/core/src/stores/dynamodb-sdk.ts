@@ -19,7 +19,7 @@ import {
   UpdateTimeToLiveCommand,
 } from "@aws-sdk/client-dynamodb";
 import { CREDENTIALS_TIMEOUT_MS, within } from "./dynamodb-credentials.ts";
-import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
+import type { Input, OperationName, Output } from "./dynamodb-request-types.ts";
 import type { Client } from "./dynamodb-send.ts";
 import { type ClientOptions, CONNECT_TIMEOUT_MS, MAX_SOCKETS, withDefaults } from "./dynamodb-state-client.ts";
 

@@ -4,7 +4,7 @@ import type { AsyncLocalStorage } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError, StateUnavailable } from "../errors.ts";
 import type { Telemetry } from "../telemetry.ts";
-import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
+import type { Input, OperationName, Output } from "./dynamodb-request-types.ts";
 import type { TableUse } from "./state-store.ts";
 
 export type { Input, OperationName, Output };

@@ -7,7 +7,7 @@ import type { DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 import type { Telemetry } from "../telemetry.ts";
 import { CredentialsKeeper, type CredentialsProvider } from "./dynamodb-credentials.ts";
 import { endpointOf } from "./dynamodb-endpoint.ts";
-import type { Input, OperationName, Output } from "./dynamodb-operations.ts";
+import type { Input, OperationName, Output } from "./dynamodb-request-types.ts";
 import { type Credentials, Signer } from "./dynamodb-signature.ts";
 import type { TableUse } from "./state-store.ts";
 
