@@ -60,6 +60,7 @@ const covered = [
   "hello-world",
   "session-counter",
   "search-website",
+  "openapi-tools",
   "count-s3-buckets",
   "long-report",
   "file-store",
@@ -124,6 +125,37 @@ describe.each(["stdio", "HTTP"] as const)("over %s", (over) => {
     expect(await call(keyless, "search_website", question)).toMatchObject({
       error: expect.stringContaining("set SERPER_API_KEY"),
     });
+  });
+
+  test("openapi-tools has a tool for each operation, which asks for what it is given and nothing beside it", async () => {
+    const api = await petApi();
+    const settings = { OPENAPI_DOCUMENT: `${api.url}/openapi.json`, OPENAPI_AUTHORIZATION: "Bearer right" };
+    const client = await connect("openapi-tools", over, settings);
+    const { tools } = await client.listTools();
+    expect(tools.map(({ name }) => name).sort()).toEqual(["addPet", "findPets", "get_pets_id_"]);
+    expect(tools.find(({ name }) => name === "addPet")?.inputSchema).toMatchObject({
+      properties: { body: { properties: { name: { type: "string" } }, required: ["name"] } },
+      required: ["body"],
+    });
+    const ask = async (name: string, args: Record<string, unknown>) => {
+      const { content, isError } = await client.callTool({ name, arguments: args });
+      return [isError === true, (content[0] as { text: string }).text];
+    };
+    expect(await ask("findPets", { tag: ["a b", "c&d"] })).toEqual([
+      false,
+      "GET /v1/pets?tag=a+b&tag=c%26d Bearer right",
+    ]);
+    expect(await ask("get_pets_id_", { id: "1/../2" })).toEqual([false, "GET /v1/pets/1%2F..%2F2 Bearer right"]);
+    expect(await ask("addPet", { body: { name: "Bo" } })).toEqual([false, 'POST /v1/pets Bearer right {"name":"Bo"}']);
+    for (const [name, args, said] of [
+      ["get_pets_id_", { id: ".." }, "must not be"],
+      ["addPet", { body: {} }, "name"],
+      ["findPets", { tag: ["none"] }, "status 404"],
+    ] as const) {
+      const [failed, text] = await ask(name, args);
+      expect([failed, text]).toEqual([true, expect.stringContaining(said)]);
+    }
+    expect(api.asked).toBe(4);
   });
 
   test("count-s3-buckets counts the buckets of an S3 server, and says when there is none", async () => {
@@ -219,4 +251,54 @@ async function searchService() {
   await once(server, "listening");
   onTestFinished(() => void server.close());
   return { keys, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/search` };
+}
+
+/** An API with three operations, which answers with what it was asked, and counts that. */
+async function petApi(): Promise<{ url: string; readonly asked: number }> {
+  let asked = 0;
+  const tag = { name: "tag", in: "query", schema: { $ref: "#/components/schemas/Tags" } };
+  const document = {
+    openapi: "3.1.0",
+    info: { title: "Pets", version: "1" },
+    servers: [{ url: "/v1" }],
+    paths: {
+      "/pets": {
+        get: { operationId: "findPets", summary: "Finds pets.", parameters: [tag] },
+        post: {
+          operationId: "addPet",
+          requestBody: {
+            required: true,
+            content: { "application/json": { schema: { $ref: "#/components/schemas/Pet" } } },
+          },
+        },
+      },
+      "/pets/{id}": {
+        parameters: [{ name: "id", in: "path", required: true, schema: { type: "string" } }],
+        get: { description: "One pet." },
+      },
+    },
+    components: {
+      schemas: {
+        Tags: { type: "array", items: { type: "string" } },
+        Pet: { type: "object", properties: { name: { type: "string" } }, required: ["name"] },
+      },
+    },
+  };
+  const server = createServer(async (request, response) => {
+    if (request.url === "/openapi.json") return response.end(JSON.stringify(document));
+    asked += 1;
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    if (request.url?.includes("tag=none")) response.statusCode = 404;
+    return response.end(`${request.method} ${request.url} ${request.headers.authorization} ${body}`.trimEnd());
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => void server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    get asked() {
+      return asked;
+    },
+  };
 }
