@@ -1,5 +1,6 @@
 // What pages are made of: elements, stored text, times and sizes. What is stored becomes text nodes only: there is no way in here to
 // make markup or a link of it. Knows no page and no server.
+import { IN_TAB } from "./place.js";
 
 /**
  * An element. Attributes that are `true` stand without a value, those that are `undefined`, `null` or `false` are left out, and
@@ -63,12 +64,15 @@ export function longText(text, file) {
   const box = stored("pre", text.length > FOLDED_CHARACTERS ? `${cut(text, FOLDED_CHARACTERS)}…` : text);
   if (text.length <= FOLDED_CHARACTERS) return box;
   const isHuge = text.length > PREVIEW_CHARACTERS;
-  const more = isHuge
-    ? button(`Download all (${count(text.length, "character")})`, () => download(file, [text]))
-    : button(`Show all (${count(text.length, "character")})`, () => {
+  const all = count(text.length, "character");
+  const more = !isHuge
+    ? button(`Show all (${all})`, () => {
         box.textContent = visible(text);
         more.remove();
-      });
+      })
+    : IN_TAB
+      ? button(`Download all (${all})`, () => download(file, [text]))
+      : el("p", { class: "facts" }, `${all} in all`);
   return el("div", {}, box, more);
 }
 

@@ -1,5 +1,6 @@
 // The keyboard: one key each for what a person does often. The keys can be turned off, for those who speak to their computer.
 import { button, el } from "./dom.js";
+import { goTo, here } from "./place.js";
 
 const OFF = "stateful-mcp-keys-off";
 const isOff = () => localStorage.getItem(OFF) === "1";
@@ -35,8 +36,8 @@ function press(key) {
   };
   switch (key) {
     case "/":
-      if (location.hash.startsWith("#/search")) document.getElementById("query")?.focus();
-      else location.hash = "#/search";
+      if (here().startsWith("#/search")) document.getElementById("query")?.focus();
+      else goTo("#/search");
       return true;
     case "?":
       showHelp();

@@ -29,8 +29,12 @@ export interface OpenedPage {
   readonly complaints: string[];
 }
 
-/** Opens an address in a tab of a context of its own, which ends with the test. */
-export async function open(url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
+/** Opens an address in a tab of a context of its own, which ends with the test. `prepare` is given the tab before. */
+export async function open(
+  url: string,
+  options: BrowserContextOptions = {},
+  prepare?: (page: Page) => Promise<unknown>,
+): Promise<OpenedPage> {
   started ??= chromium.launch({ executablePath: EXECUTABLE!, args: ["--no-sandbox"] });
   const context = await (await started).newContext({ viewport: { width: 1280, height: 900 }, ...options });
   onTestFinished(() => context.close());
@@ -47,6 +51,7 @@ export async function open(url: string, options: BrowserContextOptions = {}): Pr
     // A refused request is the server's answer, which the pages show.
     if (message.type() === "error" && !/Failed to load resource/.test(message.text())) complaints.push(message.text());
   });
+  await prepare?.(page);
   await page.goto(url);
   await shown(page);
   return { page, foreign, complaints };

@@ -4,6 +4,7 @@ import type { Access } from "./auth/access.ts";
 import { confirmed, instructionsFor, withSessionTools, withTaskTools } from "./builtin/beside.ts";
 import { builtinPrompts } from "./builtin/prompts/index.ts";
 import { builtinResources } from "./builtin/resources/index.ts";
+import type { MemoryView } from "./builtin/resources/view.ts";
 import { builtinTools } from "./builtin/tools/index.ts";
 import type { Observer } from "./call-record.ts";
 import { callTool, type ToolCall, type ToolResult } from "./calls/call-tool.ts";
@@ -81,6 +82,11 @@ export interface AppOptions {
   blobs?: BlobStore;
   /** Tables of the user's own that the item tools reach. Default: none, and no such tools; none when you give tools of your own. */
   items?: ItemTables;
+  /**
+   * The page that `show_memory` opens in hosts that show MCP Apps. Default: none, and no such tool; none when you give tools of your own,
+   * or serve everybody.
+   */
+  memoryView?: MemoryView;
   /** What session_info calls the store: `local`, `dynamodb` or `memory`. */
   backend?: string;
   /** The table's name, as `GET /health` shows it. */
@@ -219,7 +225,7 @@ export function createApp(options: AppOptions = {}): App {
       "invalid_input",
       "Tables of yours (DYNAMODB_TABLE_NAME) cannot be served to everybody: ask for tokens (MCP_AUTH_TOKEN), or serve without these tables.",
     );
-  const builtin = { anonymous, items };
+  const builtin = { anonymous, items, memoryView: anonymous ? undefined : options.memoryView };
   const ready = () => builtinTools({ backend, ttlSeconds, ...builtin });
   const runsTasks = options.runsTasks ?? true;
   const offersSessions = access.mode !== "local" && options.sessionTools !== false;

@@ -10,7 +10,8 @@ export { type Access, authenticate, frontDoorChallenge } from "./auth/access.ts"
 export { createOAuth, type OAuth, type OAuthOptions } from "./auth/oauth.ts";
 export { firstTokenOf, mintToken, parseTokens, type Tokens, type TokenTable, tokenPrincipal } from "./auth/tokens.ts";
 export { builtinPrompts } from "./builtin/prompts/index.ts";
-export { builtinResources } from "./builtin/resources/index.ts";
+export { type BuiltinResourcesOptions, builtinResources } from "./builtin/resources/index.ts";
+export type { MemoryView } from "./builtin/resources/view.ts";
 export { type BuiltinToolsOptions, builtinTools } from "./builtin/tools/index.ts";
 export { type CallRecord, DURATION_BOUNDS_SECONDS, type Happening } from "./call-record.ts";
 export type { ToolCall, ToolResult } from "./calls/call-tool.ts";

@@ -121,7 +121,8 @@ describe("the tables say what the code does", () => {
     // Only described: nothing is asked of the table.
     const store = new DynamoDBItems({ client: createDynamoDBClient({ endpoint: "http://127.0.0.1:1" }) });
     const items = { store, tables: [{ name: "orders", mode: "read-write" as const }] };
-    const tools = builtinTools({ backend: "local", anonymous: false, ttlSeconds: 0, items });
+    const memoryView = async () => "";
+    const tools = builtinTools({ backend: "local", anonymous: false, ttlSeconds: 0, items, memoryView });
     expect(shown).toEqual(tools.map((tool) => [`\`${tool.name}\``, argumentsOf(tool), resultOf(tool)]));
   });
 
@@ -189,7 +190,8 @@ const fields = (schema: Record<string, unknown>, hidden: readonly string[]): str
 const argumentsOf = (tool: Tool): string =>
   fields(tool.inputSchema, ["idempotency_key", ...(tool.session === "required" ? [] : ["session_id"])]);
 
-const resultOf = (tool: Tool): string => fields(tool.outputSchema ?? {}, tool.session === "none" ? [] : ["session_id"]);
+const resultOf = (tool: Tool): string =>
+  fields(tool.outputSchema ?? { properties: {} }, tool.session === "none" ? [] : ["session_id"]);
 
 test("every path that the code map names exists", () => {
   const [map = ""] = page("docs/architecture.md")

@@ -30,6 +30,7 @@ const CALLS: readonly (readonly [string, Record<string, unknown>])[] = [
   ["delete_value", { key: "k", if_version: 1 }],
   ["increment_value", { key: "n", by: 2 }],
   ["search_memory", { query: "a", in_session: "demo", limit: 2, cursor: "WyJ4IiwieSJd" }],
+  ["show_memory", {}],
   ["echo_cached", { text: "hello" }],
 ];
 

@@ -3,6 +3,7 @@ import { LEGEND, lanes } from "../charts.js";
 import { count, el, facts, quoted, snippet, time, visible } from "../dom.js";
 import { growingList } from "../list.js";
 import { follow } from "../live.js";
+import { goTo } from "../place.js";
 import { ask } from "../wire.js";
 
 const FILTERS = /** @type {const} */ ([
@@ -122,7 +123,7 @@ export async function callsPage(view) {
         const query = new URLSearchParams(
           [...FILTERS, [OWN]].map(([name]) => [name, String(data.get(name) ?? "")]).filter(([, value]) => value !== ""),
         );
-        location.hash = `#/calls?${query}`;
+        goTo(`#/calls?${query}`);
       },
     },
     FILTERS.map(([name, label]) => {

@@ -2,6 +2,7 @@
 import { el, facts, quoted, time } from "../dom.js";
 import { growingList } from "../list.js";
 import { follow } from "../live.js";
+import { IN_TAB } from "../place.js";
 import { read } from "../wire.js";
 
 export async function memoryPage(view) {
@@ -11,7 +12,7 @@ export async function memoryPage(view) {
     gone: "This session was deleted elsewhere, or has ended.",
     empty: [
       el("p", {}, "Nothing is stored yet. A session appears here when a client keeps its first note or value."),
-      el("p", {}, el("a", { href: "#/" }, "How to connect a client")),
+      IN_TAB && el("p", {}, el("a", { href: "#/" }, "How to connect a client")),
     ],
     id: (session) => session.session_id,
     same: (a, b) => a.last_active_at === b.last_active_at && a.expires_at === b.expires_at,

@@ -1,5 +1,6 @@
 // Where did it say that? Notes, values and keys of one or all sessions; it says how much has been looked at, and goes on when told.
 import { announce, count, el, facts, failed, isAbort, quoted, stored, workButton } from "../dom.js";
+import { goTo } from "../place.js";
 import { read } from "../wire.js";
 import { valueAddress } from "./values.js";
 
@@ -14,7 +15,7 @@ export function searchPage(view) {
     id: "query",
     value: query,
     maxlength: "200",
-    autofocus: query === "",
+    "data-focus": query === "",
     autocomplete: "off",
   });
   const within = el("input", {
@@ -27,9 +28,7 @@ export function searchPage(view) {
   const submit = (event) => {
     event.preventDefault();
     const asked = new URLSearchParams({ q: input.value, ...(within.value && { in: within.value }) });
-    const address = `#/search?${asked}`;
-    if (location.hash === address) dispatchEvent(new HashChangeEvent("hashchange"));
-    else location.hash = address;
+    goTo(`#/search?${asked}`);
   };
   const results = el("div", {});
   if (query.trim() !== "") search(view, query, session, results);

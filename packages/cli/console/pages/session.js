@@ -2,7 +2,8 @@
 import { askFirst } from "../dialogs.js";
 import { announce, count, el, facts, quoted, time, workButton } from "../dom.js";
 import { follow } from "../live.js";
-import { about, read, write } from "../wire.js";
+import { again, goTo } from "../place.js";
+import { read, write } from "../wire.js";
 import { notesOf } from "./notes.js";
 import { valuesOf } from "./values.js";
 
@@ -22,7 +23,7 @@ export async function sessionPage(view) {
     );
     return info;
   };
-  await showHead();
+  const { backend } = await showHead();
   const notes = await notesOf(view, id);
   const values = await valuesOf(view, id);
   follow(view, [`session://${encodeURIComponent(id)}/notes`, ...values.uris], async (uri) => {
@@ -36,16 +37,15 @@ export async function sessionPage(view) {
     el("p", {}, el("a", { href: `#/search?in=${encodeURIComponent(id)}` }, "Search in this session")),
     el("section", {}, el("h2", {}, "Notes"), notes.node),
     el("section", {}, el("h2", {}, "Values"), values.node),
-    el("section", { class: "danger-zone" }, el("h2", {}, "The whole session"), actions(id)),
+    el("section", { class: "danger-zone" }, el("h2", {}, "The whole session"), actions(id, backend)),
   ];
 }
 
 /** What a person should know of copies that no tool reaches. */
-const copies = () =>
-  about().backend === "dynamodb" &&
-  el("p", {}, "Where the table's recovery is on, it keeps the old text for up to 35 days.");
+const copies = (backend) =>
+  backend === "dynamodb" && el("p", {}, "Where the table's recovery is on, it keeps the old text for up to 35 days.");
 
-function actions(id) {
+function actions(id, backend) {
   const reset = async () => {
     const { notes } = await read("session_info", { session_id: id });
     const page = await read("list_values", { session_id: id, limit: 1000 });
@@ -59,7 +59,7 @@ function actions(id) {
           quoted(id),
           ` holds ${held}. They are cleared at once, and cannot be brought back. The session stays.`,
         ),
-        copies(),
+        copies(backend),
       ],
       confirm: `Clear ${held}`,
     });
@@ -67,18 +67,18 @@ function actions(id) {
     const { cleared } = await write("reset_session", { session_id: id });
     announce(`${count(cleared, "note")} cleared`);
     // The same page, read anew.
-    dispatchEvent(new HashChangeEvent("hashchange"));
+    again();
   };
   const remove = async () => {
     const agreed = await askFirst({
       title: "Delete this session?",
-      body: [el("p", {}, "All its notes and values go with it, and cannot be brought back."), copies()],
+      body: [el("p", {}, "All its notes and values go with it, and cannot be brought back."), copies(backend)],
       confirm: "Delete the session",
       typed: id,
     });
     if (!agreed) return;
     await write("delete_session", { session_id: id });
-    location.hash = "#/memory";
+    goTo("#/memory");
   };
   return el("p", { class: "actions" }, workButton("Reset…", reset), workButton("Delete…", remove, { class: "danger" }));
 }

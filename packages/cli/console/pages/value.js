@@ -5,6 +5,7 @@ import { offerUndo } from "../dialogs.js";
 import { announce, button, bytes, count, download, el, facts, failed, quoted, stored, workButton } from "../dom.js";
 import { faultAt } from "../json-fault.js";
 import { follow } from "../live.js";
+import { goTo, IN_TAB } from "../place.js";
 import { Refused, read, write } from "../wire.js";
 import { valueAddress } from "./values.js";
 
@@ -64,18 +65,18 @@ function tooLong(session, key, { version, length = 0, beginning = "" }) {
     facts(`version ${version}`, count(length, "character")),
     el("p", {}, "It is too long to be edited here. This is its beginning:"),
     stored("pre", `${beginning.slice(0, PREVIEW_CHARACTERS)}…`, { tabindex: "0" }),
-    el("p", { class: "actions" }, workButton("Download all of it", get, { class: "primary" })),
+    ...(IN_TAB ? [el("p", { class: "actions" }, workButton("Download all of it", get, { class: "primary" }))] : []),
   ];
 }
 
 function newValue(session) {
-  const key = el("input", { type: "text", id: "key", required: true, autocomplete: "off", autofocus: true });
+  const key = el("input", { type: "text", id: "key", required: true, autocomplete: "off", "data-focus": true });
   const text = el("textarea", { id: "json", rows: "8", spellcheck: "false", class: "json" });
   const store = async () => {
     if (key.value === "") return key.focus();
     parsed(text);
     await write("store_value", { session_id: session, key: key.value, value_json: text.value, if_version: 0 });
-    location.hash = valueAddress(session, key.value);
+    goTo(valueAddress(session, key.value));
   };
   return [
     el("p", { class: "path" }, el("a", { href: `#/session/${encodeURIComponent(session)}` }, quoted(session))),
@@ -136,7 +137,7 @@ class Editor {
         this.saveButton,
         button("Format", () => this.format()),
         workButton("Delete", () => this.remove()),
-        button("Download", () => download("value.json", [this.area.value], "application/json")),
+        IN_TAB && button("Download", () => download("value.json", [this.area.value], "application/json")),
       ),
       this.below,
     );
@@ -228,7 +229,7 @@ class Editor {
   }
 
   gone() {
-    location.hash = `#/session/${encodeURIComponent(this.session)}`;
+    goTo(`#/session/${encodeURIComponent(this.session)}`);
   }
 
   async remove() {
@@ -243,7 +244,7 @@ class Editor {
     this.gone();
     offerUndo("Value deleted", "Undo", async () => {
       await write("store_value", back);
-      location.hash = valueAddress(this.session, this.args.key);
+      goTo(valueAddress(this.session, this.args.key));
     });
   }
 }

@@ -80,6 +80,8 @@ async function listAll(services: Services, context: CallContext): Promise<Listed
   const listed: Listed[] = [];
   for (const [order, resource] of services.resources.all.entries()) {
     const { title, description, mimeType } = resource;
+    // Pages of MCP Apps are found by the tools that open them; in a list they would be in the way of what can be read.
+    if (resource.uri.startsWith("ui:")) continue;
     const common = { order, description, ...(mimeType !== undefined && { mimeType }) };
     if (!resource.isTemplate) listed.push({ ...common, uri: resource.uri, name: resource.name, title });
     const entries = (await resource.list?.(context)) ?? [];

@@ -109,6 +109,8 @@ export interface Tool {
   readonly cache: ToolCache | undefined;
   readonly idempotent: boolean;
   readonly task: TaskSupport | undefined;
+  /** The URI of the page that hosts which show MCP Apps open with its result; undefined: there is none. */
+  readonly view: string | undefined;
   /** Accepts what a client sends, `session_id` included; unknown arguments are refused. */
   readonly input: z.ZodObject;
   /** Undefined for a tool that answers with content blocks. */
@@ -147,10 +149,10 @@ export function defineTool<I extends z.ZodObject = NoInput, O extends z.ZodObjec
 
 /**
  * The same for the tools of this package: how they go on the wire is worked out when a client first asks for it. A host waits for the
- * start, and a test reads all of them.
+ * start, and a test reads all of them. `view` is the URI of a page that the package has for it.
  */
 export function builtinTool<I extends z.ZodObject = NoInput, O extends z.ZodObject | undefined = undefined>(
-  definition: ToolDefinition<I, O>,
+  definition: ToolDefinition<I, O> & { view?: string },
 ): Tool {
   const { name, description, annotations = {}, session = "optional" } = definition;
   const wrong = (why: string) => new TypeError(`The tool ${JSON.stringify(name)} cannot be defined: ${why}`);
@@ -202,6 +204,7 @@ export function builtinTool<I extends z.ZodObject = NoInput, O extends z.ZodObje
     cache: definition.cache,
     idempotent: definition.idempotent ?? false,
     task: definition.task && taskSupport(definition.task as TaskDefinition | "allowed" | "required"),
+    view: definition.view,
     input,
     output,
     get inputSchema() {

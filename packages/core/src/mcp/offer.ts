@@ -21,12 +21,19 @@ export const PUBLIC_LIST = { ttlMs: LIST_TTL_MS, cacheScope: "public" } as const
 export const hasTasks = ({ tools, runsTasks }: Services): boolean =>
   runsTasks && [...tools.values()].some(({ task }) => task);
 
+/** The extension for MCP Apps (SEP-1865), as capabilities name it. */
+const VIEWS_EXTENSION = "io.modelcontextprotocol/ui";
+
 /** What a server declares. */
 export function capabilitiesOf(services: Services, { subscriptions, era }: OfferTo): ServerCapabilities {
   const resources = services.resources.all;
   const completes =
     resources.some((one) => Object.keys(one.complete).length > 0) ||
     [...services.prompts.values()].some((one) => Object.values(one.arguments).some(({ complete }) => complete));
+  const extensions = {
+    ...(era === "modern" && hasTasks(services) && { [TASKS_EXTENSION]: {} }),
+    ...([...services.tools.values()].some(({ view }) => view) && { [VIEWS_EXTENSION]: {} }),
+  };
   return {
     tools: {},
     logging: {},
@@ -39,19 +46,22 @@ export function capabilitiesOf(services: Services, { subscriptions, era }: Offer
     }),
     ...(services.prompts.size > 0 && { prompts: {} }),
     ...(completes && { completions: {} }),
-    ...(era === "modern" && hasTasks(services) && { extensions: { [TASKS_EXTENSION]: {} } }),
+    ...(Object.keys(extensions).length > 0 && { extensions }),
   };
 }
 
 /** What tools/list answers, in a fixed order. */
 export function wireTools(tools: Iterable<Tool>): Record<string, unknown>[] {
-  return [...tools].map(({ name, title, description, inputSchema, outputSchema, annotations }) => ({
+  return [...tools].map(({ name, title, description, inputSchema, outputSchema, annotations, view }) => ({
     name,
     title,
     description,
     inputSchema,
     ...(outputSchema && { outputSchema }),
-    annotations: { title, ...annotations },
+    // VS Code shows no page for a tool that has annotations (microsoft/vscode#336916).
+    ...(view === undefined
+      ? { annotations: { title, ...annotations } }
+      : { _meta: { ui: { resourceUri: view, visibility: ["model", "app"] } } }),
   }));
 }
 

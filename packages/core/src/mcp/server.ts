@@ -15,7 +15,7 @@ import { IDEMPOTENCY_META_KEY, underWay, withSource } from "./call-source.ts";
 import { callToolResult, errorResult } from "./call-tool-result.ts";
 import type { LegacyState } from "./legacy/state.ts";
 import { serveSubscriptions } from "./legacy/subscribe.ts";
-import { capabilitiesOf, type OfferTo, PUBLIC_LIST, wireTools } from "./offer.ts";
+import { capabilitiesOf, hasTasks, type OfferTo, PUBLIC_LIST, wireTools } from "./offer.ts";
 import { protocolError } from "./protocol-error.ts";
 import { serveCompletion, servePrompts, serveResources, type Tracked } from "./reading.ts";
 import { watchRequests } from "./requests.ts";
@@ -77,7 +77,7 @@ function buildServer(services: Services, options: McpOptions, kind: ServerKind, 
   if (kind.era === "legacy" && capabilities.resources?.subscribe) serveSubscriptions(server, services, options.legacy);
   if (capabilities.prompts) servePrompts(server, services, tracked);
   if (capabilities.completions) serveCompletion(server, services, tracked);
-  if (capabilities.extensions) serveTasks(server, services, tracked);
+  if (kind.era === "modern" && hasTasks(services)) serveTasks(server, services, tracked);
   return server;
 }
 

@@ -2,11 +2,13 @@
 
 import type { Tool } from "../../define/tool.ts";
 import type { ItemTables } from "../../items/item-store.ts";
+import type { MemoryView } from "../resources/view.ts";
 import { echoCached } from "./echo.ts";
 import { itemTools } from "./items.ts";
 import { addNote, deleteNote, getNotes, updateNote } from "./notes.ts";
 import { searchMemory } from "./search.ts";
 import { createSession, deleteSession, listSessions, resetSession, sessionInfo } from "./sessions.ts";
+import { showMemory } from "./show.ts";
 import { deleteValue, getValue, incrementValue, listValues, storeValue } from "./values.ts";
 
 /** What the descriptions of the ready server's tools depend on. */
@@ -19,11 +21,13 @@ export interface BuiltinToolsOptions {
   ttlSeconds: number;
   /** Tables of the user's own. Default: none, and no tools for them. */
   items?: ItemTables | undefined;
+  /** The page that `show_memory` opens, which `builtinResources` must have as well. Default: none, and no such tool. */
+  memoryView?: MemoryView | undefined;
 }
 
 /** The tools of the ready server, for an app that has them beside its own. */
 export function builtinTools(options: BuiltinToolsOptions): Tool[] {
-  const { backend, anonymous, ttlSeconds, items } = options;
+  const { backend, anonymous, ttlSeconds, items, memoryView } = options;
   const retention =
     ttlSeconds === 0
       ? "It is kept until you delete it."
@@ -45,6 +49,7 @@ export function builtinTools(options: BuiltinToolsOptions): Tool[] {
     deleteValue,
     incrementValue,
     searchMemory,
+    ...(memoryView ? [showMemory] : []),
     echoCached,
     ...(items ? itemTools(items) : []),
   ];

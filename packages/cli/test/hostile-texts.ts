@@ -1,0 +1,48 @@
+// What no page may show as more than text.
+
+/** What each of them would run. */
+export const RAN = "globalThis.ran=1";
+const AWAY = "https://evil.example/x";
+/** Forty texts that want to be more than text. */
+export const HOSTILE: readonly string[] = [
+  `<img src=x onerror="${RAN}">`,
+  `<img src="${AWAY}">`,
+  `<script>${RAN}</script>`,
+  `<script src="${AWAY}"></script>`,
+  `<svg onload=${RAN}>`,
+  `<svg><script>${RAN}</script></svg>`,
+  `<iframe src="javascript:${RAN}"></iframe>`,
+  `<iframe srcdoc="<script>parent.ran=1</script>"></iframe>`,
+  `<a href="javascript:${RAN}">here</a>`,
+  `<a href="${AWAY}">${AWAY}</a>`,
+  `<link rel=stylesheet href="${AWAY}">`,
+  `<style>@import "${AWAY}"; *{display:none}</style>`,
+  `<base href="${AWAY}">`,
+  `<meta http-equiv=refresh content="0;url=${AWAY}">`,
+  `<form action="${AWAY}"><button>Save</button></form>`,
+  `<object data="${AWAY}"></object>`,
+  `<embed src="${AWAY}">`,
+  `<video poster="${AWAY}" onerror=${RAN}></video>`,
+  `<math><mtext><img src=x onerror=${RAN}>`,
+  `<template><script>${RAN}</script></template>`,
+  `<details open ontoggle=${RAN}>`,
+  `<input autofocus onfocus=${RAN}>`,
+  `"><img src=x onerror=${RAN}>`,
+  `'><img src=x onerror=${RAN}>`,
+  `</pre></li></ul><img src=x onerror=${RAN}>`,
+  `</textarea><img src=x onerror=${RAN}>`,
+  `javascript:${RAN}`,
+  `data:text/html,<script>${RAN}</script>`,
+  `${AWAY} [link](${AWAY}) ![picture](${AWAY})`,
+  `\${${RAN}} {{${RAN}}} #{${RAN}}`,
+  "<!--",
+  "]]>",
+  "&lt;img src=x onerror=alert(1)&gt;",
+  "a\u202eb\u2066c\u2069 turned around",
+  "zero\u200bwidth\u200dand\ufeffmark",
+  "bell\u0007 and \u001b[31mred",
+  "line\u2028and\u2029paragraph",
+  "W".repeat(5_000),
+  `${"\u0300".repeat(500)}stacked`,
+  "__proto__ constructor toString",
+];
