@@ -14,6 +14,7 @@ import {
 } from "@stateful-mcp/core/runtime";
 import { DOT_SEGMENTS_REFUSED, hasDotSegments } from "./dot-segments.ts";
 import { NodePost } from "./node-post.ts";
+import { Pipelined } from "./pipelined.ts";
 
 /** Where an HTTP server listens, and how it ends. */
 export interface NodeServerOptions {
@@ -104,7 +105,14 @@ export async function serveNode(app: ServedApp, options: NodeServerOptions): Pro
     keepAliveTimeout: 65_000,
   });
   let draining = false;
+  const pipelined = new Pipelined();
   server.on("request", (request, response) => {
+    const place = pipelined.take(request, response);
+    if (place === "beyond") return;
+    if (place === "last") {
+      response.writeHead(429, { ...PROBLEM_HEADERS, Connection: "close" }).end(problemText(429, TOO_MANY_AHEAD));
+      return;
+    }
     running.set(response, request.socket);
     response.on("close", () => running.delete(response));
     if (draining) response.setHeader("Connection", "close");
@@ -207,6 +215,8 @@ const carriedOf = ({ incoming, outgoing }: HttpBindings): Carried => ({
 /** A name that leads nowhere (RFC 2606). */
 const NO_HOST = "no-host.invalid";
 
+const TOO_MANY_AHEAD =
+  "Too many requests were sent on this connection before their answers were read. Send fewer at once.";
 const PROBLEM_HEADERS = { "Content-Type": "application/problem+json" };
 const problemText = (status: number, title: string): string => JSON.stringify({ type: "about:blank", title, status });
 const problem = (status: number, title: string): Response =>
