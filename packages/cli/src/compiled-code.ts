@@ -1,26 +1,47 @@
 // Keeps what Node.js has compiled of this program from one start to the next, so that a host waits less for the second. Loads next to
 // nothing itself.
-import { statSync } from "node:fs";
+import { lstatSync, mkdirSync, realpathSync } from "node:fs";
 import { enableCompileCache } from "node:module";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { defaultDataDir } from "@stateful-mcp/local/data-dir";
 
 /**
- * In the data directory, where it exists already and only its owner can put files: compiled code is run as it is found. Without one,
- * and on a disk that cannot be written, each start compiles.
+ * In the data directory, where it exists already and only its owner can put files or another directory in its place: compiled code is
+ * run as it is found, also long after the start. Without one, and on a disk that cannot be written, each start compiles.
  */
 export function keepCompiledCode(env: Record<string, string | undefined>): void {
   try {
-    const folder = env.STATEFUL_MCP_DATA_DIR || defaultDataDir(env);
-    if (isAbsolute(folder) && isOurs(folder)) enableCompileCache(join(folder, "compiled-code"));
+    const named = env.STATEFUL_MCP_DATA_DIR || defaultDataDir(env);
+    if (!isAbsolute(named)) return;
+    // The place itself: another user's link to it could lead elsewhere while this process runs.
+    const directory = realpathSync(named);
+    if (!isOurs(directory) || !staysInPlace(directory)) return;
+    const folder = join(directory, "compiled-code");
+    // Node.js would leave its mode to the umask.
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (isOurs(folder)) enableCompileCache(folder);
   } catch {
-    // No home directory, or one that cannot be read. The commands that need it say so.
+    // No data directory yet, no home directory, or one that cannot be read. The commands that need it say so.
   }
 }
 
-function isOurs(folder: string): boolean {
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (!found?.isDirectory()) return false;
+/** A directory in which only this user can put files. */
+function isOurs(path: string): boolean {
+  const found = lstatSync(path);
+  if (!found.isDirectory()) return false;
   // Windows has neither: there the data directory is in the user's own profile.
   return process.platform === "win32" || (found.uid === process.getuid?.() && (found.mode & 0o022) === 0);
+}
+
+/** Whether no other user but root can rename the directories that lead to this one. This user's own group is often of this user alone. */
+function staysInPlace(directory: string): boolean {
+  if (process.platform === "win32") return true;
+  for (let at = dirname(directory); ; at = dirname(at)) {
+    const { uid, gid, mode } = lstatSync(at);
+    const byOthers = gid === process.getgid?.() ? 0o002 : 0o022;
+    if (uid !== 0 && uid !== process.getuid?.()) return false;
+    // In a sticky one, such as /tmp, names are changed by their owners alone.
+    if ((mode & byOthers) !== 0 && (mode & 0o1000) === 0) return false;
+    if (at === dirname(at)) return true;
+  }
 }

@@ -1,6 +1,17 @@
 // What a start loads, counted, because time on a busy machine says little; and where compiled code is kept between starts.
 import { execFile, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -29,11 +40,11 @@ registerHooks({
 });
 `;
 
-/** Starts over stdio as a host does, sends one message, waits for its answer and ends. The modules that were loaded for it. */
-async function loadedOverStdio(env: Record<string, string>): Promise<string[]> {
+/** Starts over stdio as a host does, sends one message, waits for its answer and ends. The modules that were loaded for it. `atStart`: code. */
+async function loadedOverStdio(env: Record<string, string>, atStart = ""): Promise<string[]> {
   const folder = temporaryDirectory();
   const [probe, loaded] = [join(folder, "probe.mjs"), join(folder, "loaded")];
-  writeFileSync(probe, PROBE);
+  writeFileSync(probe, PROBE + atStart);
   const { child, ended } = start([], { env: { LOADED: loaded, ...env }, nodeArguments: ["--import", probe] });
   child.stdin.end(`${JSON.stringify(INITIALIZE)}\n`);
   const { code, stdout, stderr } = await ended;
@@ -116,3 +127,52 @@ it("keeps compiled code in a data directory that is there already, and only in o
   await loadedOverStdio(env("shared"));
   expect(kept("shared")).toBe(false);
 });
+
+it.skipIf(process.platform === "win32")(
+  "keeps compiled code where no other user can put any, whatever the umask is",
+  async () => {
+    const folder = temporaryDirectory();
+    const data = join(folder, "data");
+    const env = { MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: data };
+    const kept = join(data, "compiled-code");
+    const mode = () => statSync(kept).mode & 0o777;
+    // One that the umask of this user leaves open to be read, as most do.
+    mkdirSync(data, { mode: 0o755 });
+    await loadedOverStdio(env, "process.umask(0);");
+    expect(mode()).toBe(0o700);
+    expect(readdirSync(kept).length).toBeGreaterThan(0);
+
+    // What lies in one that others could write may be theirs.
+    rmSync(kept, { recursive: true });
+    mkdirSync(kept);
+    chmodSync(kept, 0o777);
+    await loadedOverStdio(env);
+    expect(readdirSync(kept)).toEqual([]);
+  },
+);
+
+it.skipIf(process.platform === "win32")(
+  "keeps no compiled code where others can put another directory in its place",
+  async () => {
+    const folder = temporaryDirectory();
+    const open = join(folder, "open");
+    const data = join(open, "data");
+    mkdirSync(data, { recursive: true, mode: 0o700 });
+    const env = (directory: string) => ({ MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: directory });
+    chmodSync(open, 0o777);
+    await loadedOverStdio(env(data));
+    expect(existsSync(join(data, "compiled-code"))).toBe(false);
+
+    // As in /tmp, where only owners change names.
+    chmodSync(open, 0o1777);
+    const [link, used] = [join(open, "link"), join(folder, "used")];
+    symlinkSync(data, link);
+    const tell = `
+import { getCompileCacheDir } from "node:module";
+process.on("exit", () => appendFileSync(process.env.USED, String(getCompileCacheDir())));
+`;
+    await loadedOverStdio({ ...env(link), USED: used }, tell);
+    // Not by way of the link, which its owner may turn elsewhere.
+    expect(readFileSync(used, "utf8")).toContain(join(realpathSync(data), "compiled-code"));
+  },
+);
