@@ -41,12 +41,14 @@ describe("a file of tokens", () => {
     expect(lines).toHaveLength(1);
   });
 
-  it.skipIf(process.platform === "win32")("that others of the machine may read is told at start", () => {
+  it.skipIf(process.platform === "win32")("that others of the machine may read or change is told at start", () => {
     const path = join(folder, "tokens");
     writeFileSync(path, `desk=${OLD}`);
     for (const [mode, warnings] of [
       [0o644, 1],
       [0o604, 1],
+      [0o602, 1],
+      [0o662, 1],
       [0o640, 0],
       [0o600, 0],
     ] as const) {

@@ -137,8 +137,11 @@ function toldIfWeak(tokens: Tokens, what: string, logger: Logger): TokenTable {
 
 function tellIfOpen(path: string, logger: Logger): void {
   // Windows has access lists instead, and shows these bits for every file.
-  if (process.platform !== "win32" && (statSync(path).mode & 0o004) !== 0)
-    logger.warn({ path }, "The token file can be read by every user of this machine: take that away with `chmod o-r`");
+  if (process.platform !== "win32" && (statSync(path).mode & 0o006) !== 0)
+    logger.warn(
+      { path },
+      "The token file can be read or changed by every user of this machine: take that away with `chmod o-rw`",
+    );
 }
 
 const tokenList = (text: string, logger: Logger): TokenTable =>
