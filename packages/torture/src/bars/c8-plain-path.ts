@@ -10,6 +10,7 @@ import {
   type App,
   AppError,
   builtinTools,
+  type Clock,
   createApp,
   defineTool,
   inputRequired,
@@ -44,12 +45,14 @@ export default defineBar<Scale>({
     const run = new Tally(progress, scale.requests);
     using official = officialAnswers();
     const short = { modern: 0, legacy: 0, carried: 0 };
+    const clock = clockOf(run);
     for (let pairs = 0; run.operations < scale.requests; pairs++) {
       const carried = pairs % 2 === 1;
       const onShortWay = () => {
         short.carried += 1;
       };
-      const pair = [await side(true, carried && onShortWay), await side(false, carried && onShortWay)] as const;
+      const told = carried && onShortWay;
+      const pair = [await side(true, clock, told), await side(false, clock, told)] as const;
       for (let at = 0; at < PER_PAIR && run.operations < scale.requests; at++) {
         const request = corpusRequest(random, CALLS, TOKENS);
         official.count = 0;
@@ -69,6 +72,14 @@ export default defineBar<Scale>({
     return { ...run.outcome(), figures: [figure] };
   },
 });
+
+const BEGUN = Date.now();
+/** Goes on with the operations and not with time, so that what ends by the clock ends for both apps of a pair at the same operation. */
+export const clockOf = (run: { readonly operations: number }): Clock => ({
+  now: () => BEGUN + run.operations * MS_PER_OPERATION,
+});
+/** A pair outlives the minute for which results are cached and refusals are counted. */
+const MS_PER_OPERATION = 50;
 
 /** Counts the times that a server of the SDK is connected to something: where none was, the short way was taken. */
 export function officialAnswers(): Disposable & { count: number } {
@@ -142,14 +153,14 @@ const overLoopback =
   };
 
 /** Served over loopback where it is told of each request that takes the short way from there. */
-async function side(plainPath: boolean, onShortWay: (() => void) | false): Promise<Side> {
+async function side(plainPath: boolean, clock: Clock, onShortWay: (() => void) | false): Promise<Side> {
   const lines: Side["lines"] = [];
   const effects: string[] = [];
   const keep = (fields: LogFields, message: string) => void lines.push([message, fields]);
   const logger: Logger = { debug: () => {}, info: keep, warn: keep, error: keep };
   const tools = [...customTools(effects), ...builtinTools({ backend: "memory", anonymous: false, ttlSeconds: 0 })];
   const access = { mode: "tokens", tokens: parseTokens(`alice=${ALICE},reader:read=${READER}`) } as const;
-  const app = createApp({ tools, access, logger, plainPath });
+  const app = createApp({ tools, access, logger, plainPath, clock });
   const short = await withShortWay(app);
   const answerPlain: ServedApp["answerPlain"] = async (posted) => {
     const answer = await short.answerPlain?.(posted);

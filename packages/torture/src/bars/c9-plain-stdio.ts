@@ -5,12 +5,20 @@ import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isDeepStrictEqual } from "node:util";
 import { Conversation } from "@stateful-mcp/adapters/stdio";
-import { type App, builtinTools, createApp, defineTool, type LogFields, type Logger } from "@stateful-mcp/core";
+import {
+  type App,
+  builtinTools,
+  type Clock,
+  createApp,
+  defineTool,
+  type LogFields,
+  type Logger,
+} from "@stateful-mcp/core";
 import type { Random } from "@stateful-mcp/rig";
 import * as z from "zod";
 import { defineBar } from "../bars.ts";
 import { CORPUS_SESSIONS, type CorpusTool, corpusRequest } from "../plain-corpus.ts";
-import { CALLS, customTools, officialAnswers, withoutIds } from "./c8-plain-path.ts";
+import { CALLS, clockOf, customTools, officialAnswers, withoutIds } from "./c8-plain-path.ts";
 import { Tally } from "./tally.ts";
 
 interface Scale {
@@ -36,8 +44,9 @@ export default defineBar<Scale>({
     const run = new Tally(progress, scale.conversations);
     using official = officialAnswers();
     let short = 0;
+    const clock = clockOf(run);
     while (run.operations < scale.conversations) {
-      const pair = [side(true), side(false)] as const;
+      const pair = [side(true, clock), side(false, clock)] as const;
       // Loads the SDK, so that each conversation has it at once.
       for (const one of pair) await said(one, [JSON.stringify(request("first", "resources/list"))]);
       for (let at = 0; at < PER_PAIR && run.operations < scale.conversations; at++) {
@@ -63,13 +72,13 @@ interface Side {
   readonly logged: [message: string, fields: LogFields][];
 }
 
-function side(plainPath: boolean): Side {
+function side(plainPath: boolean, clock: Clock): Side {
   const effects: string[] = [];
   const logged: Side["logged"] = [];
   const keep = (fields: LogFields, message: string) => void logged.push([message, fields]);
   const logger: Logger = { debug: () => {}, info: keep, warn: keep, error: keep };
   const ready = builtinTools({ backend: "memory", anonymous: false, ttlSeconds: 0 });
-  const app = createApp({ tools: [...customTools(effects), waits(effects), ...ready], logger, plainPath });
+  const app = createApp({ tools: [...customTools(effects), waits(effects), ...ready], logger, plainPath, clock });
   return { app, effects, logged };
 }
 
