@@ -10,8 +10,8 @@ import {
   type Logger,
   type Posted,
   type ShortAnswer,
-  ShortWay,
 } from "@stateful-mcp/core/runtime";
+import { ShortWay } from "@stateful-mcp/core/short-way";
 import { DOT_SEGMENTS_REFUSED, hasDotSegments } from "./dot-segments.ts";
 import { NodePost } from "./node-post.ts";
 import { Pipelined } from "./pipelined.ts";

@@ -53,7 +53,7 @@ export {
 } from "./define/tool.ts";
 export { AppError, ERROR_CODES, type ErrorCode } from "./errors.ts";
 export type { Carried } from "./http/caller-of-request.ts";
-export { type Posted, type ShortAnswer, ShortWay, type ShortWayParts } from "./http/short-way.ts";
+export type { Posted, ShortAnswer, ShortWayParts } from "./http/short-way.ts";
 export type * from "./items/item-store.ts";
 export { parseJson } from "./json.ts";
 export {
