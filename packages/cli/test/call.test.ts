@@ -1,6 +1,11 @@
 // Tools at a terminal: no server runs, and the answer is what a client would get.
+import { once } from "node:events";
+import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { freePort } from "@stateful-mcp/rig";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { run, temporaryDirectory } from "./process.ts";
 
 it("calls a tool on the state that clients use, and prints what it answers", async () => {
@@ -35,3 +40,19 @@ it.each(["inspect", "doctor"])("%s says in plain words that nothing listens, and
   expect(stderr).toMatch(/^stateful-mcp: Nothing listens at 127\.0\.0\.1:\d+\. To start one here: .* serve\n$/);
   expect([code, stdout]).toEqual([3, ""]);
 });
+
+it.skipIf(process.platform === "win32")(
+  "inspect starts npx at home, not in a folder whose packages it would run",
+  async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const [home, bin] = [temporaryDirectory(), join(temporaryDirectory(), "bin")];
+    mkdirSync(bin);
+    writeFileSync(join(bin, "npx"), "#!/bin/sh\npwd -P\n", { mode: 0o755 });
+    const env = { HOME: home, PATH: `${bin}:${process.env.PATH}` };
+    const { stdout, stderr } = await run(["inspect", `http://127.0.0.1:${port}/mcp`], { env });
+    expect([stdout, stderr]).toEqual([`${realpathSync(home)}\n`, ""]);
+  },
+);
