@@ -112,3 +112,30 @@ const pause = (ms, signal) =>
       resolve();
     });
   });
+
+/**
+ * Has a list show these rows, newly made. A row that stood there stays the element it was and takes over the last part of the new one, so
+ * that who walks through the list with the keyboard stays where they are.
+ * @param {Element} list @param {readonly (readonly [key: string, row: HTMLElement])[]} rows each with what tells it apart
+ */
+export function refreshRows(list, rows) {
+  const before = new Map([...list.children].map((row) => [/** @type {HTMLElement} */ (row).dataset.key, row]));
+  let at = list.firstElementChild;
+  const drop = () => {
+    const next = at?.nextElementSibling ?? null;
+    at?.remove();
+    at = next;
+  };
+  for (const [key, row] of rows) {
+    const old = before.get(key);
+    if (old?.parentElement !== list) {
+      row.dataset.key = key;
+      list.insertBefore(row, at);
+      continue;
+    }
+    while (at && at !== old) drop();
+    if (row.lastElementChild) old.lastElementChild?.replaceWith(row.lastElementChild);
+    at = old.nextElementSibling;
+  }
+  while (at) drop();
+}

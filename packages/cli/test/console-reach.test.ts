@@ -253,6 +253,18 @@ inBrowser("the keyboard", () => {
     await page.getByRole("heading", { level: 1, name: "Memory" }).waitFor();
   });
 
+  it("stays on a row of the start page while others come", async () => {
+    const { url } = await startServer();
+    await call(url, "add_note", { session_id: "plan", note: "a" });
+    const { page } = await open(`${url}/console`);
+    const sessions = page.getByRole("list", { name: "Sessions used last" });
+    await sessions.getByRole("link", { name: "plan" }).focus();
+    await call(url, "add_note", { session_id: "other", note: "b" });
+    await sessions.getByRole("link", { name: "other" }).waitFor();
+    expect(await page.evaluate("document.activeElement?.getAttribute('href')")).toBe("#/session/plan");
+    expect(await sessions.getByRole("link").allTextContents()).toEqual(["other", "plan"]);
+  });
+
   it("reaches everything with Tab alone, and shows where it is", async () => {
     const { url } = await startServer();
     await call(url, "add_note", { session_id: "plan", note: "a" });

@@ -2,7 +2,7 @@
 import { LEGEND, lanes } from "../charts.js";
 import { count, el, facts, quoted, snippet, time, visible } from "../dom.js";
 import { growingList } from "../list.js";
-import { follow } from "../live.js";
+import { follow, refreshRows } from "../live.js";
 import { goTo } from "../place.js";
 import { ask } from "../wire.js";
 
@@ -68,13 +68,18 @@ async function readCalls(query, given, withOwn, signal) {
 export async function newestCalls(view, count) {
   const box = el("div", {});
   const waits = el("p", { class: "empty" }, "Waiting for the first call. It appears here by itself.");
+  const list = el("ul", { class: "rows", "aria-label": "Newest calls" });
+  const all = [list, el("p", {}, el("a", { href: "#/calls" }, "All calls"))];
   let mode = "";
   const show = async () => {
     const { journal, rows } = await readCalls([["limit", "100"]], undefined, false, view.signal);
     mode = rows.length > 0 ? "calls" : journal;
     if (rows.length === 0) return box.replaceChildren(waits);
-    const list = el("ul", { class: "rows", "aria-label": "Newest calls" }, rows.slice(0, count).map(callRow));
-    box.replaceChildren(list, el("p", {}, el("a", { href: "#/calls" }, "All calls")));
+    refreshRows(
+      list,
+      rows.slice(0, count).map((call) => [JSON.stringify(call), callRow(call)]),
+    );
+    if (list.parentElement !== box) box.replaceChildren(...all);
   };
   await show();
   if (mode !== "calls") return undefined;

@@ -1,6 +1,6 @@
 // Does it run, how do I connect, what happens right now?
 import { el, facts, failed, quoted, snippet, time } from "../dom.js";
-import { follow } from "../live.js";
+import { follow, refreshRows } from "../live.js";
 import { about, ask, read, tools } from "../wire.js";
 import { newestCalls } from "./calls.js";
 
@@ -38,6 +38,8 @@ export async function startPage(view) {
 
 async function recent(view, calls) {
   const box = el("div", {});
+  const list = el("ul", { class: "rows", "aria-label": "Sessions used last" });
+  const all = [list, el("p", {}, el("a", { href: "#/memory" }, "All sessions"))];
   const show = async () => {
     const { sessions } = await read("list_sessions", { limit: SHOWN }, view.signal);
     if (sessions.length === 0) {
@@ -50,7 +52,8 @@ async function recent(view, calls) {
       );
       return;
     }
-    const rows = sessions.map((session) =>
+    const rows = sessions.map((session) => [
+      session.session_id,
       el(
         "li",
         { "data-row": true, tabindex: "-1" },
@@ -61,11 +64,9 @@ async function recent(view, calls) {
         ),
         facts(["used ", time(session.last_active_at)], ["created ", time(session.created_at)]),
       ),
-    );
-    box.replaceChildren(
-      el("ul", { class: "rows", "aria-label": "Sessions used last" }, rows),
-      el("p", {}, el("a", { href: "#/memory" }, "All sessions")),
-    );
+    ]);
+    refreshRows(list, rows);
+    if (list.parentElement !== box) box.replaceChildren(...all);
   };
   await show().catch((error) => box.replaceChildren(failed(error)));
   follow(view, ["session://sessions"], show);
