@@ -74,12 +74,14 @@ export default defineBar<Scale>({
 });
 
 const BEGUN = Date.now();
-/** Goes on with the operations and not with time, so that what ends by the clock ends for both apps of a pair at the same operation. */
+/**
+ * Goes on with the operations and not with time, so that nothing ends for one app of a pair alone on a busy machine. A pair sees less than
+ * the minute in which a cached result ages: by how much is drawn by chance.
+ */
 export const clockOf = (run: { readonly operations: number }): Clock => ({
   now: () => BEGUN + run.operations * MS_PER_OPERATION,
 });
-/** A pair outlives the minute for which results are cached and refusals are counted. */
-const MS_PER_OPERATION = 50;
+const MS_PER_OPERATION = 5;
 
 /** Counts the times that a server of the SDK is connected to something: where none was, the short way was taken. */
 export function officialAnswers(): Disposable & { count: number } {
@@ -108,6 +110,8 @@ type Send = (request: WireRequest) => Promise<Sent>;
 interface Side {
   readonly send: Send;
   readonly close: () => Promise<void>;
+  /** Resolves when nothing goes on that its answers did not wait for, such as making a cached result anew. */
+  readonly settle: () => Promise<void>;
   /** What its tools have done, one text each. */
   readonly effects: string[];
   readonly lines: [message: string, fields: LogFields][];
@@ -181,13 +185,21 @@ async function side(plainPath: boolean, clock: Clock, onShortWay: (() => void) |
     const response = await app.fetch(new Request("http://localhost/mcp", { method: "POST", headers, body }));
     sessions.push(response.headers.get("mcp-session-id") ?? "");
   }
-  return { send: server ? overLoopback(server.url) : inProcess(app), close, effects, lines, sessions };
+  return {
+    send: server ? overLoopback(server.url) : inProcess(app),
+    close,
+    settle: () => app.settle(),
+    effects,
+    lines,
+    sessions,
+  };
 }
 
-async function answerOf({ send, effects, lines, sessions }: Side, { headers: given, body }: WireRequest) {
+async function answerOf({ send, settle, effects, lines, sessions }: Side, { headers: given, body }: WireRequest) {
   const place = /^session (\d+)$/.exec(given["mcp-session-id"] ?? "")?.[1];
   const headers = place === undefined ? given : { ...given, "mcp-session-id": sessions[Number(place)] ?? "" };
   const { status, text, ...answer } = await send({ headers, body });
+  await settle();
   const told = effects.splice(0);
   const logged = lines
     .splice(0)
