@@ -39,6 +39,9 @@ export interface ApiOptions {
 
 const METHODS = ["get", "put", "post", "patch", "delete"] as const;
 const TIMEOUT_MS = 30_000;
+const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
+/** What the document says of them is not heeded (OpenAPI 3.1, "Parameter Object"): a caller must not send another's key. */
+const OWN_HEADERS = new Set(["accept", "authorization", "content-type"]);
 /** A model reads no more. */
 const ANSWER_MAX_CHARACTERS = 50_000;
 
@@ -77,7 +80,9 @@ interface Place {
 function toolOf({ base, path, method, authorization, shared }: Place, operation: Operation): Tool {
   const own = operation.parameters ?? [];
   const inherited = shared.filter((one) => !own.some(({ name, in: place }) => name === one.name && place === one.in));
-  const parameters = [...own, ...inherited].filter((one) => one.in !== "cookie");
+  const parameters = [...own, ...inherited].filter(
+    (one) => one.in !== "cookie" && !(one.in === "header" && OWN_HEADERS.has(one.name.toLowerCase())),
+  );
   const { required = false, content } = operation.requestBody ?? {};
   const body = content?.["application/json"]?.schema;
   const schema = {
@@ -104,14 +109,19 @@ function toolOf({ base, path, method, authorization, shared }: Place, operation:
     session: "none",
     input: z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]) as z.ZodObject,
     run: async (input: Record<string, unknown>, { signal }) => {
+      const headers = new Headers({
+        Accept: "application/json, text/*",
+        ...(authorization && { Authorization: authorization }),
+        ...(input.body !== undefined && { "Content-Type": "application/json" }),
+      });
+      for (const [name, value] of valuesOf("header", parameters, input)) {
+        if (!HEADER_VALUE.test(value))
+          throw new AppError("invalid_input", `${name} goes into a header, which holds one line of ASCII text.`);
+        headers.append(name, value);
+      }
       const response = await fetch(addressOf(base, path, parameters, input), {
         method: method.toUpperCase(),
-        headers: {
-          Accept: "application/json, text/*",
-          ...(authorization && { Authorization: authorization }),
-          ...Object.fromEntries(valuesOf("header", parameters, input)),
-          ...(input.body !== undefined && { "Content-Type": "application/json" }),
-        },
+        headers,
         ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
         signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
       }).catch((error: unknown) => {

@@ -150,6 +150,8 @@ describe.each(["stdio", "HTTP"] as const)("over %s", (over) => {
     for (const [name, args, said] of [
       ["get_pets_id_", { id: ".." }, "must not be"],
       ["addPet", { body: {} }, "name"],
+      ["findPets", { Authorization: "Bearer another" }, "Authorization"],
+      ["findPets", { "X-Trace": "a\nb" }, "one line"],
       ["findPets", { tag: ["none"] }, "status 404"],
     ] as const) {
       const [failed, text] = await ask(name, args);
@@ -257,13 +259,14 @@ async function searchService() {
 async function petApi(): Promise<{ url: string; readonly asked: number }> {
   let asked = 0;
   const tag = { name: "tag", in: "query", schema: { $ref: "#/components/schemas/Tags" } };
+  const headers = ["Authorization", "X-Trace"].map((name) => ({ name, in: "header", schema: { type: "string" } }));
   const document = {
     openapi: "3.1.0",
     info: { title: "Pets", version: "1" },
     servers: [{ url: "/v1" }],
     paths: {
       "/pets": {
-        get: { operationId: "findPets", summary: "Finds pets.", parameters: [tag] },
+        get: { operationId: "findPets", summary: "Finds pets.", parameters: [tag, ...headers] },
         post: {
           operationId: "addPet",
           requestBody: {
