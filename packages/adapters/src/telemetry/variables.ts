@@ -15,7 +15,7 @@ const oneOf = (...values: readonly string[]): Kind => ({
 });
 const WHOLE: Kind = { takes: (text) => /^\d{1,9}$/.test(text), expected: "a whole number from 0 up" };
 const PAIRS: Kind = {
-  takes: (text) => text.split(",").every((pair) => /^\s*[^\s=,]+\s*=/.test(pair)),
+  takes: (text) => text.split(",").every((pair) => pair.trim() === "" || /^\s*[^\s=,]+\s*=/.test(pair)),
   expected: "name=value, several with commas between them",
 };
 const COMPRESSION = oneOf("gzip", "none");
@@ -47,6 +47,6 @@ export function misreadVariables(given: Given): string[] {
     const text = given(name);
     if (text === undefined || takes(text)) return [];
     const shown = name.endsWith("_HEADERS") ? "the value" : JSON.stringify(text.slice(0, 100));
-    return [`${name}: ${shown} is not what telemetry can be sent by; expected ${expected}`];
+    return [`${name}: ${shown} cannot be right; expected ${expected}`];
   });
 }
