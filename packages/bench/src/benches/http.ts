@@ -105,14 +105,9 @@ export const processes: Bench = {
         [2, two],
         [4, four],
       ] as const)
-        outcomes.push({
-          measure: `shared counters, one ${kind}: CPU per call, ${size} processes`,
-          unit: "µs",
-          ours: several.cpu,
-          baseline: { name: "one process", values: one.cpu },
-          ratios: ratios(several.cpu, one.cpu),
-          goal: { of: "ratio", atMost: 1.1 },
-        });
+        outcomes.push(
+          hardlyMore(`shared counters, one ${kind}: CPU per call, ${size} processes`, several, "one process", one),
+        );
     }
     return outcomes;
   },
@@ -163,18 +158,27 @@ export const journal: Bench = {
         await bench.side("ours, with the journal", [keeping], options),
         await bench.side("ours", [bench.start("ours.ts", where)], options),
       );
-      outcomes.push({
-        measure: `${title}: CPU per call that leaves a record, 32 connections`,
-        unit: "µs",
-        ours: ours.cpu,
-        baseline: { name: "no journal", values: silent.cpu },
-        ratios: ratios(ours.cpu, silent.cpu),
-        goal: { of: "ratio", atMost: 1.1 },
-      });
+      outcomes.push(
+        hardlyMore(`${title}: CPU per call that leaves a record, 32 connections`, ours, "no journal", silent),
+      );
     }
     return outcomes;
   },
 };
+
+interface Cpu {
+  readonly cpu: readonly number[];
+}
+
+/** CPU per call that may be a tenth more than the baseline's. */
+const hardlyMore = (measure: string, ours: Cpu, name: string, baseline: Cpu): Outcome => ({
+  measure,
+  unit: "µs",
+  ours: ours.cpu,
+  baseline: { name, values: baseline.cpu },
+  ratios: ratios(ours.cpu, baseline.cpu),
+  goal: { of: "ratio", atMost: 1.1 },
+});
 
 async function againstOfficial(
   bench: Bencher,
