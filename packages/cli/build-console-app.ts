@@ -41,7 +41,7 @@ export async function memoryPage(): Promise<string> {
     target: "esnext",
   });
   const [script = "", style = ""] = [scripts[0]?.text.trim(), styles[0]?.text.trim()];
-  // A host allows what is inline. Here it is this script alone, whatever stands on the page; and no text becomes markup.
+  // A host allows what is inline. This policy allows this one script and this one style, and turns no text into markup.
   const policy = [
     "default-src 'none'",
     `script-src '${hash(script)}'`,

@@ -14,7 +14,7 @@ export function goTo(to) {
 }
 export const onMove = (listener) => moves.addEventListener("move", listener);
 
-/** Has links lead to pages, in whichever way they are pressed. */
+/** Has links lead to pages, for each button of the mouse. */
 export function setUpLinks() {
   for (const kind of ["click", "auxclick"])
     document.addEventListener(kind, (event) => {

@@ -129,7 +129,7 @@ it("keeps compiled code in a data directory that is there already, and only in o
 });
 
 it.skipIf(process.platform === "win32")(
-  "keeps compiled code where no other user can put any, whatever the umask is",
+  "keeps compiled code where no other user can put any, also with a umask of zero",
   async () => {
     const folder = temporaryDirectory();
     const data = join(folder, "data");
