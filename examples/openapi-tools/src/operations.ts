@@ -52,11 +52,12 @@ export async function toolsOf(source: string, { authorization, server }: ApiOpti
   const base = URL.parse(server ?? document.servers?.[0]?.url ?? "", URL.canParse(source) ? source : undefined);
   if (!document.openapi?.startsWith("3.") || !base)
     throw new Error(`${source} is no OpenAPI 3 document with the address of a server; OPENAPI_SERVER can name one.`);
+  const dialect = document.openapi.startsWith("3.0.") ? "openapi-3.0" : "draft-2020-12";
   return Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
     METHODS.filter((method) => method in item).map((method) => {
       const operation = item[method] as Operation;
       const shared = (item.parameters ?? []) as readonly Parameter[];
-      return toolOf({ base, path, method, authorization, shared }, operation);
+      return toolOf({ base, path, method, authorization, shared, dialect }, operation);
     }),
   );
 }
@@ -75,23 +76,35 @@ interface Place {
   readonly authorization: string | undefined;
   /** Parameters of all operations of the path. */
   readonly shared: readonly Parameter[];
+  /** That of its schemas. */
+  readonly dialect: "openapi-3.0" | "draft-2020-12";
 }
 
-function toolOf({ base, path, method, authorization, shared }: Place, operation: Operation): Tool {
+/** A schema that leads back to itself, such as that of a tree, leaves the check to the API: any JSON is taken. */
+function withoutCircle(schema: object | undefined): object | undefined {
+  try {
+    JSON.stringify(schema);
+    return schema;
+  } catch {
+    return {};
+  }
+}
+
+function toolOf({ base, path, method, authorization, shared, dialect }: Place, operation: Operation): Tool {
   const own = operation.parameters ?? [];
   const inherited = shared.filter((one) => !own.some(({ name, in: place }) => name === one.name && place === one.in));
   const parameters = [...own, ...inherited].filter(
     (one) => one.in !== "cookie" && !(one.in === "header" && OWN_HEADERS.has(one.name.toLowerCase())),
   );
   const { required = false, content } = operation.requestBody ?? {};
-  const body = content?.["application/json"]?.schema;
+  const body = withoutCircle(content?.["application/json"]?.schema);
   const schema = {
     type: "object",
     properties: {
       ...Object.fromEntries(
         parameters.map(({ name, description, schema = {} }) => [
           name,
-          { ...schema, ...(description && { description }) },
+          { ...withoutCircle(schema), ...(description && { description }) },
         ]),
       ),
       ...(body && { body }),
@@ -107,7 +120,9 @@ function toolOf({ base, path, method, authorization, shared }: Place, operation:
     description: [operation.summary, operation.description].filter(Boolean).join("\n\n") || `${method} ${path}`,
     annotations: { readOnlyHint: method === "get", destructiveHint: method === "delete", openWorldHint: true },
     session: "none",
-    input: z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]) as z.ZodObject,
+    input: z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0], {
+      defaultTarget: dialect,
+    }) as z.ZodObject,
     run: async (input: Record<string, unknown>, { signal }) => {
       const headers = new Headers({
         Accept: "application/json, text/*",

@@ -132,7 +132,7 @@ describe.each(["stdio", "HTTP"] as const)("over %s", (over) => {
     const settings = { OPENAPI_DOCUMENT: `${api.url}/openapi.json`, OPENAPI_AUTHORIZATION: "Bearer right" };
     const client = await connect("openapi-tools", over, settings);
     const { tools } = await client.listTools();
-    expect(tools.map(({ name }) => name).sort()).toEqual(["addPet", "findPets", "get_pets_id_"]);
+    expect(tools.map(({ name }) => name).sort()).toEqual(["addPet", "findPets", "get_pets_id_", "putTree"]);
     expect(tools.find(({ name }) => name === "addPet")?.inputSchema).toMatchObject({
       properties: { body: { properties: { name: { type: "string" } }, required: ["name"] } },
       required: ["body"],
@@ -147,6 +147,10 @@ describe.each(["stdio", "HTTP"] as const)("over %s", (over) => {
     ]);
     expect(await ask("get_pets_id_", { id: "1/../2" })).toEqual([false, "GET /v1/pets/1%2F..%2F2 Bearer right"]);
     expect(await ask("addPet", { body: { name: "Bo" } })).toEqual([false, 'POST /v1/pets Bearer right {"name":"Bo"}']);
+    expect(await ask("putTree", { body: { branches: [{}] } })).toEqual([
+      false,
+      'PUT /v1/trees Bearer right {"branches":[{}]}',
+    ]);
     for (const [name, args, said] of [
       ["get_pets_id_", { id: ".." }, "must not be"],
       ["addPet", { body: {} }, "name"],
@@ -157,7 +161,7 @@ describe.each(["stdio", "HTTP"] as const)("over %s", (over) => {
       const [failed, text] = await ask(name, args);
       expect([failed, text]).toEqual([true, expect.stringContaining(said)]);
     }
-    expect(api.asked).toBe(4);
+    expect(api.asked).toBe(5);
   });
 
   test("count-s3-buckets counts the buckets of an S3 server, and says when there is none", async () => {
@@ -275,6 +279,12 @@ async function petApi(): Promise<{ url: string; readonly asked: number }> {
           },
         },
       },
+      "/trees": {
+        put: {
+          operationId: "putTree",
+          requestBody: { content: { "application/json": { schema: { $ref: "#/components/schemas/Tree" } } } },
+        },
+      },
       "/pets/{id}": {
         parameters: [{ name: "id", in: "path", required: true, schema: { type: "string" } }],
         get: { description: "One pet." },
@@ -284,6 +294,10 @@ async function petApi(): Promise<{ url: string; readonly asked: number }> {
       schemas: {
         Tags: { type: "array", items: { type: "string" } },
         Pet: { type: "object", properties: { name: { type: "string" } }, required: ["name"] },
+        Tree: {
+          type: "object",
+          properties: { branches: { type: "array", items: { $ref: "#/components/schemas/Tree" } } },
+        },
       },
     },
   };
