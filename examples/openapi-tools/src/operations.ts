@@ -134,20 +134,35 @@ function toolOf({ base, path, method, authorization, shared, dialect }: Place, o
           throw new AppError("invalid_input", `${name} goes into a header, which holds one line of ASCII text.`);
         headers.append(name, value);
       }
-      const response = await fetch(addressOf(base, path, parameters, input), {
-        method: method.toUpperCase(),
-        headers,
-        ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
-        signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-      }).catch((error: unknown) => {
+      const address = addressOf(base, path, parameters, input);
+      const ask = async () => {
+        const response = await fetch(address, {
+          method: method.toUpperCase(),
+          headers,
+          ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
+          signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+        });
+        return { response, text: await textOf(response) };
+      };
+      const { response, text } = await ask().catch((error: unknown) => {
         throw new AppError("unavailable", `${base.origin} did not answer. Try again later.`, { cause: error });
       });
-      const text = (await response.text()).slice(0, ANSWER_MAX_CHARACTERS);
       if (response.ok) return text || `Done (status ${response.status}).`;
       const code = response.status >= 500 || response.status === 429 ? "unavailable" : "invalid_input";
       throw new AppError(code, `${base.origin} answered with status ${response.status}: ${text.slice(0, 1_000)}`);
     },
   });
+}
+
+/** What is answered, as far as a model reads it: the rest is not taken into memory. */
+async function textOf({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of body ?? []) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length >= ANSWER_MAX_CHARACTERS) break;
+  }
+  return text.slice(0, ANSWER_MAX_CHARACTERS);
 }
 
 /** The address that a call means. @throws AppError `invalid_input` for a part of the path that would lead to another one. */
