@@ -2,7 +2,7 @@
 // surely plain is handed on to it before anything has happened; it is then brought to where the connection stands. It may be stricter
 // than the SDK, never laxer. Knows no bytes.
 import { randomUUID } from "node:crypto";
-import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/server";
+import type { JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, RequestId } from "@modelcontextprotocol/server";
 import { callTool, type ToolCall, type ToolResult } from "../calls/call-tool.ts";
 import type { Services } from "../calls/services.ts";
 import { LOCAL_PRINCIPAL } from "../principal.ts";
@@ -27,10 +27,8 @@ export interface Outlet {
 }
 
 type Message = Readonly<Record<string, unknown>>;
-interface RequestMessage extends Message {
-  readonly id: string | number;
-  readonly method: string;
-}
+/** A request that was found to be one. */
+type RequestMessage = Message & JSONRPCRequest;
 
 /**
  * Which protocol the client speaks, as the SDK would have decided: `asked` after `server/discover` alone, when both are still possible.
@@ -67,7 +65,7 @@ export interface LegacyMessages {
 interface Opening extends LegacyOpening {
   readonly initialize: RequestMessage;
   readonly since: number;
-  initialized?: Message;
+  initialized?: Message & JSONRPCNotification;
 }
 
 /** A call that is not answered yet. */
@@ -133,7 +131,7 @@ export class PlainConnection {
     if (this.#opening) {
       const { initialize, initialized, since } = this.#opening;
       const again = answeredBefore(initialize, { since });
-      return initialized ? [again, initialized as unknown as JSONRPCMessage] : [again];
+      return initialized ? [again, initialized] : [again];
     }
     if (this.#era !== "modern") return this.#asked ? [answeredBefore(this.#asked)] : [];
     const _meta = { [PROTOCOL_VERSION_META_KEY]: MODERN_REVISION, [CLIENT_CAPABILITIES_META_KEY]: {} };
@@ -242,7 +240,7 @@ export class PlainConnection {
       return false;
     }
     if (this.#opening && this.#legacy.isInitialized(message)) {
-      this.#opening.initialized ??= message;
+      this.#opening.initialized ??= message as Message & JSONRPCNotification;
       return true;
     }
     // It came too late: nothing runs that it could be about.
@@ -279,7 +277,7 @@ export class PlainConnection {
   ): void {
     carry(message, known);
     this.#handedOn = true;
-    this.#out.handOn(message as unknown as JSONRPCMessage);
+    this.#out.handOn(message);
   }
 
   #end(running: Running): void {
@@ -320,7 +318,7 @@ const LEGACY_META = metaStart(undefined);
 
 /** A request that the SDK is given although its client has its answer. */
 function answeredBefore(request: RequestMessage, more: { readonly since?: number } = {}): JSONRPCMessage {
-  const again = { ...request, id: randomUUID() } as unknown as JSONRPCMessage;
+  const again: JSONRPCMessage = { ...request, id: randomUUID() };
   carry(again, { answered: true, ...more });
   return again;
 }
