@@ -11,6 +11,7 @@ export class Refused extends Error {
     super(message);
     this.name = "Refused";
     this.code = facts.code;
+    this.needs = facts.needs;
   }
 }
 
@@ -34,7 +35,7 @@ export async function write(name, args) {
     return await call(name, args);
   } catch (error) {
     // It has to be confirmed, and the host cannot ask: the person at the page is the one who would be asked.
-    if (!(error instanceof Refused && error.message.endsWith("confirm: true."))) throw error;
+    if (!(error instanceof Refused && error.needs === "confirm")) throw error;
     return call(name, { ...args, confirm: true });
   }
 }

@@ -38,7 +38,7 @@ export async function confirmation(
     throw new AppError(
       "invalid_input",
       `${tool.name} cannot be undone. Ask the person first; when they agree, call it again with confirm: true.`,
-      { beforeEffect: true },
+      { beforeEffect: true, details: { needs: "confirm" } },
     );
   }
   const { acceptedContent, inputRequired } = await import("@modelcontextprotocol/server");
