@@ -28,6 +28,10 @@ export interface CallRecord {
   readonly traceId: string;
   /** What it asked of the table, where that is counted. */
   readonly table: TableUse | undefined;
+  /** Bytes of a tool's arguments as JSON; 0: no tool was called, with none, or with some that its schema forbids. */
+  readonly argumentBytes: number;
+  /** Bytes of the result as JSON, without the message around it; 0: an error, or no call of the pipeline. */
+  readonly resultBytes: number;
 }
 
 /** What else is counted. Names in it exist in the app or in the protocol. */

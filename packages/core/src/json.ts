@@ -3,6 +3,9 @@
 import { AppError } from "./errors.ts";
 import { NESTING_MAX_LEVELS } from "./limits.ts";
 
+/** How many bytes a value has as JSON; 0 for what JSON cannot say, such as undefined. */
+export const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value) ?? "");
+
 /** Stands in parsed JSON where a number stood that a double cannot hold. `callTool` refuses it and says where it was. */
 export class LongNumber {
   /** The number as it was sent. */

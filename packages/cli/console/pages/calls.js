@@ -1,6 +1,6 @@
 // Who called what, how long did it take, how did it end? For the operator: records of calls from the journal, and never their content.
 import { LEGEND, lanes } from "../charts.js";
-import { count, el, facts, quoted, snippet, time, visible } from "../dom.js";
+import { bytes, count, el, facts, quoted, snippet, time, visible } from "../dom.js";
 import { growingList } from "../list.js";
 import { follow, refreshRows } from "../live.js";
 import { goTo } from "../place.js";
@@ -161,6 +161,12 @@ export async function callPage(view) {
   return [path, ...calls.flatMap(oneCall)];
 }
 
+/** Of those that are known: an error has no result, and not every request has arguments. */
+function sizes(given, result) {
+  const told = [given > 0 && `arguments ${bytes(given)}`, result > 0 && `result ${bytes(result)}`].filter(Boolean);
+  return told.length > 0 ? told.join(", ") : undefined;
+}
+
 function oneCall(call) {
   const {
     tool,
@@ -174,6 +180,8 @@ function oneCall(call) {
     cached,
     table_requests,
     table_units,
+    argument_bytes,
+    result_bytes,
   } = call;
   const row = (term, value) => value !== undefined && value !== "" && [el("dt", {}, term), el("dd", {}, value)];
   const iso = new Date(at).toISOString();
@@ -191,6 +199,7 @@ function oneCall(call) {
       row("Session", session && quoted(session)),
       row("Cache", cached === undefined ? undefined : cached ? "the result was there" : "the result was computed"),
       row("Table", table_requests > 0 ? `${count(table_requests, "request")}, ${table_units} units` : undefined),
+      row("Sizes", sizes(argument_bytes, result_bytes)),
       row("Came by", [call.transport, call.era].filter(Boolean).join(", ")),
       row("Process", [quoted(call.label), " ", el("code", {}, quoted(call.process))]),
       row("Request", el("code", {}, `${call.request_id_prefix}…`)),

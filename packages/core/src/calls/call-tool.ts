@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { confirmation } from "../define/confirm.ts";
 import type { Tool } from "../define/tool.ts";
 import { AppError } from "../errors.ts";
+import { jsonBytes } from "../json.ts";
 import { ownerOf } from "../state/caller.ts";
 import type { DetailedTaskView } from "../state/caller-tasks.ts";
 import type { KeyedCall } from "../state/idempotency.ts";
@@ -48,7 +49,10 @@ export function callTool(services: Services, call: ToolCall): Promise<ToolResult
       if (!tool) throw unknownTool(services.tools, call.name);
       return run(services, tool, call, inProgress);
     },
-    ({ replayed, task }) => (replayed ? "replayed" : task ? "task" : "ok"),
+    {
+      outcome: ({ replayed, task }) => (replayed ? "replayed" : task ? "task" : "ok"),
+      value: ({ structured }) => structured,
+    },
   );
 }
 
@@ -60,6 +64,7 @@ const admissionTo = (tool: Tool | undefined): Admission => ({
 
 async function run(services: Services, tool: Tool, call: ToolCall, inProgress: CallInProgress): Promise<ToolResult> {
   const { session_id: sessionId, idempotency_key: givenKey, ...rest } = parseInput(tool, call.arguments);
+  inProgress.fields.argument_bytes = jsonBytes(call.arguments);
   const { confirm, ...input } = tool.confirm ? rest : { ...rest, confirm: undefined };
   const key = typeof givenKey === "string" ? givenKey : call.idempotencyKey;
   const caller = callerOf(call);

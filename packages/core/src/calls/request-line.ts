@@ -57,6 +57,7 @@ function recordOf(
   end: Pick<CallRecord, "at" | "durationMs" | "outcome"> & { readonly table: TableUse | undefined },
 ): CallRecord {
   const text = (name: string) => (typeof fields[name] === "string" ? fields[name] : "");
+  const number = (name: string) => (typeof fields[name] === "number" ? fields[name] : 0);
   const { at, durationMs, outcome, table } = end;
   return {
     at,
@@ -74,5 +75,7 @@ function recordOf(
     session: text("session"),
     traceId: text("trace_id"),
     table,
+    argumentBytes: number("argument_bytes"),
+    resultBytes: number("result_bytes"),
   };
 }

@@ -2,6 +2,7 @@
 // the client, one line in the log. Knows nothing of what is asked for, nor of what carried it.
 import type { CallContext, Reporting } from "../define/context.ts";
 import { AppError } from "../errors.ts";
+import { jsonBytes } from "../json.ts";
 import type { LogFields, Logger } from "../logger.ts";
 import { authorize, type Principal } from "../principal.ts";
 import { isProtocolError } from "../protocol.ts";
@@ -33,6 +34,15 @@ export interface Admission {
   /** Names of what is counted, and calls of it per minute, besides the limit for everything. */
   readonly limits?: readonly (readonly [bucket: string, callsPerMinute: number])[];
 }
+
+/** What the log says of a request that succeeded. */
+export interface Telling<T> {
+  outcome(result: T): string;
+  /** What its caller is given, whose size is told. */
+  value(result: T): unknown;
+}
+
+const PLAIN: Telling<unknown> = { outcome: () => "ok", value: (result) => result };
 
 export const callerOf = ({ principal, transportSession, client = "" }: CallSource): Caller => ({
   principal,
@@ -69,7 +79,7 @@ export async function runCall<T>(
   what: LogFields,
   admission: Admission,
   task: (call: CallInProgress) => Promise<T>,
-  outcomeOf: (result: T) => string = () => "ok",
+  telling: Telling<T> = PLAIN,
 ): Promise<T> {
   const started = performance.now();
   const { principal, unsent } = source;
@@ -89,13 +99,15 @@ export async function runCall<T>(
     await admit(services, principal, admission);
     unsent?.requireRoom(0);
     const result = await task({ signal, fields });
-    if (unsent) addTo(unsent, result, admission);
+    const bytes = jsonBytes(telling.value(result));
+    fields.result_bytes = bytes;
+    if (unsent) addTo(unsent, bytes, admission);
     return result;
   };
   try {
     const call = () => within(limitMs, run, () => tookTooLong(limitMs), source.signal);
     const result = await (table && state.measured ? state.measured(table, call) : call());
-    log(outcomeOf(result));
+    log(telling.outcome(result));
     return result;
   } catch (thrown) {
     // An error of the protocol that a tool's author has chosen: it goes to the client as it is.
@@ -121,8 +133,8 @@ async function admit({ state }: Services, principal: Principal, admission: Admis
 }
 
 /** Counts a result before the answer that carries it is written. @throws AppError `rate_limited` */
-function addTo(unsent: UnsentAnswer, result: unknown, { readOnly = false }: Admission): void {
-  const bytes = answerBytes(result);
+function addTo(unsent: UnsentAnswer, resultBytes: number, { readOnly = false }: Admission): void {
+  const bytes = answerBytes(resultBytes);
   if (readOnly) unsent.requireRoom(bytes);
   unsent.add(bytes);
 }

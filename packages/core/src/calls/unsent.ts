@@ -11,8 +11,8 @@ const COPIES = 2;
 /** What one request may be told before its answer. */
 const TOLD_MAX_BYTES = 4 * 1_048_576;
 
-/** About how many bytes a result has, as an answer. */
-export const answerBytes = (result: unknown): number => (JSON.stringify(result)?.length ?? 0) * COPIES;
+/** About how many bytes a result of so many bytes of JSON has, as an answer. */
+export const answerBytes = (jsonBytes: number): number => jsonBytes * COPIES;
 
 export class Unsent {
   readonly #room: Room;

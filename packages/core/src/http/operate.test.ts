@@ -94,10 +94,14 @@ describe("the operator's routes", () => {
           ...{ method: "tools/call", tool: "get_value", outcome: "invalid_input", transport: "rest", era: "" },
           ...{ principal: expect.any(String), principal_name: "alice", client: "", session: "", trace_id: "" },
           request_id_prefix: expect.stringMatching(/^[0-9a-f]{12}$/),
+          ...{ argument_bytes: 0, result_bytes: 0 },
           ...{ table_requests: 0, table_units: 0, process: expect.any(String), label: "p" },
         },
       ],
     });
+    // {} was given; what came is in the answer.
+    const sizes = { argument_bytes: 2, result_bytes: JSON.stringify({ sessions: [] }).length };
+    expect(await read("calls?outcome=ok")).toMatchObject({ calls: [{ tool: "list_sessions", ...sizes }] });
     const row = { method: "tools/call", failed: 0, hits: 0, misses: 0 };
     expect(await read("service?window=1h")).toMatchObject({
       rows: expect.arrayContaining([expect.objectContaining({ ...row, tool: "list_sessions", outcomes: { ok: 1 } })]),

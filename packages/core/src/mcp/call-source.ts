@@ -11,6 +11,7 @@ import { InputNeeded } from "../calls/asking.ts";
 import type { ToolResult } from "../calls/call-tool.ts";
 import type { CallSource, ClientChannel } from "../calls/services.ts";
 import { answerBytes, type UnsentAnswer } from "../calls/unsent.ts";
+import { jsonBytes } from "../json.ts";
 import { LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
 import { CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY } from "../protocol.ts";
 import { type TraceContext, traceOf } from "../trace.ts";
@@ -94,7 +95,7 @@ function sourceOf(server: Server, context: ServerContext, send: (message: () => 
   const http = overHttp(context);
   const open = underWay.get(server)?.get(mcpReq.id);
   const tell = (told: unknown, message: () => Promise<void>) => {
-    if (!unsent || unsent.tell(answerBytes(told))) send(message);
+    if (!unsent || unsent.tell(answerBytes(jsonBytes(told)))) send(message);
   };
   const channel: ClientChannel = {
     answers: mcpReq.inputResponses as ClientChannel["answers"],

@@ -31,6 +31,7 @@ const record = (n: number, at: number): CallRecord => ({
   ...{ transport: "http", era: "modern", cached: undefined, requestId: crypto.randomUUID() },
   ...{ principal: principalNamed(`user${n % 5}`).id, principalName: `user${n % 5}`, client: "claude-code 2.1.0" },
   ...{ session: `project-${n % 9}`, traceId: "", table: { requests: 2, attempts: 2, units: 1.5 + (n % 4) / 2 } },
+  ...{ argumentBytes: 20 + ((n * 7907) % 400), resultBytes: 90 + ((n * 6151) % 1_500) },
 });
 
 it("a minute of six tools with two outcomes is one put of one unit, and so is the hour's copy", async () => {

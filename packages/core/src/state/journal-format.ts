@@ -143,6 +143,8 @@ export function callsText(calls: readonly CallRecord[]): Promise<string> {
       calls.map(({ traceId }) => traceId),
       rows[0].map((row) => JSON.parse(row) as string[]),
       rows[1],
+      calls.map(({ argumentBytes }) => argumentBytes),
+      calls.map(({ resultBytes }) => resultBytes),
     ]),
   );
   return packedBytes(Buffer.concat([head, bytes]));
@@ -154,9 +156,10 @@ const ID_BYTES = ID_DIGITS / 2;
 export async function readCalls(text: string, count: number): Promise<JournalCall[]> {
   const whole = await unpack(Buffer.from(text, "base64"));
   const ids = whole.subarray(whole.length - count * ID_BYTES);
-  const [times, durations, cached, requests, units, traces, known, places] = JSON.parse(
+  // An entry of before sizes were kept has none.
+  const [times, durations, cached, requests, units, traces, known, places, given = [], results = []] = JSON.parse(
     whole.subarray(0, whole.length - ids.length).toString("utf8"),
-  ) as [number[], number[], number[], number[], number[], string[], string[][], number[]];
+  ) as [number[], number[], number[], number[], number[], string[], string[][], number[], number[]?, number[]?];
   let at = 0;
   return times.map((since, n): JournalCall => {
     at += since;
@@ -168,6 +171,8 @@ export async function readCalls(text: string, count: number): Promise<JournalCal
       cached: cached[n] === 0 ? undefined : cached[n] === 1,
       tableRequests: requests[n]!,
       tableUnits: units[n]! / 10,
+      argumentBytes: given[n] ?? 0,
+      resultBytes: results[n] ?? 0,
       traceId: traces[n]!,
       requestIdPrefix: ids.subarray(n * ID_BYTES, (n + 1) * ID_BYTES).toString("hex"),
     };

@@ -193,6 +193,7 @@ it("records come back as they were, but for the rest of a request's id", async (
     ...{ principal: `p${n % 3}`, principalName: "ä", client: 'c "1"', session: "s" },
     traceId: n % 4 ? "" : crypto.randomUUID().replaceAll("-", ""),
     table: n % 2 ? { requests: n, attempts: n, units: n / 2 } : undefined,
+    ...{ argumentBytes: n * 3, resultBytes: n * 1_000 },
   }));
   const read = await readCalls(await callsText(calls), calls.length);
   expect(read).toEqual(

@@ -5,6 +5,7 @@ import type { AuthInfo, ClientCapabilities, JSONRPCMessage } from "@modelcontext
 import { callTool, type ToolCall, type ToolResult } from "../../calls/call-tool.ts";
 import type { Services } from "../../calls/services.ts";
 import { answerBytes, type UnsentAnswer } from "../../calls/unsent.ts";
+import { jsonBytes } from "../../json.ts";
 import type { Principal } from "../../principal.ts";
 import { INTERNAL_ERROR } from "../../protocol.ts";
 import { traceOf } from "../../trace.ts";
@@ -265,7 +266,7 @@ export function toolCallOf(call: PlainCall, source: PlainCaller): ToolCall {
   const { progressToken } = meta;
   const tell = (method: string, params: Record<string, unknown>, told: unknown) => {
     // No client waits for a message that cannot be sent.
-    if (!unsent || unsent.tell(answerBytes(told))) source.notify(method, params).catch(() => {});
+    if (!unsent || unsent.tell(answerBytes(jsonBytes(told)))) source.notify(method, params).catch(() => {});
   };
   return {
     principal,
