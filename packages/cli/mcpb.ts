@@ -1,7 +1,7 @@
 // Packs the built program with its dependencies into one file that Claude Desktop and its like install with a double click.
 // The argument is the file to write; default dist/stateful-mcp-<version>.mcpb. No `pnpm deploy`: it leaves the workspace
 // itself marked as installed without development dependencies, and the next script reinstalls.
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -36,19 +36,28 @@ const manifest = {
   compatibility: { platforms: ["darwin", "win32", "linux"], runtimes: { node: engines.node } },
 };
 
-// pnpm, which starts this, has put itself and the tools of this package on the path.
-const run = (command: string, ...args: string[]) =>
-  execFileSync(command, args, { stdio: ["ignore", "inherit", "inherit"], shell: process.platform === "win32" });
+// pnpm, which starts this, has put itself and the tools of this package on the path. What they print is shown when one fails.
+const run = (doing: string, command: string, ...args: string[]) => {
+  process.stdout.write(`${doing}\n`);
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+    shell: process.platform === "win32",
+  });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed:\n${stdout}${stderr}`, { cause: error });
+};
 const folder = mkdtempSync(join(tmpdir(), "mcpb-"));
 try {
   // What npx would install, so that the bundle is the published program and nothing else.
-  run("pnpm", "pack", "--pack-destination", folder);
+  run("Packing the program", "pnpm", "pack", "--pack-destination", folder);
   const tarball = join(folder, `${name}-${version}.tgz`);
-  run("npm", "install", "--prefix", folder, "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", tarball);
+  const flags = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"];
+  run("Installing it, as npx would", "npm", "install", "--prefix", folder, ...flags, tarball);
   rmSync(tarball);
   writeFileSync(join(folder, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-  run("mcpb", "validate", join(folder, "manifest.json"));
-  run("mcpb", "pack", folder, output);
+  run("Checking the manifest", "mcpb", "validate", join(folder, "manifest.json"));
+  run("Writing the bundle", "mcpb", "pack", folder, output);
+  process.stdout.write(`${output}\n`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,6 +1,16 @@
 // The first hour with a clone: nothing is installed, `npm start` serves and stops, the command line runs, and no tools came along.
 import { execFile, execFileSync, spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -77,4 +87,42 @@ test("the command line runs from any folder, and installs nothing again", async 
   });
   expect(stdout).toContain("note_id");
   expect(stderr).toBe("");
+});
+
+test("bin/run says what each script is for, and installs nothing for a script that there is not", async () => {
+  const { scripts } = JSON.parse(readFileSync(join(clone, "package.json"), "utf8")) as { scripts: object };
+  for (const [args, said] of [
+    [[], "No script is named."],
+    [["tset"], 'There is no script "tset".'],
+  ] as const) {
+    const failed = await execute(join(clone, "bin/run"), args, { cwd: clone, env: environment }).catch(
+      (error) => error,
+    );
+    expect(failed.code).toBe(2);
+    const [first, ...lines] = failed.stderr.trim().split("\n");
+    expect(first).toBe(`${said} Write one of these after bin/run:`);
+    // In words, and not as the command behind it.
+    expect(lines).toEqual(
+      Object.keys(scripts).map((name) => expect.stringMatching(new RegExp(`^ {2}${name} +[a-zA-Z]`))),
+    );
+    expect(lines.join("\n")).not.toMatch(/tsx|pnpm|biome|node /);
+  }
+});
+
+test("what builds and packs is silent until something fails, and then shows all of it and ends as it did", async () => {
+  const folder = mkdtempSync(join(clone, "path-"));
+  const pnpm = (code: number) =>
+    writeFileSync(join(folder, "pnpm"), `#!/bin/sh\necho "many lines"\necho why >&2\nexit ${code}\n`, { mode: 0o755 });
+  const build = () =>
+    execute(process.execPath, [join(clone, "bin/packages.mjs"), "build", "one", "two"], {
+      env: { ...environment, PATH: `${folder}:${environment.PATH}` },
+    });
+  pnpm(0);
+  expect(await build()).toEqual({ stdout: "Building one, 1 of 2\nBuilding two, 2 of 2\n", stderr: "" });
+  pnpm(7);
+  await expect(build()).rejects.toMatchObject({
+    code: 7,
+    stdout: "Building one, 1 of 2: it failed. What it printed:\n\n",
+    stderr: "many lines\nwhy\n",
+  });
 });

@@ -50,8 +50,11 @@ it("leads from an empty folder to a tool of one's own that answers in a client a
       return "";
     }
     // Packed elsewhere than into the reader's clone, which other tests may be using.
-    const typed = line.endsWith("toolkit") ? `${packing()} --pack-destination ${folder}` : line;
-    return (await execute("sh", ["-c", typed], { cwd, env: environment })).stdout;
+    const typed = line.endsWith("toolkit") ? packing()(folder) : line;
+    const { stdout } = await execute("sh", ["-c", typed], { cwd, env: environment });
+    // What a reader waits for says what it does, and does not fill the screen.
+    if (typed !== line) expect(stdout).toMatch(/^(Packing @stateful-mcp\/\w+, \d of 4: \S+\.tgz\n){4}$/);
+    return stdout;
   };
 
   const [create = "", tryIt = "", start = "", ask = "", deploy = ""] = ofLanguage("sh").map(here);
@@ -117,10 +120,12 @@ it("leads from an empty folder to a tool of one's own that answers in a client a
   ]);
 });
 
-/** The script behind the page's first line, without its folder. */
-function packing(): string {
+/** The script behind the page's first line, which packs into the given folder. */
+function packing(): (folder: string) => string {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: { toolkit: string } };
-  return `npx -y ${scripts.toolkit.replace("pnpm", "pnpm@10.34.9").replace(" --pack-destination dist", "")}`;
+  const words = scripts.toolkit.split(" --to dist ");
+  expect(words).toEqual([expect.any(String), expect.any(String)]);
+  return (folder: string) => `npx -y -p pnpm@10.34.9 ${words.join(` --to ${folder} `)}`;
 }
 
 it.each([
