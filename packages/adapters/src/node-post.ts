@@ -1,7 +1,7 @@
 // A POST to /mcp as node:http has it, for an app's short way, and what the app answers to it. Knows no other route.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
-import type { Posted } from "@stateful-mcp/core/runtime";
+import type { Posted, ShortAnswer } from "@stateful-mcp/core/runtime";
 
 type Incoming = HttpBindings["incoming"] & { rawBody?: Buffer };
 
@@ -64,12 +64,13 @@ export class NodePost implements Posted {
   }
 
   /** Writes the JSON of an answer. */
-  answer(text: string, requestId: string): void {
+  answer(text: string, { requestId, session }: Pick<ShortAnswer, "requestId" | "session">): void {
     this.#response
       .writeHead(200, {
         "Content-Type": "application/json",
         "X-Content-Type-Options": "nosniff",
         "X-Request-Id": requestId,
+        ...(session !== undefined && { "Mcp-Session-Id": session }),
         "Content-Length": Buffer.byteLength(text),
       })
       .end(text);

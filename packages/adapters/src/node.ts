@@ -88,7 +88,7 @@ export async function serveNode(app: ServedApp, options: NodeServerOptions): Pro
     const post = app.answerPlain && NodePost.of(request, response);
     try {
       const short = post && (await app.answerPlain?.(post));
-      if (typeof short?.answer === "string") return post?.answer(short.answer, short.requestId);
+      if (typeof short?.answer === "string") return post?.answer(short.answer, short);
       if (short) answers.set(request, short.answer);
     } catch (error) {
       answers.set(request, { failed: error });

@@ -130,6 +130,60 @@ describe("a plain POST", () => {
   });
 });
 
+/** Of the 2025 era, within a session where one is named. */
+const INITIALIZE = JSON.stringify({
+  ...{ jsonrpc: "2.0", id: 0, method: "initialize" },
+  params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "c", version: "1" } },
+});
+const legacyCall = (name: string, given: object) =>
+  JSON.stringify({ jsonrpc: "2.0", id: 7, method: "tools/call", params: { name, arguments: given } });
+function inSession(body: string, session?: string): [string, string][] {
+  const { host, accept, "content-type": type } = HEADERS;
+  return Object.entries({
+    ...{ host, accept, "content-type": type, "content-length": String(Buffer.byteLength(body)) },
+    ...(session !== undefined && { "mcp-session-id": session, "mcp-protocol-version": "2025-11-25" }),
+  });
+}
+const SESSION = /^mcp-session-id: (\S+)\r$/im;
+
+describe("a plain call of the 2025 era", () => {
+  it("takes the short way within a session that is there, and says the session as the long way does", async () => {
+    const { port, taken } = await served();
+    const [, session = ""] = SESSION.exec(await post(port, inSession(INITIALIZE), INITIALIZE)) ?? [];
+    const body = legacyCall("echo", { text: "ä" });
+    const answer = await post(port, inSession(body, session), body);
+    expect(taken).toEqual([false, true]);
+    expect(answer).toContain("HTTP/1.1 200 OK");
+    expect(answer).toContain('"structuredContent":{"text":"ä"}');
+    expect(SESSION.exec(answer)?.[1]).toBe(session);
+  });
+
+  it("becomes a stream where it takes a while, which its client can leave and come back to", async () => {
+    waiting = Promise.withResolvers();
+    const { port, taken } = await served();
+    const [, session = ""] = SESSION.exec(await post(port, inSession(INITIALIZE), INITIALIZE)) ?? [];
+    const body = legacyCall("waits", {});
+    const under = post(port, inSession(body, session), body);
+    await waiting.promise;
+    const cancel = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 7 } };
+    await expect.poll(() => taken).toEqual([false, true]);
+    await post(port, inSession(JSON.stringify(cancel), session), JSON.stringify(cancel));
+    const answer = await under;
+    expect(answer).toMatch(/^content-type: text\/event-stream\r$/im);
+    expect(answer).toMatch(/^x-request-id: \S+\r$/im);
+    expect(answer).toMatch(/^id: \S+\.0$/m);
+    expect(SESSION.exec(answer)?.[1]).toBe(session);
+  });
+
+  it("is handed on where its session is not there, with one line that says so", async () => {
+    const { port, taken, lines } = await served();
+    const body = legacyCall("echo", { text: "ä" });
+    expect(await post(port, inSession(body, "gone"), body)).toMatch(/404 Not Found/);
+    expect(taken).toEqual([false]);
+    expect(lines.map(({ fields }) => [fields.outcome, fields.status])).toEqual([["protocol_error", 404]]);
+  });
+});
+
 describe("handed on, and answered all the same, is a POST", () => {
   const body = message();
   it.each<[string, readonly (readonly [string, string])[], string, RegExp]>([

@@ -38,24 +38,33 @@ export class Bodies {
   }
 
   /**
-   * The JSON of a body that says how long it is, as `read` gives it, and how to count its bytes. Undefined where it is refused or
-   * has no end: only `readJson` says why.
+   * The JSON of a body that says how long it is, as `read` gives it, and how to count its bytes: false where they are too many. Undefined
+   * where it is refused or has no end: only `readJson` says why.
    */
   async readDeclared(
     length: number,
     principal: Principal,
     read: () => Promise<Buffer>,
-  ): Promise<{ body: unknown; admit(): void } | undefined> {
+  ): Promise<{ body: unknown; admit: () => boolean } | undefined> {
     if (length > this.#maxBytes) return undefined;
     const arriving = new Arriving(this.#room.of(principal));
     try {
       arriving.take(length);
       const bytes = await read();
-      return { body: jsonOf(bytes), admit: () => this.#crowd.admitBytes(principal, bytes.byteLength) };
+      return { body: jsonOf(bytes), admit: () => this.#admits(principal, bytes.byteLength) };
     } catch {
       return undefined;
     } finally {
       arriving.end();
+    }
+  }
+
+  #admits(principal: Principal, bytes: number): boolean {
+    try {
+      this.#crowd.admitBytes(principal, bytes);
+      return true;
+    } catch {
+      return false;
     }
   }
 

@@ -41,7 +41,7 @@ import { serveMetrics } from "./operator.ts";
 import { asAppError, headersFor, problem } from "./problem.ts";
 import { Refusals } from "./refusals.ts";
 import { serveRest } from "./rest.ts";
-import type { ShortWayParts } from "./short-way.ts";
+import type { AskedShort, ShortWayParts } from "./short-way.ts";
 import { serveWelcome } from "./welcome-page.ts";
 
 export interface RouterOptions {
@@ -177,7 +177,7 @@ export function createRouter(options: RouterOptions): Router {
       const answer = await answerInTime(plainPath.answer(plain, source));
       return typeof answer === "string" ? new Response(answer, { headers: JSON_HEADERS }) : answer;
     }
-    if (legacy.isPlain(request, parsedBody) || (await isLegacyRequest(request, parsedBody)))
+    if (legacy.plainCall(request, parsedBody) || (await isLegacyRequest(request, parsedBody)))
       return legacy.fetch(request, { principal, authInfo }, parsedBody);
     if (options.subscriptions && isListen(parsedBody)) {
       await services.state.admit(principal);
@@ -196,6 +196,13 @@ export function createRouter(options: RouterOptions): Router {
     plainPath,
     bySdk: (request, parsedBody, caller, ran) =>
       handler.fetch(request, { authInfo: withRun(authInfoOf(caller), ran), parsedBody }),
+    legacyCall: (post, message) => {
+      const call = legacy.plainCall(post, message);
+      if (!call) return undefined;
+      const answer: AskedShort["answer"] = (caller, admit) =>
+        legacy.answerCall(call, message, post, { principal: caller.principal, authInfo: authInfoOf(caller) }, admit);
+      return { name: call.name, answer };
+    },
   };
   // Pages that may call are answered with what browsers want to know, which the short way does not say.
   const isShort = options.plainPath !== false && options.allowedOrigins.length === 0;

@@ -33,8 +33,24 @@ export interface Posted {
 /** What a POST that took the short way is answered with. */
 export interface ShortAnswer {
   readonly requestId: string;
+  /** The 2025-era session that it was asked in. */
+  readonly session: string | undefined;
   /** A text is the JSON of an answer with status 200. */
   readonly answer: PlainAnswer;
+}
+
+/** A POST as it is given to what answers messages of the 2025 era. */
+interface ShortPost {
+  readonly headers: Pick<Headers, "get">;
+  request(): Request;
+}
+
+/** What a plain POST asks for. */
+export interface AskedShort {
+  /** The tool it calls; empty: none. */
+  readonly name: string;
+  /** Undefined hands it on, before it was let in. `admit`: false where it is not let in. */
+  answer(caller: PlainCaller, admit: () => boolean): Promise<PlainAnswer | undefined>;
 }
 
 /** What a short way is made with. */
@@ -49,6 +65,8 @@ export interface ShortWayParts {
   readonly plainPath: PlainPath;
   /** Has the SDK answer; with `ran`, the tool is not run again. */
   bySdk(request: Request, body: unknown, caller: PlainCaller, ran?: Promise<ToolResult>): Promise<Response>;
+  /** The plain call of the 2025 era that a message is; undefined: something else. */
+  legacyCall(post: ShortPost, message: unknown): AskedShort | undefined;
 }
 
 /** A name or an address, in brackets if it has colons, and perhaps a port: other forms are for the router to judge. */
@@ -71,42 +89,52 @@ export class ShortWay {
     const length = headers["content-length"];
     if (headers["content-type"] !== "application/json" || typeof length !== "string" || !LENGTH.test(length))
       return undefined;
-    // What a page sends, what is encoded, and what is of another revision goes the long way.
-    if (headers.origin !== undefined || headers["content-encoding"] !== undefined || !headers["mcp-method"])
-      return undefined;
+    // What a page sends, what is encoded, and what begins a session goes the long way.
+    if (headers.origin !== undefined || headers["content-encoding"] !== undefined) return undefined;
+    if (!headers["mcp-method"] && !headers["mcp-session-id"]) return undefined;
     const name = nameOf(headers.host);
     if (name === undefined || this.#hosts?.has(name) === false) return undefined;
     return this.#read(posted, Number(length));
   }
 
   async #read(posted: Posted, length: number): Promise<ShortAnswer | undefined> {
-    const { bodies, findAddress, callers, plainPath, services, unsent } = this.#parts;
+    const { bodies, findAddress, callers, services, unsent } = this.#parts;
     const header = (name: string) => textOf(posted.headers[name]);
     const address = findAddress(posted.address, header("x-forwarded-for"));
     const principal = await callerOf(header("authorization"), { address }, callers).catch(() => undefined);
     const read = principal && (await bodies.readDeclared(length, principal, () => posted.read()));
     if (!read || faultOfMessage(read.body) !== undefined) return undefined;
-    const { body } = read;
-    const plain = plainRequest({ get: (name) => header(name) ?? null }, body);
-    if (!plain || !plainPath.takes(plain) || !mayCall(principal, plain.name, services)) return undefined;
-    try {
-      read.admit();
-    } catch {
-      return undefined;
-    }
+    const asked = this.#asked(posted, { get: (name) => header(name) ?? null }, read.body);
+    if (!asked || !mayCall(principal, asked.name, services)) return undefined;
     const requestId = randomUUID();
     const http = { requestId, trace: traceOfHeaders(header), transport: undefined, taken: true };
     const onSent = (done: () => void) => posted.onSent(done);
     const caller = { principal, timeLimitMs: undefined, http, unsent: unsent.answerTo(principal, onSent) };
-    const sdk = (ran?: Promise<ToolResult>) => this.#parts.bySdk(requestOf(posted), body, caller, ran);
-    const answer = await answerInTime(plainPath.answer(plain, { ...caller, signal: posted.signal, sdk })).catch(
-      (thrown: unknown) => failure(asAppError(thrown, services.logger)),
-    );
+    const answer = await asked
+      .answer(caller, read.admit)
+      .catch((thrown: unknown) => failure(asAppError(thrown, services.logger)));
+    if (answer === undefined) return undefined;
     if (typeof answer !== "string") {
       answer.headers.set("X-Request-Id", requestId);
       dress(answer);
     }
-    return { requestId, answer };
+    const session = posted.headers["mcp-method"] === undefined ? header("mcp-session-id") : undefined;
+    return { requestId, session, answer };
+  }
+
+  /** Undefined: it is not surely plain. */
+  #asked(posted: Posted, headers: Pick<Headers, "get">, body: unknown): AskedShort | undefined {
+    const { plainPath } = this.#parts;
+    if (headers.get("mcp-method") === null)
+      return this.#parts.legacyCall({ headers, request: () => requestOf(posted) }, body);
+    const plain = plainRequest(headers, body);
+    if (!plain || !plainPath.takes(plain)) return undefined;
+    const answer: AskedShort["answer"] = async (caller, admit) => {
+      if (!admit()) return undefined;
+      const sdk = (ran?: Promise<ToolResult>) => this.#parts.bySdk(requestOf(posted), body, caller, ran);
+      return answerInTime(plainPath.answer(plain, { ...caller, signal: posted.signal, sdk }));
+    };
+    return { name: plain.name, answer };
   }
 }
 

@@ -9,17 +9,28 @@ import {
   parseJSONRPCMessage,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/server";
+import { LRUCache } from "lru-cache";
 import type { Services } from "../../calls/services.ts";
 import type { UnsentAnswer } from "../../calls/unsent.ts";
 import { AppError } from "../../errors.ts";
 import { PAGE_MAX_BYTES } from "../../limits.ts";
-import { countedAs, type Principal } from "../../principal.ts";
+import type { Principal } from "../../principal.ts";
 import { cutText } from "../../text.ts";
 import { UNSENT_KEY } from "../call-source.ts";
 import type { ServerInfo } from "../offer.ts";
 import { openSse } from "../sse.ts";
+import { HeldStreams } from "./held-streams.ts";
+import { accepts, respond, rpcError, SESSION_HEADER } from "./http-answers.ts";
 import { addressOf, faultOfInitialize, isCountedByItsCall, isInitialize, restoring } from "./messages.ts";
-import { answerPlainly, ConstantLists, LOG_LEVELS, type PlainCall, plainCall, plainClient } from "./plain.ts";
+import {
+  answerPlainly,
+  ConstantLists,
+  LOG_LEVELS,
+  type PlainCall,
+  type PlainClient,
+  plainCall,
+  plainClient,
+} from "./plain.ts";
 import type { LegacyState } from "./state.ts";
 import { deliver, eventId, PRIMING_SINCE, parseEventId, STANDALONE, startingPoint } from "./stream.ts";
 import { LegacyTransport } from "./transport.ts";
@@ -42,6 +53,13 @@ export interface LegacyCaller {
   readonly authInfo: AuthInfo;
 }
 
+/** A POST as its carrier has it. */
+export interface LegacyPost {
+  readonly headers: Pick<Headers, "get">;
+  /** For the SDK, which reads no other form. */
+  request(): Request;
+}
+
 /** What a POST brings. */
 interface Post {
   readonly messages: readonly JSONRPCMessage[];
@@ -50,31 +68,48 @@ interface Post {
   readonly plain?: PlainCall;
 }
 
-const SESSION_HEADER = "mcp-session-id";
 const BATCH_MAX = 100;
+/** Texts of up to 16 KB, of which most fleets see a handful. */
+const CLIENTS_MAX = 50;
 
 export class LegacyHttp {
   readonly #options: LegacyOptions;
   /** Exchanges under way in this process, by principal and session: the short way for answers and cancellations. */
   readonly #transports = new Map<string, Set<LegacyTransport>>();
-  /** How to end each GET stream, and whose it is. */
-  readonly #streams = new Map<() => void, Principal>();
-  /** The one of each session that belongs to none of its calls. */
-  readonly #standing = new Map<string, () => void>();
+  readonly #streams: HeldStreams;
   readonly #lists: ConstantLists;
-  #closed = false;
+  readonly #clients = new LRUCache<string, { readonly client: PlainClient | undefined }>({ max: CLIENTS_MAX });
 
   constructor(options: LegacyOptions) {
     this.#options = options;
     this.#lists = new ConstantLists(options.services, options.server);
+    this.#streams = new HeldStreams(options.services);
   }
 
-  /** Whether a POST is surely of the 2025 era, so that the SDK need not be asked: a plain call with no word of another revision. */
-  isPlain({ headers }: Request, body: unknown): boolean {
-    if (this.#options.plainPath === false || headers.get("mcp-method") !== null) return false;
+  /** The call that a POST is, where it is surely of the 2025 era, so that the SDK need not be asked: plain, with no word of another revision. */
+  plainCall({ headers }: Pick<LegacyPost, "headers">, body: unknown): PlainCall | undefined {
+    if (this.#options.plainPath === false || headers.get("mcp-method") !== null) return undefined;
     const version = headers.get("mcp-protocol-version");
-    if (version !== null && !SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return false;
-    return plainCall(body, this.#options.services) !== undefined;
+    if (version !== null && !SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return undefined;
+    return plainCall(body, this.#options.services);
+  }
+
+  /**
+   * Answers a plain call of a session that is there, once `admit` has let it in. A text is the JSON of an answer with status 200.
+   * Undefined: it is for `fetch`, and nothing has happened.
+   */
+  async answerCall(
+    call: PlainCall,
+    message: unknown,
+    post: LegacyPost,
+    caller: LegacyCaller,
+    admit: () => boolean,
+  ): Promise<string | Response | undefined> {
+    if (!accepts(post, "application/json") && !accepts(post, "text/event-stream")) return undefined;
+    const session = await this.#session(post, caller).catch(() => undefined);
+    if (!session || session instanceof Response || !admit()) return undefined;
+    this.#touch(caller, session);
+    return this.#exchange(post, caller, session, { messages: [message as JSONRPCMessage], batch: false, plain: call });
   }
 
   /** Answers GET, POST and DELETE of 2025-era clients. `body` is the parsed body of a POST. */
@@ -95,16 +130,16 @@ export class LegacyHttp {
 
   /** Ends all streams, so that their clients go on elsewhere. Calls under way are answered first, by the requests that wait for them. */
   close(): void {
-    this.#closed = true;
-    for (const end of this.#streams.keys()) end();
+    this.#streams.close();
   }
 
   async #post(request: Request, caller: LegacyCaller, body: unknown): Promise<Response> {
+    const posted = { headers: request.headers, request: () => request };
     if (!accepts(request, "application/json") && !accepts(request, "text/event-stream"))
       return rpcError(406, -32_000, "Not Acceptable: accept application/json and text/event-stream.");
     const { services, plainPath = true } = this.#options;
     const plain = plainPath ? plainCall(body, services) : undefined;
-    if (plain) return this.#inSession(request, caller, { messages: [body as JSONRPCMessage], batch: false, plain });
+    if (plain) return this.#inSession(posted, caller, { messages: [body as JSONRPCMessage], batch: false, plain });
     const batch = Array.isArray(body);
     const given: unknown[] = Array.isArray(body) ? body : [body];
     if (given.length === 0 || given.length > BATCH_MAX)
@@ -128,18 +163,25 @@ export class LegacyHttp {
         -32_600,
         `Two requests of this batch have the id ${JSON.stringify(twice.id)}. Give each its own.`,
       );
-    return this.#inSession(request, caller, { messages, batch });
+    return this.#inSession(posted, caller, { messages, batch });
   }
 
-  async #inSession(request: Request, caller: LegacyCaller, post: Post): Promise<Response> {
-    const session = await this.#session(request, caller);
+  async #inSession(posted: LegacyPost, caller: LegacyCaller, post: Post): Promise<Response> {
+    const session = await this.#session(posted, caller);
     if (session instanceof Response) return session;
-    this.#options.services.state.background.run(this.#options.legacy.sessions.touch(caller.principal.id, session));
+    this.#touch(caller, session);
     const list = this.#options.plainPath === false ? undefined : this.#lists.answer(post, session, caller);
     if (list !== undefined) return respond(list, session);
-    if (post.messages.some(isJSONRPCRequest)) return this.#exchange(request, caller, session, post);
+    if (post.messages.some(isJSONRPCRequest)) {
+      const answer = await this.#exchange(posted, caller, session, post);
+      return typeof answer === "string" ? respond(answer, session) : answer;
+    }
     for (const message of post.messages) await this.#relay(caller, session, message);
     return new Response(null, { status: 202 });
+  }
+
+  #touch({ principal }: LegacyCaller, session: LegacySession): void {
+    this.#options.services.state.background.run(this.#options.legacy.sessions.touch(principal.id, session));
   }
 
   async #initialize(request: Request, caller: LegacyCaller, messages: readonly JSONRPCMessage[]): Promise<Response> {
@@ -154,8 +196,8 @@ export class LegacyHttp {
       return rpcError(400, -32_600, "This session is initialized. Leave Mcp-Session-Id out to begin another.");
     const transport = this.#newTransport(caller, undefined, "", false);
     await this.#connect(transport, request, caller);
-    const response = await transport.respond([message], false, { authInfo: caller.authInfo, request });
-    const answer = (await response.json()) as { result?: { protocolVersion?: string } };
+    const text = await transport.respond([message], false, { authInfo: caller.authInfo, request });
+    const answer = JSON.parse(text as string) as { result?: { protocolVersion?: string } };
     // Refused: nothing was created, so nothing is left.
     if (!answer.result?.protocolVersion) return Response.json(answer);
     this.#options.services.state.crowd.admitSession(caller.principal);
@@ -167,18 +209,29 @@ export class LegacyHttp {
     return Response.json(answer, { headers: { [SESSION_HEADER]: session.id } });
   }
 
-  async #exchange(request: Request, caller: LegacyCaller, session: LegacySession, post: Post): Promise<Response> {
+  async #exchange(
+    posted: LegacyPost,
+    caller: LegacyCaller,
+    session: LegacySession,
+    post: Post,
+  ): Promise<string | Response> {
     const { messages, batch, plain } = post;
-    const streams = accepts(request, "text/event-stream");
+    const streams = accepts(posted, "text/event-stream");
     const transport = this.#newTransport(caller, session, session.protocolVersion, streams);
     const { authInfo } = caller;
     const restore = async () => {
-      await this.#connect(transport, request, caller);
+      await this.#connect(transport, posted.request(), caller);
       await transport.prepare(restoring(session));
     };
-    const client = plain && plainClient(session);
+    const client = plain && this.#clientOf(session);
     if (plain && client)
-      answerPlainly(this.#options.services, plain, transport, { ...caller, session, client, request, restore });
+      answerPlainly(this.#options.services, plain, transport, {
+        ...caller,
+        session,
+        client,
+        request: posted.request,
+        restore,
+      });
     else await restore();
     const key = `${caller.principal.id} ${session.id}`;
     const siblings = this.#transports.get(key) ?? new Set();
@@ -196,7 +249,14 @@ export class LegacyHttp {
       if (typeof level === "string" && LOG_LEVELS.includes(level))
         await this.#options.legacy.sessions.setLogLevel(caller.principal.id, session.id, level);
     }
-    return transport.respond(messages, batch, { authInfo, request });
+    return transport.respond(messages, batch, { authInfo, ...(!client && { request: posted.request() }) });
+  }
+
+  /** Undefined where the SDK has to read what the client said of itself. Read once for all sessions of clients that say the same. */
+  #clientOf({ initialize }: LegacySession): PlainClient | undefined {
+    const known = this.#clients.get(initialize) ?? { client: plainClient({ initialize }) };
+    this.#clients.set(initialize, known);
+    return known.client;
   }
 
   #newTransport(
@@ -281,35 +341,23 @@ export class LegacyHttp {
     if (resume !== null && !from) return rpcError(400, -32_000, "Last-Event-ID is not one that this server sent.");
     const { services, legacy } = this.#options;
     const standing = (from?.stream ?? STANDALONE) === STANDALONE;
-    const name = `${caller.principal.id} ${session.id}`;
-    // A client that opens another has lost the first, or will read it no more: what changes goes to one of them.
-    const replaced = standing ? this.#standing.get(name) : undefined;
-    const refused = this.#refusal(caller, replaced);
+    const holder = { principal: caller.principal, standingOf: standing ? session.id : undefined };
+    const refused = this.#streams.refusal(holder);
     if (refused !== undefined) return rpcError(429, -32_000, refused);
     const abort = new AbortController();
     const sse = openSse({ headers: { [SESSION_HEADER]: session.id }, onClose: () => abort.abort() });
-    const { observer } = services;
-    const end = () => {
-      if (this.#streams.delete(end)) observer?.happened({ kind: "listen", open: -1 });
-      if (this.#standing.get(name) === end) this.#standing.delete(name);
-      sse.close();
-    };
     // Before anything is waited for: of many that are asked for at the same time, each counts for the next.
-    replaced?.();
-    this.#streams.set(end, caller.principal);
-    observer?.happened({ kind: "listen", open: 1 });
-    if (standing) this.#standing.set(name, end);
-    if (this.#closed) end();
+    const end = this.#streams.hold(holder, sse);
     request.signal.addEventListener("abort", end, { once: true });
     try {
       const start = await startingPoint(services, legacy, { principal: caller.principal, session, from });
       // One that was replaced meanwhile must not take the place of its successor.
-      const holder =
+      const taken =
         standing && !sse.closed ? await legacy.sessions.takeStream(caller.principal.id, session.id) : undefined;
       // A stream that is cut before its first event also needs a place to go on from.
       if (!from && session.protocolVersion >= PRIMING_SINCE && !sse.closed)
         sse.send({ id: eventId(start.place.stream, start.after), data: "" });
-      void deliver(services, legacy, { ...start, holder }, sse, abort.signal)
+      void deliver(services, legacy, { ...start, holder: taken }, sse, abort.signal)
         .catch((error: unknown) => services.logger.warn({ err: error }, "a stream ended early"))
         .finally(end);
     } catch (error) {
@@ -319,24 +367,12 @@ export class LegacyHttp {
     return sse.response;
   }
 
-  /** Why one more stream cannot be held, in place of another where one is given; undefined when it can. */
-  #refusal({ principal }: LegacyCaller, replaced: (() => void) | undefined): string | undefined {
-    if (replaced) return undefined;
-    const { listensPerProcess, listensPerPrincipal } = this.#options.services.state.limits;
-    if (this.#streams.size >= listensPerProcess)
-      return `This server holds its limit of ${listensPerProcess} streams. Try again later.`;
-    const counted = countedAs(principal);
-    if (counted === undefined) return undefined;
-    const own = [...this.#streams.values()].filter((one) => countedAs(one) === counted).length;
-    return own < listensPerPrincipal ? undefined : `You have ${own} streams open, which is the limit. Close one first.`;
-  }
-
   /** The session a request belongs to, or the response that refuses it. */
-  async #session(request: Request, caller: LegacyCaller): Promise<LegacySession | Response> {
-    const id = request.headers.get(SESSION_HEADER);
+  async #session({ headers }: Pick<LegacyPost, "headers">, caller: LegacyCaller): Promise<LegacySession | Response> {
+    const id = headers.get(SESSION_HEADER);
     if (id === null)
       return rpcError(400, -32_000, "Mcp-Session-Id is missing. Send initialize first and pass on its header.");
-    const version = request.headers.get("mcp-protocol-version");
+    const version = headers.get("mcp-protocol-version");
     if (version !== null && !SUPPORTED_PROTOCOL_VERSIONS.includes(version)) {
       const known = SUPPORTED_PROTOCOL_VERSIONS.join(", ");
       return rpcError(
@@ -348,24 +384,4 @@ export class LegacyHttp {
     const session = id.length > 128 ? undefined : await this.#options.legacy.sessions.find(caller.principal.id, id);
     return session ?? rpcError(404, -32_001, "Session not found. Send initialize to begin a new one.");
   }
-}
-
-/** In any case and with wildcards; no header means everything (RFC 9110, section 12.5.1). */
-function accepts(request: Request, type: string): boolean {
-  const ranges = (request.headers.get("accept") ?? "*/*").toLowerCase().split(",");
-  const wanted = [type, `${type.split("/")[0]}/*`, "*/*"];
-  return ranges.some((range) => wanted.includes(range.split(";")[0]?.trim() ?? ""));
-}
-
-const respond = (text: string, session: LegacySession): Response =>
-  new Response(text, { headers: { "Content-Type": "application/json", [SESSION_HEADER]: session.id } });
-
-function rpcError(
-  status: number,
-  code: number,
-  message: string,
-  headers: Record<string, string> = {},
-  id: string | number | null = null,
-): Response {
-  return Response.json({ jsonrpc: "2.0", error: { code, message }, id }, { status, headers });
 }

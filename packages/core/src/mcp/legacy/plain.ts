@@ -95,9 +95,9 @@ export function plainClient(session: Pick<LegacySession, "initialize">): PlainCl
   return {
     text: nameOf(clientInfo),
     // A client that names no way of asking can show a form.
-    capabilities: (isBare(elicitation)
-      ? { ...capabilities, elicitation: { form: {} } }
-      : capabilities) as ClientCapabilities,
+    capabilities: Object.freeze(
+      isBare(elicitation) ? { ...capabilities, elicitation: Object.freeze({ form: {} }) } : capabilities,
+    ) as ClientCapabilities,
   };
 }
 
@@ -107,7 +107,8 @@ export interface PlainExchange {
   readonly authInfo: AuthInfo;
   readonly session: LegacySession;
   readonly client: PlainClient;
-  readonly request: Request;
+  /** The POST, for a server that takes over. */
+  request(): Request;
   /** Connects a server to the transport and brings it to where the session stands. */
   restore(): Promise<void>;
 }
@@ -154,7 +155,10 @@ export function answerPlainly(
     if (result) return transport.send({ result, jsonrpc: "2.0", id });
     transport.onmessage = undefined;
     await restore();
-    transport.handOn(message, { authInfo: { ...authInfo, extra: { ...authInfo.extra, [RAN_KEY]: ran } }, request });
+    transport.handOn(message, {
+      authInfo: { ...authInfo, extra: { ...authInfo.extra, [RAN_KEY]: ran } },
+      request: request(),
+    });
   };
   transport.onclose = end;
   transport.onmessage = (message) => {

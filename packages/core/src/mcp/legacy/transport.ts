@@ -21,7 +21,7 @@ const ROUNDS_PER_CANCELLATION_LOOK = 4;
 
 export interface LegacyTransportOptions {
   readonly sessionId: string;
-  /** Headers of the response besides its type. */
+  /** Headers of a stream besides its type. */
   readonly headers: Record<string, string>;
   /** Whether the client reads an event stream; to one that does not, nothing is said before its answer. */
   readonly streams: boolean;
@@ -66,7 +66,7 @@ export class LegacyTransport implements Transport {
   #muted = true;
   #sse: SseStream | undefined;
   #sending: Promise<void> = Promise.resolve();
-  #resolve: ((response: Response) => void) | undefined;
+  #resolve: ((answer: string | Response) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
   /** Ends the looks of a stream. */
@@ -95,17 +95,17 @@ export class LegacyTransport implements Transport {
     return new Promise((resolve) => this.#prepared.set(id, resolve));
   }
 
-  /** Hands the client's messages to the server; resolves to the response, whose stream may go on for a while. */
-  respond(messages: readonly JSONRPCMessage[], batch: boolean, extra: MessageExtraInfo): Promise<Response> {
+  /** Hands the client's messages to the server; resolves to the JSON of all answers, or to a stream that may go on for a while. */
+  respond(messages: readonly JSONRPCMessage[], batch: boolean, extra: MessageExtraInfo): Promise<string | Response> {
     this.#muted = false;
     this.#batch = batch;
     for (const message of messages) if (isRequest(message)) this.#open.add(message.id);
-    const response = new Promise<Response>((resolve) => {
+    const answer = new Promise<string | Response>((resolve) => {
       this.#resolve = resolve;
     });
     if (this.#options.streams) this.#timer = setTimeout(() => this.#becomeStream(), STREAM_AFTER_MS);
     for (const message of messages) this.onmessage?.(message, { ...extra, closeSSEStream: () => this.#sse?.close() });
-    return response;
+    return answer;
   }
 
   /** Hands a request on to the server that has taken the place of what answered before, unless it is over by now. */
@@ -218,9 +218,7 @@ export class LegacyTransport implements Transport {
     if (this.#sse) await this.#sending;
     else {
       clearTimeout(this.#timer);
-      const body = this.#batch ? this.#answers : this.#answers[0];
-      const headers = { "Content-Type": "application/json", ...this.#options.headers };
-      this.#resolve?.(new Response(JSON.stringify(body), { headers }));
+      this.#resolve?.(JSON.stringify(this.#batch ? this.#answers : this.#answers[0]));
     }
     await this.close();
   }
