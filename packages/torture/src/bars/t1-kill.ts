@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@stateful-mcp/rig";
 import { defineBar } from "../bars.ts";
+import type { Run } from "../run-counter.ts";
 import { inParallel, Tally } from "./tally.ts";
 import { type Said, sessionOf, TaskRig, takingsOf } from "./task-rig.ts";
 
@@ -56,6 +57,13 @@ function repeatedSteps(tasks: TaskRig, tally: Tally): void {
   }
 }
 
+/** What a process takes to write an outcome that its tool has come to, on a busy machine. */
+const WRITTEN_MS = 2_000;
+
+/** Whether a process that was told something said more so much later that it has written what it was told. */
+const outlived = (tasks: TaskRig, { pid, endedMs = 0 }: Run): boolean =>
+  [...tasks.said()].some(({ by }) => by.pid === pid && by.startedMs > endedMs + WRITTEN_MS);
+
 /**
  * Each was taken three times without a finished step. A run may be killed before its tool can tell of it, which only the fence of its
  * task shows: it grows with each taking, and with the answers of a round.
@@ -75,8 +83,8 @@ async function rightlyGivenUp(tasks: TaskRig, ids: readonly string[], tally: Tal
     const without = began.length - Math.max(0, last) + unseen;
     tally.expect(without >= ATTEMPTS_MAX, () => `${id} was given up ${without} runs after its last step`);
     tally.expect(
-      said.every(({ phase }) => phase !== "end"),
-      () => `${id} was given up although a run came to its end`,
+      said.every(({ phase, by }) => phase !== "end" || !outlived(tasks, by)),
+      () => `${id} was given up although a run came to its end, and its process lived on`,
     );
     if (last < 0) tally.expect(began.length <= ATTEMPTS_MAX, () => `${id} was begun ${began.length} times`);
   }

@@ -31,10 +31,11 @@ async function storeOf(): Promise<StateStore> {
 export const appOf = async (options: Omit<AppOptions, "store">): Promise<App> =>
   createApp({ ...options, store: await storeOf() });
 
-/** Serves until SIGTERM, and then drains. `fetch` answers in place of the app's, but for plain messages. */
+/** Serves until SIGTERM, and then drains; takes up tasks that no other process runs, as the program does. `fetch` answers in place of the app's, but for plain messages. */
 export async function serve(app: App, fetch: App["fetch"] = app.fetch): Promise<void> {
   const served = { ...(await withShortWay(app)), fetch };
   const server = await serveNode(served, { host: "127.0.0.1", port: Number(process.argv[2]), logger: silentLogger });
+  app.resumeTasks();
   process.once("SIGTERM", async () => {
     await server.close();
     await app.close();
