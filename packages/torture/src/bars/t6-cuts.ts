@@ -28,6 +28,7 @@ const WRONG_SECONDS = 5;
 const SLACK_SECONDS = 60;
 /** More than stands in the head. */
 const LARGE = "x".repeat(5_000);
+const REFUSED_MAX = 5;
 const form = z.object({ value: z.string() });
 
 /** Where a run is, and what lets it go on. */
@@ -96,9 +97,16 @@ async function cutAt(cluster: Cluster, name: string, n: number, committed: boole
   clock.advance(TASK_LEASE_MS / 1000 + 1);
   const second = await cluster.join({ clock, tools: toolsOf(), limits });
   const other = inProcess(second.app);
-  const again = await other.create("work", call, { key: job });
+  // On a busy machine a table that is whole can be too slow; the same call may be made again then.
+  let again: string | undefined;
+  do again = await other.create("work", call, { key: job });
+  while (again === undefined && other.refused.at(-1)?.code === "unavailable" && other.refused.length < REFUSED_MAX);
+  const told = () => other.refused.map(({ text }) => text).join();
   tally.count(again !== undefined);
-  tally.expect(id === undefined || again === id, () => `${job}: the call made again has task ${again}, not ${id}`);
+  tally.expect(
+    again !== undefined && (id ?? again) === again,
+    () => `${job}: the call made again has task ${again}, not ${id}; refused: ${told()}`,
+  );
   const last = again === undefined ? undefined : await other.settle(again);
   tally.expect(last?.status === "completed", () => `${job}: the task is ${last?.status}: ${last?.outcome}`);
   const noted = await callApp(second.app, "get_notes", { session_id: name, limit: 1000 });

@@ -80,6 +80,8 @@ export class TaskClient {
   readonly reads: TaskRead[] = [];
   readonly answers: TaskAnswer[] = [];
   readonly cancels: Acknowledged[] = [];
+  /** Calls that did not become tasks and were answered, by the code of the error. */
+  readonly refused: { readonly code: string; readonly text: string }[] = [];
   readonly #client: Pick<Client, "next" | "send">;
   #serial = 0;
 
@@ -119,7 +121,11 @@ export class TaskClient {
   /** Calls a tool that becomes a task. Undefined when it is not known whether it did, or when it was refused. */
   async create(name: string, args: object, asking: Asking = {}): Promise<string | undefined> {
     const answer = await this.send("tools/call", { name, arguments: args }, asking);
-    if (answer?.result?.resultType !== "task") return undefined;
+    if (answer?.result?.resultType !== "task") {
+      const facts = (answer?.result?._meta as Record<string, { code?: string }> | undefined)?.[ERROR_KEY];
+      if (answer) this.refused.push({ code: facts?.code ?? "", text: JSON.stringify(answer).slice(0, 300) });
+      return undefined;
+    }
     const task = String(answer.result.taskId);
     if (!this.created.some((one) => one.task === task)) this.created.push({ task });
     return task;
