@@ -1,5 +1,5 @@
 // Tokens in a file: rotated and revoked while the server runs.
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mintToken, silentLogger } from "@stateful-mcp/core";
@@ -57,6 +57,17 @@ describe("a file of tokens", () => {
       tokenFile(path, logger);
       expect(lines.filter((line) => /every user of this machine/.test(line))).toHaveLength(warnings);
     }
+  });
+
+  it.runIf(process.getuid?.() === 0)("of another user is told at start (needs root to make one)", () => {
+    const path = join(folder, "tokens");
+    writeFileSync(path, `desk=${mintToken()}`, { mode: 0o600 });
+    const { lines, logger } = listening();
+    tokenFile(path, logger);
+    expect(lines).toEqual([]);
+    chownSync(path, 65534, 65534);
+    tokenFile(path, logger);
+    expect(lines).toEqual([expect.stringMatching(/belongs to another user, who can let anybody in/)]);
   });
 
   it("with a token that can be guessed is told at start, by the name of its holder", () => {

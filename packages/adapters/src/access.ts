@@ -137,10 +137,17 @@ function toldIfWeak(tokens: Tokens, what: string, logger: Logger): TokenTable {
 
 function tellIfOpen(path: string, logger: Logger): void {
   // Windows has access lists instead, and shows these bits for every file.
-  if (process.platform !== "win32" && (statSync(path).mode & 0o006) !== 0)
+  if (process.platform === "win32") return;
+  const { mode, uid } = statSync(path);
+  if ((mode & 0o006) !== 0)
     logger.warn(
       { path },
       "The token file can be read or changed by every user of this machine: take that away with `chmod o-rw`",
+    );
+  if (uid !== 0 && uid !== process.geteuid?.())
+    logger.warn(
+      { path, uid },
+      "The token file belongs to another user, who can let anybody in: make it this user's with `chown`",
     );
 }
 

@@ -1,9 +1,9 @@
 // Keeps what Node.js has compiled of this program from one start to the next, so that a host waits less for the second. Loads next to
 // nothing itself.
-import { lstatSync, mkdirSync, realpathSync } from "node:fs";
+import { lstatSync, mkdirSync } from "node:fs";
 import { enableCompileCache } from "node:module";
-import { dirname, isAbsolute, join } from "node:path";
-import { defaultDataDir } from "@stateful-mcp/local/data-dir";
+import { isAbsolute, join } from "node:path";
+import { defaultDataDir, ownPlace } from "@stateful-mcp/local/data-dir";
 
 /**
  * In the data directory, where it exists already and only its owner can put files or another directory in its place: compiled code is
@@ -13,9 +13,8 @@ export function keepCompiledCode(env: Record<string, string | undefined>): void 
   try {
     const named = env.STATEFUL_MCP_DATA_DIR || defaultDataDir(env);
     if (!isAbsolute(named)) return;
-    // The place itself: another user's link to it could lead elsewhere while this process runs.
-    const directory = realpathSync(named);
-    if (!isOurs(directory) || !staysInPlace(directory)) return;
+    const directory = ownPlace(named);
+    if (!isOurs(directory)) return;
     const folder = join(directory, "compiled-code");
     // Node.js would leave its mode to the umask.
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -31,17 +30,4 @@ function isOurs(path: string): boolean {
   if (!found.isDirectory()) return false;
   // Windows has neither: there the data directory is in the user's own profile.
   return process.platform === "win32" || (found.uid === process.getuid?.() && (found.mode & 0o022) === 0);
-}
-
-/** Whether no other user but root can rename the directories that lead to this one. This user's own group is often of this user alone. */
-function staysInPlace(directory: string): boolean {
-  if (process.platform === "win32") return true;
-  for (let at = dirname(directory); ; at = dirname(at)) {
-    const { uid, gid, mode } = lstatSync(at);
-    const byOthers = gid === process.getgid?.() ? 0o002 : 0o022;
-    if (uid !== 0 && uid !== process.getuid?.()) return false;
-    // In a sticky one, such as /tmp, names are changed by their owners alone.
-    if ((mode & byOthers) !== 0 && (mode & 0o1000) === 0) return false;
-    if (at === dirname(at)) return true;
-  }
 }

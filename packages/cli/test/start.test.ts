@@ -152,7 +152,7 @@ it.skipIf(process.platform === "win32")(
 );
 
 it.skipIf(process.platform === "win32")(
-  "keeps no compiled code where others can put another directory in its place",
+  "keeps nothing where others can put another directory in its place, compiled code neither",
   async () => {
     const folder = temporaryDirectory();
     const open = join(folder, "open");
@@ -160,8 +160,11 @@ it.skipIf(process.platform === "win32")(
     mkdirSync(data, { recursive: true, mode: 0o700 });
     const env = (directory: string) => ({ MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: directory });
     chmodSync(open, 0o777);
-    await loadedOverStdio(env(data));
-    expect(existsSync(join(data, "compiled-code"))).toBe(false);
+    const { child, ended } = start([], { env: env(data) });
+    child.stdin.end();
+    const { code, stderr } = await ended;
+    expect([code, stderr]).toEqual([3, expect.stringMatching(/open can be changed by every user .*chmod o-w/)]);
+    expect(readdirSync(data)).toEqual([]);
 
     // As in /tmp, where only owners change names.
     chmodSync(open, 0o1777);

@@ -121,7 +121,7 @@ async function findRunning(files: EngineFiles): Promise<EngineRecord | undefined
 
 /** Whether an engine is there to connect to; also false when another user could have put that socket there. */
 async function isListening(socketPath: string): Promise<boolean> {
-  if (process.platform !== "win32" && !(await isPrivate(dirname(socketPath)))) return false;
+  if (process.platform !== "win32" && !isPrivate(dirname(socketPath))) return false;
   return new Promise((resolve) => {
     const socket = connectSocket(socketPath);
     socket.once("error", () => resolve(false));

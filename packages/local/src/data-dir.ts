@@ -1,8 +1,12 @@
 // Where the data lies: the platform's convention, and the files inside a data directory. It starts nothing and connects to nothing.
 import { createHash } from "node:crypto";
-import { chmod, lstat, mkdir, readFile, realpath } from "node:fs/promises";
-import { posix, resolve, win32 } from "node:path";
+import { existsSync, lstatSync } from "node:fs";
+import { chmod, mkdir, readFile } from "node:fs/promises";
+import { dirname, posix, resolve, win32 } from "node:path";
 import { explainFailure, LocalEngineError } from "./errors.ts";
+import { foreign, isOwn, ownPlace, requireOwnContent, wayTo } from "./own-place.ts";
+
+export { ownPlace } from "./own-place.ts";
 
 /**
  * The directory for data when the user names none: `$XDG_DATA_HOME/stateful-mcp` or `~/.local/share/stateful-mcp`,
@@ -79,21 +83,24 @@ export async function prepareDataDir(dataDir: string): Promise<EngineFiles> {
  * Creates what is missing of the data directory and of a folder in it that only its owner can enter. Resolves to the real paths of
  * both: one directory has one name, so that links to it share what is in it.
  *
- * @throws LocalEngineError when it cannot be created, entered or trusted.
+ * @throws LocalEngineError when it cannot be created or entered, and where another user but root could change what leads to it or is in it.
  */
 export async function preparePrivate(dataDir: string, name: string): Promise<{ dataDir: string; folder: string }> {
   const wanted = resolve(dataDir);
   try {
+    // Before, so that nothing is left at a place that is refused; after, because names in /tmp are free for all.
+    ownPlace(nearestExisting(wanted));
     await mkdir(wanted, { recursive: true, mode: 0o700 });
-    const real = await realpath(wanted);
+    const real = ownPlace(wanted);
     const folder = resolve(real, name);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await requirePrivate(folder);
-    return { dataDir: real, folder };
+    return { dataDir: real, folder: await requirePrivate(folder) };
   } catch (error) {
     throw explainFailure(wanted, error);
   }
 }
+
+const nearestExisting = (path: string): string => (existsSync(path) ? path : nearestExisting(dirname(path)));
 
 /** The paths of the engine's files below a data directory. Creates nothing. */
 export function engineFiles(dataDir: string): EngineFiles {
@@ -108,31 +115,25 @@ export function engineFiles(dataDir: string): EngineFiles {
   };
 }
 
-async function requirePrivate(directory: string): Promise<void> {
-  const owner = await foreignOwner(directory);
-  if (owner !== undefined) {
-    throw new LocalEngineError(
-      `${directory} belongs to another user (${owner}): run as that user, or choose another data directory (STATEFUL_MCP_DATA_DIR).`,
-    );
-  }
+async function requirePrivate(folder: string): Promise<string> {
+  const place = wayTo(folder);
+  const found = lstatSync(place);
+  if (process.getuid !== undefined && found.uid !== process.geteuid?.()) throw foreign(place, found);
   // Ours, but perhaps loosened by a copy or a restore.
-  if (!(await isPrivate(directory))) await chmod(directory, 0o700);
+  if (!isPrivate(place)) await chmod(place, 0o700);
+  requireOwnContent(place);
+  return place;
 }
 
-/** Whether `directory` is a real directory of this user that no other user can enter. On Windows the profile's access list decides. */
-export async function isPrivate(directory: string): Promise<boolean> {
+/** Whether `directory` is one that this user alone can enter or replace. On Windows the profile's access list decides. */
+export function isPrivate(directory: string): boolean {
   try {
-    const stats = await lstat(directory);
-    const open = process.platform === "win32" ? 0 : stats.mode & 0o077;
-    return stats.isDirectory() && open === 0 && (await foreignOwner(directory)) === undefined;
+    const found = lstatSync(wayTo(directory));
+    const open = process.platform === "win32" ? 0 : found.mode & 0o077;
+    return found.isDirectory() && open === 0 && isOwn(found);
   } catch {
     return false;
   }
-}
-
-async function foreignOwner(directory: string): Promise<number | undefined> {
-  const { uid } = await lstat(directory);
-  return process.getuid === undefined || uid === process.getuid() ? undefined : uid;
 }
 
 /** Reads what the last engine wrote about itself; undefined when there is none, or only a damaged one. */

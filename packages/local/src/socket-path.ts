@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { isPrivate } from "./data-dir.ts";
+import { isPrivate, ownPlace } from "./data-dir.ts";
 import { LocalEngineError } from "./errors.ts";
 
 /** The smallest limit of the kernels is 104 bytes (macOS), with the closing zero. */
@@ -24,12 +24,13 @@ export async function chooseSocketPath(
   if (platform === "win32") return `\\\\.\\pipe\\stateful-mcp-${randomUUID()}`;
   const beside = join(engineDirectory, "engine.sock");
   if (fits(beside)) return beside;
-  if (previous !== undefined && fits(previous) && (await isPrivate(dirname(previous)))) return previous;
+  if (previous !== undefined && fits(previous) && isPrivate(dirname(previous))) return previous;
   for (const parent of [process.env.XDG_RUNTIME_DIR, tmpdir(), "/tmp"]) {
     const directory = join(parent || "/tmp", "stateful-mcp-");
     if (!fits(join(`${directory}XXXXXX`, "engine.sock"))) continue;
     try {
-      // mkdtemp gives a new directory with mode 0700, so no other user can have prepared it.
+      // mkdtemp gives a new directory with mode 0700, so no other user can have prepared it, nor can one put another in its place.
+      ownPlace(parent || "/tmp");
       return join(await mkdtemp(directory), "engine.sock");
     } catch {
       // The next one may be usable.
