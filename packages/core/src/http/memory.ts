@@ -22,8 +22,8 @@ export interface MemoryRoutesOptions {
 }
 
 export function serveMemory(app: Hono<Bindings>, { services, callers, bodies }: MemoryRoutesOptions): void {
-  const memoryOf = async (principal: Principal, scope: string) => {
-    authorize(principal, scope);
+  const memoryOf = async (principal: Principal, ...scopes: string[]) => {
+    for (const scope of scopes) authorize(principal, scope);
     if (principal.kind === "anonymous")
       throw new AppError("forbidden", "Anonymous callers have no memory of their own to export or import.");
     await services.state.admit(principal);
@@ -59,7 +59,8 @@ export function serveMemory(app: Hono<Bindings>, { services, callers, bodies }: 
 
   app.post("/memory/import", async (c) => {
     const principal = await principalOf(c, callers);
-    const memory = await memoryOf(principal, WRITE_SCOPE);
+    // Its counts tell what was there already: who may only write could guess at what is stored.
+    const memory = await memoryOf(principal, READ_SCOPE, WRITE_SCOPE);
     const dryRun = c.req.query("dry_run") ?? "false";
     if (dryRun !== "true" && dryRun !== "false")
       throw new AppError("invalid_input", "dry_run is neither true nor false. Leave it out to import.");

@@ -4,6 +4,7 @@ import { builtinTool } from "../../define/tool.ts";
 import { AppError } from "../../errors.ts";
 import { findJsonFault, parseJson } from "../../json.ts";
 import { KEY_MAX_BYTES, PAGE_MAX_BYTES } from "../../limits.ts";
+import { authorize, READ_SCOPE } from "../../principal.ts";
 import type { Json } from "../../state/values.ts";
 import { cutText, sentBytes, startOfCharacter } from "../../text.ts";
 import { cursorArgument, limitArgument, nextCursorResult } from "./sessions.ts";
@@ -224,5 +225,9 @@ export const incrementValue = builtinTool({
     by: z.number().default(1).describe("What to add: any number, also negative."),
   }),
   output: z.object({ value: z.number().describe("The number after adding."), version }),
-  run: async (input, { session }) => session.values.incrementVersioned(input.key, input.by),
+  run: async (input, { session, principal }) => {
+    // With 0 added it is a look at the number.
+    authorize(principal, READ_SCOPE);
+    return session.values.incrementVersioned(input.key, input.by);
+  },
 });
