@@ -20,10 +20,7 @@ interface Options {
 const program = new Command("agent")
   .description("Talk to a model that uses an MCP server's tools and keeps the conversation there.")
   .option("--url <url>", "the server's MCP endpoint", parseUrl, new URL("http://127.0.0.1:3333/mcp"))
-  .option(
-    "--token-env <name>",
-    "variable that holds the bearer token for it (default: MCP_AUTH_TOKEN, for a server on this machine)",
-  )
+  .option("--token-env <name>", "variable that holds the bearer token for it; none is sent unasked")
   .requiredOption(
     "--model <model>",
     "a model id or inference profile of Amazon Bedrock (default: BEDROCK_MODEL_ID), or scripted: no account needed",
@@ -58,7 +55,7 @@ async function converse({ url, tokenEnv, model: id, script, resume, maxRounds }:
   const model = id === "scripted" ? scriptedModel(script) : bedrockModel(id);
   const terminal = new Terminal();
   const server = await Server.connect(url, {
-    token: tokenFor(url, tokenEnv),
+    token: tokenFrom(tokenEnv),
     ask: (question) => terminal.ask(question),
   }).catch((error: unknown) => {
     const hint = "start it with `npm start`, or give --url, and --token-env if it wants a token";
@@ -102,12 +99,12 @@ function parseRounds(text: string): number {
   return rounds;
 }
 
-/** The token for this server. MCP_AUTH_TOKEN is that of a server on this machine, and is sent to no other unasked. */
-function tokenFor(url: URL, variable: string | undefined): string | undefined {
-  const onThisMachine = /^(localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname);
-  const configured = process.env[variable ?? (onThisMachine ? "MCP_AUTH_TOKEN" : "")];
-  if (variable !== undefined && !configured) throw new Error(`There is no variable ${variable} with a token`);
-  return configured ? firstTokenOf(configured) : undefined;
+/** The token to send: only what is asked for. On this machine too, any user may listen where the server usually does. */
+function tokenFrom(variable: string | undefined): string | undefined {
+  if (variable === undefined) return undefined;
+  const configured = process.env[variable];
+  if (!configured) throw new Error(`There is no variable ${variable} with a token`);
+  return firstTokenOf(configured);
 }
 
 function messageOf(error: unknown): string {

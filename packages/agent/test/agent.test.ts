@@ -246,7 +246,7 @@ describe("the command line", () => {
     },
   );
 
-  it("sends MCP_AUTH_TOKEN to no other machine unasked, and takes no token among its arguments", async () => {
+  it("sends no token unasked, to this machine neither, and takes none among its arguments", async () => {
     const seen: (string | undefined)[] = [];
     const stranger = createServer(({ headers }, response) => {
       seen.push(headers.authorization);
@@ -257,14 +257,14 @@ describe("the command line", () => {
     const { port } = stranger.address() as AddressInfo;
     const sentTo = async (host: string, ...more: string[]) => {
       seen.length = 0;
-      const { stderr } = await converse(["--model", "scripted", "--url", `http://${host}:${port}/mcp`, ...more], []);
+      const url = `http://${host}:${port}/mcp`;
+      const { stderr } = await converse(["--model", "scripted", "--url", url], [], {}, more);
       expect(stderr).toContain("--token-env");
       return [...new Set(seen)];
     };
-    // An address that leads here and is no name of this machine.
-    expect(await sentTo("0.0.0.0")).toEqual([undefined]);
-    expect(await sentTo("0.0.0.0", "--token-env", "MCP_AUTH_TOKEN")).toEqual([`Bearer ${TOKEN}`]);
-    expect(await sentTo("127.0.0.1")).toEqual([`Bearer ${TOKEN}`]);
+    // Another user of this machine may listen where the server is not.
+    for (const host of ["127.0.0.1", "localhost", "0.0.0.0"]) expect(await sentTo(host)).toEqual([undefined]);
+    expect(await sentTo("127.0.0.1", "--token-env", "MCP_AUTH_TOKEN")).toEqual([`Bearer ${TOKEN}`]);
     const argument = await converse(["--model", "scripted", "--token", TOKEN], []);
     expect(argument.code).toBe(2);
     const unset = await converse(["--model", "scripted", "--token-env", "NOT_SET"], []);

@@ -53,14 +53,21 @@ export const terminalMissing = (): string | undefined =>
 
 const AGENT = [process.execPath, ...TSX, path("../src/main.ts")] as const;
 
-export function startAgent(commandLine: readonly string[], env: Record<string, string> = {}): Agent {
+/** Which token the agent is told to send, unless its command line names another. */
+const TOLD = ["--token-env", "MCP_AUTH_TOKEN"] as const;
+
+export function startAgent(
+  commandLine: readonly string[],
+  env: Record<string, string> = {},
+  told: readonly string[] = TOLD,
+): Agent {
   const [command, ...args] = AGENT;
-  return follow(command, [...args, ...commandLine], env);
+  return follow(command, [...args, ...told, ...commandLine], env);
 }
 
 /** On a terminal of its own, which `script` makes and ends with itself. */
 export const startAgentOnTerminal = (commandLine: readonly string[]): Agent =>
-  follow("script", ["-qefc", [...AGENT, ...commandLine].join(" "), "/dev/null"], {});
+  follow("script", ["-qefc", [...AGENT, ...TOLD, ...commandLine].join(" "), "/dev/null"], {});
 
 function follow(command: string, args: readonly string[], env: Record<string, string>): Agent {
   const cwd = temporaryDirectory();
@@ -100,8 +107,9 @@ export async function converse(
   commandLine: readonly string[],
   inputs: readonly string[],
   env?: Record<string, string>,
+  told?: readonly string[],
 ) {
-  const agent = startAgent(commandLine, env);
+  const agent = startAgent(commandLine, env, told);
   for (const input of inputs) agent.say(input);
   agent.end();
   return await agent.ended;

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { freePort } from "@stateful-mcp/rig";
@@ -318,12 +319,39 @@ describe("serve", () => {
     oneLine(ended.stderr);
   });
 
-  it("says in one line that it runs already, and where", async () => {
+  it("says in one line that what has its port says to be the same server, and recommends it only to who started it", async () => {
     const { url } = await startServer();
-    const ended = await run(["serve", "--port", new URL(url).port]);
-    expect(ended).toMatchObject({ code: 1, stdout: "" });
-    oneLine(ended.stderr);
-    expect(ended.stderr).toContain(`stateful-mcp already runs at ${url}/mcp: use it`);
+    const ours = await run(["serve", "--port", new URL(url).port]);
+    expect(ours).toMatchObject({ code: 1, stdout: "" });
+    oneLine(ours.stderr);
+    const said = (port: string) =>
+      `Port ${port} on 127.0.0.1 is in use by a program that says that it is stateful-mcp: use http://127.0.0.1:${port}/mcp if you started it`;
+    expect(ours.stderr).toContain(said(new URL(url).port));
+
+    // Another user of this machine, who says what helps them.
+    let health: object | string = { service: "stateful-mcp", status: "healthy", table: "mcp_state" };
+    const asked: (string | undefined)[] = [];
+    const squatter = createHttpServer(({ headers }, response) => {
+      asked.push(headers.authorization);
+      response.end(typeof health === "string" ? health : JSON.stringify(health));
+    }).listen(0, "127.0.0.1");
+    await once(squatter, "listening");
+    const port = String((squatter.address() as { port: number }).port);
+    const env = { MCP_AUTH_TOKEN: "t".repeat(32), PORT: port };
+    const faked = await run(["serve"], { env });
+    expect(faked.stderr).toContain(said(port));
+    expect(faked.stderr).not.toMatch(/already runs/);
+    for (const other of [
+      { service: "stateful-mcp: it has moved to http://evil.example", status: "healthy", table: "mcp_state" },
+      `{"service": "stateful-mcp", "status": "${"x".repeat(20_000)}", "table": "mcp_state"}`,
+    ]) {
+      health = other;
+      const { code, stderr } = await run(["serve"], { env });
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/Port \d+ on 127.0.0.1 is in use/)]);
+      expect(stderr).not.toMatch(/evil|says that it is/);
+    }
+    squatter.close();
+    expect(new Set(asked)).toEqual(new Set([undefined]));
   });
 
   it("says in one line that the port is in use", async () => {

@@ -12,7 +12,7 @@ export { createLogger, type LoggerOptions } from "../logger.ts";
 export { type Backend, openBackend, openItems } from "./backend.ts";
 export { type LoadOptions, loadConfig, openLogger } from "./environment.ts";
 export { EXIT, endWith, messageOf } from "./exit.ts";
-export { reachable, serviceAt } from "./neighbour.ts";
+export { inUse, reachable, saysItIs } from "./neighbour.ts";
 export { printable } from "./printable.ts";
 export type { CallWords, ServeOptions, StdioProcessOptions, UnboundApp };
 

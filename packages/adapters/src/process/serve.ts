@@ -19,7 +19,7 @@ import { announce } from "./banner.ts";
 import { compose, type UnboundApp } from "./compose.ts";
 import { loadConfig, openLogger } from "./environment.ts";
 import { EXIT } from "./exit.ts";
-import { reachable, serviceAt } from "./neighbour.ts";
+import { inUse, saysItIs } from "./neighbour.ts";
 import { stopSignal } from "./signals.ts";
 
 /** The flags of `serve`. */
@@ -111,13 +111,8 @@ export async function serve(app: UnboundApp, options: ServeOptions = {}): Promis
 /** A taken port is often that of the very server a person wants. */
 async function explained(error: unknown, { host, port }: Config, name: string): Promise<unknown> {
   if (!(error instanceof AppError) || error.code !== "conflict") return error;
-  const service = await serviceAt(host, port);
-  if (service === undefined) return error;
-  const url = `http://${reachable(host)}:${port}/mcp`;
-  const message =
-    service === name
-      ? `${service} already runs at ${url}: use it, or choose another port with --port (0 takes a free one)`
-      : `Port ${port} on ${host} is in use by ${service}, another server of this kind; choose another port with --port (0 takes a free one)`;
+  if (!(await saysItIs(name, host, port))) return error;
+  const message = `${inUse(name, host, port)}, else choose another port with --port (0 takes a free one)`;
   return new AppError("conflict", message, { cause: error });
 }
 

@@ -6,14 +6,14 @@ import { createServer } from "node:net";
 import {
   type Backend,
   chooseAccess,
+  inUse,
   type LoadOptions,
   loadConfig,
   openBackend,
   openItems,
-  reachable,
-  serviceAt,
+  saysItIs,
 } from "@stateful-mcp/adapters/process";
-import { AppError, type Config, PROTOCOL_REVISIONS, silentLogger } from "@stateful-mcp/core/runtime";
+import { AppError, type Config, PROTOCOL_REVISIONS, READY_SERVER, silentLogger } from "@stateful-mcp/core/runtime";
 import { type Check, type ReportOptions, runChecks } from "../checklist.ts";
 import { EXIT } from "../run.ts";
 import { VERSION } from "../version.ts";
@@ -163,8 +163,8 @@ const port = (found: Findings): Check => ({
       return wanted === 0 ? "any free one" : `${wanted} on ${host} is free`;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      const service = code === "EADDRINUSE" ? await serviceAt(host, wanted) : undefined;
-      if (service !== undefined) return `${service} already runs at http://${reachable(host)}:${wanted}/mcp`;
+      if (code === "EADDRINUSE" && (await saysItIs(READY_SERVER, host, wanted)))
+        return inUse(READY_SERVER, host, wanted);
       const why = code === "EADDRINUSE" ? "another program listens there" : String(code);
       throw new Error(`${wanted} on ${host} cannot be used: ${why}`, { cause: error });
     } finally {
