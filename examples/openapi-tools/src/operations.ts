@@ -141,6 +141,8 @@ function toolOf({ base, path, method, authorization, shared, dialect }: Place, o
           headers,
           ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
           signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+          // An API that leads where a caller says would have this server ask in its own network.
+          redirect: "manual",
         });
         return { response, text: await textOf(response) };
       };

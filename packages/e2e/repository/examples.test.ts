@@ -157,11 +157,13 @@ describe.each(["stdio", "HTTP"] as const)("over %s", (over) => {
       ["findPets", { Authorization: "Bearer another" }, "Authorization"],
       ["findPets", { "X-Trace": "a\nb" }, "one line"],
       ["findPets", { tag: ["none"] }, "status 404"],
+      ["findPets", { tag: ["moved"] }, "status 302"],
     ] as const) {
       const [failed, text] = await ask(name, args);
       expect([failed, text]).toEqual([true, expect.stringContaining(said)]);
     }
-    expect(api.asked).toBe(5);
+    // Where it leads is nothing that a caller could reach, and was not asked.
+    expect(api.asked).toBe(6);
   });
 
   test("count-s3-buckets counts the buckets of an S3 server, and says when there is none", async () => {
@@ -307,6 +309,7 @@ async function petApi(): Promise<{ url: string; readonly asked: number }> {
     let body = "";
     for await (const chunk of request) body += chunk;
     if (request.url?.includes("tag=none")) response.statusCode = 404;
+    if (request.url?.includes("tag=moved")) response.writeHead(302, { Location: "/internal" });
     return response.end(`${request.method} ${request.url} ${request.headers.authorization} ${body}`.trimEnd());
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
