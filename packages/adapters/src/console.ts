@@ -61,7 +61,10 @@ export async function withConsole(fetch: Fetch, { directory, facts }: ConsoleOpt
       return Response.json(facts, { headers: { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" } });
     }
     const file = files.get(path === "/console/" ? "/console" : path);
-    if (file === undefined) return fetch(request, carried);
+    const answer = await fetch(request, carried);
+    // It knows no such route: anything else is a refusal, of a foreign name or of another's page.
+    if (file === undefined || answer.status !== 404) return answer;
+    await answer.body?.cancel();
     return new Response(request.method === "HEAD" ? null : file.body, {
       headers: { ...HEADERS, "Content-Type": `${file.type}; charset=utf-8` },
     });

@@ -275,13 +275,27 @@ describe("what is served", () => {
       expect((await post(path, "text/plain")).status, path).toBe(415);
   });
 
-  it("leaves a request whose Host is no name to the app, which refuses it", async () => {
-    const { url } = await startServer();
-    const status = await new Promise((resolve, reject) => {
-      const asked = request(`${url}/console`, { headers: { Host: "a.1" } }, ({ statusCode }) => resolve(statusCode));
-      asked.on("error", reject).end();
-    });
-    expect(status).toBe(403);
+  it("is not there under a foreign name, nor for another's page: its files and what it asks the server neither", async () => {
+    const { url } = await startServer([], { env: { STATEFUL_MCP_METRICS: "on", STATEFUL_MCP_JOURNAL: "calls" } });
+    const statusOf = (path: string, headers: Record<string, string>) =>
+      new Promise((resolve, reject) => {
+        const asked = request(url + path, { headers }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode);
+        });
+        asked.on("error", reject).end();
+      });
+    const { host } = new URL(url);
+    for (const path of [
+      ...["/console", "/console/main.js", "/console/console.css", "/console/api/server", "/metrics"],
+      ...["/console/api/calls", "/console/api/service", "/console/api/fleet"],
+    ]) {
+      expect([path, await statusOf(path, { Host: host })]).toEqual([path, 200]);
+      // The name of a page whose owner has it lead to this machine, and one that is none.
+      for (const Host of [`evil.example:${new URL(url).port}`, "a.1"])
+        expect([path, Host, await statusOf(path, { Host })]).toEqual([path, Host, 403]);
+      expect([path, await statusOf(path, { Host: host, Origin: "http://localhost:9999" })]).toEqual([path, 403]);
+    }
   });
 
   it.each([
