@@ -1,8 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { freePort } from "@stateful-mcp/rig";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { run, start, startServer, temporaryDirectory } from "./process.ts";
@@ -304,6 +306,19 @@ describe("serve", () => {
     const { code, stderr } = await server.ended;
     expect(code).toBe(0);
     expect(stderr).not.toContain(token);
+  });
+
+  it.skipIf(process.platform === "win32")("says so when export goes into a file that other users may read", () => {
+    const folder = temporaryDirectory();
+    const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+    const exportTo = (name: string, umask: string) => {
+      const words = ["-c", `umask ${umask}; exec "$@" > ${name}`, "sh", process.execPath];
+      const env = { PATH: process.env.PATH, HOME: folder, MCP_STATE_BACKEND: "memory" };
+      const program = ["--import", import.meta.resolve("tsx"), main, "export"];
+      return spawnSync("sh", [...words, ...program], { cwd: folder, env, encoding: "utf8" }).stderr;
+    };
+    expect(exportTo("open", "022")).toMatch(/may read or change that file: .*chmod o-rwx/);
+    expect(exportTo("own", "077")).toBe("Exported 0 notes and 0 values.\n");
   });
 
   it("serves everybody when that is said, but then not the default session", async () => {

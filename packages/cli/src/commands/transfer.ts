@@ -1,7 +1,7 @@
 // `export` and `import`: what a caller keeps, as lines of JSON on stdout, and from a file back into the configured backend.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createReadStream } from "node:fs";
+import { createReadStream, fstatSync } from "node:fs";
 import { type LoadOptions, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
 import {
   type App,
@@ -46,6 +46,7 @@ export async function exportMemory(options: TransferOptions): Promise<number> {
     }
   });
   say(`Exported ${notes} notes and ${values} values.`);
+  tellIfOpen();
   return EXIT.done;
 }
 
@@ -62,6 +63,13 @@ export async function importMemory(file: string, options: TransferOptions & { dr
   if (kept > 0) say(`${kept} values have another content here, and were left as they are.`);
   if (expired > 0) say(`The time of ${expired} values is over.`);
   return EXIT.done;
+}
+
+/** The shell makes the file, with modes of its own. */
+function tellIfOpen(): void {
+  const file = fstatSync(process.stdout.fd);
+  if (process.platform !== "win32" && file.isFile() && (file.mode & 0o007) !== 0)
+    say("Every user of this machine may read or change that file: take that away with `chmod o-rwx`.");
 }
 
 /** Ended by a line feed and by nothing else: readers that know more ends of lines would cut notes in which those stand. */
