@@ -89,15 +89,19 @@ it("leads from an empty folder to a tool of one's own that answers in a client a
   writeFileSync(join(hostile, "tsconfig.json"), '{"compilerOptions":{"baseUrl":".","paths":{"zod":["./zod.ts"]}}}');
   writeFileSync(join(hostile, "zod.ts"), "throw new Error('code of this folder');");
   writeFileSync(join(hostile, ".env"), "MCP_STATE_BACKEND=memory\nSTATEFUL_MCP_NONSENSE=1\n");
+  // As /tmp, where any user may have put code beforehand: none is looked for there.
+  const tmp = join(folder, "tmp");
+  mkdirSync(tmp);
   const transport = {
     ...mcpServers["my-server"],
     cwd: hostile,
-    env: { ...settings, PATH: hostile, HOME: folder },
+    env: { ...settings, PATH: hostile, HOME: folder, TMPDIR: tmp },
     stderr: "ignore" as const,
   };
   await client.connect(new StdioClientTransport(transport));
   const { structuredContent } = await client.callTool({ name: "buy", arguments: { item: "lemons" } });
   expect(structuredContent).toEqual(JSON.parse(inClient));
+  expect(readdirSync(tmp)).toEqual([]);
 
   for (const line of deploy.trim().split("\n")) await type(line);
   const made = join(project, "deploy", "cdk.out");

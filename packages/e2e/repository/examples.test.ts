@@ -14,8 +14,7 @@ import { freePort, ServerProcess, startS3Server } from "@stateful-mcp/rig";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 const EXAMPLES = fileURLToPath(new URL("../../../examples/", import.meta.url));
-const TSX = import.meta.resolve("tsx");
-const serverOf = (example: string) => ["--import", TSX, join(EXAMPLES, example, "src/server.ts")];
+const serverOf = (example: string) => [join(EXAMPLES, example, "src/server.ts")];
 
 type Environment = Record<string, string>;
 type Over = "stdio" | "HTTP";
@@ -72,6 +71,18 @@ const covered = [
 test("every example is tried", () => {
   const all = globSync("*/package.json", { cwd: EXAMPLES }).map((path) => path.replace(/[\\/].*/, ""));
   expect(all.toSorted()).toEqual(covered.toSorted());
+});
+
+test("what runs TypeScript for users keeps no code in a folder of /tmp that any user may have made: it is Node.js alone", () => {
+  const root = join(EXAMPLES, "..");
+  const manifests = ["examples/*/package.json", "packages/cli/package.json", "packages/cli/template/**/*.json"];
+  const scripts = globSync(manifests, { cwd: root, exclude: ["**/node_modules"] }).flatMap((path) => {
+    const { scripts = {}, app = "" } = JSON.parse(readFileSync(join(root, path), "utf8"));
+    return [...Object.values<string>(scripts), app as string];
+  });
+  const { agent, release } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts;
+  expect(scripts.length).toBeGreaterThan(20);
+  expect([...scripts, agent, release].filter((script) => /\btsx\b/.test(script))).toEqual([]);
 });
 
 test("hello world takes fewer than ten lines in one file", () => {

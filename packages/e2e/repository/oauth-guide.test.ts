@@ -42,14 +42,14 @@ beforeAll(async () => {
   const [startIssuer = "", startServer = ""] = blocks;
   const [, folder = ""] = /--prefix (\S+) start/.exec(startIssuer)!;
   const { scripts } = JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8"));
-  const [, issuer = ""] = /^tsx (\S+)$/.exec(scripts.start)!;
+  const [, issuer = ""] = /^node (\S+)$/.exec(scripts.start)!;
   const settings = Object.fromEntries(
     [...here(startServer).matchAll(/^export (\w+)=(\S+)$/gm)].map(([, name = "", value = ""]) => [name, value]),
   );
   processes.use(
     await ServerProcess.start({
       command: process.execPath,
-      args: ["--import", TSX, join(ROOT, folder, issuer)],
+      args: [join(ROOT, folder, issuer)],
       env: { PORT: String(ports.issuer) },
       ready: new URL(`http://127.0.0.1:${ports.issuer}/.well-known/openid-configuration`),
     }),

@@ -84,11 +84,9 @@ const stackName = (name: string): string => name.replace(/[._]/g, "-").replace(/
 
 /** Clients start servers in a folder of theirs and may have no `node` on their path, so every path is absolute. */
 function commandLine(target: string): { command: string; args: string[] } {
-  const tsx = join(target, "node_modules", "tsx", "dist", "cli.mjs");
-  // Untold, tsx takes the tsconfig.json of the folder that the client starts it in, whose paths can put another's code in place of
-  // any package.
-  const settings = ["--tsconfig", join(target, "tsconfig.json")];
-  return { command: process.execPath, args: [tsx, ...settings, join(target, "src", "server.ts")] };
+  // By Node.js alone: what else runs TypeScript keeps code in a folder of /tmp that any user can have made, and heeds settings of the
+  // folder that it is started in.
+  return { command: process.execPath, args: [join(target, "src", "server.ts")] };
 }
 
 type Tarballs = Record<(typeof PACKAGES)[number], string>;
