@@ -13,7 +13,10 @@ const LOCKFILE = join(ROOT, "pnpm-lock.yaml");
 const INSTALLED = join(MODULES, ".pnpm/lock.yaml");
 /** The lockfile as it was when what serves was installed. */
 const SERVES = join(MODULES, ".serves.lock.yaml");
-/** A Node.js for serving, where the one that runs does not do and the tools, which bring one, are not installed. */
+/**
+ * A Node.js for serving, where the one that runs does not do and the tools, which bring one, are not installed. It stays when they are:
+ * the configuration of a client may name it.
+ */
 const OWN_NODE = join(MODULES, ".node");
 
 /** `serve`: the root's `dependencies` and theirs. `all`: also what tests, builds and deploys. */
@@ -36,9 +39,7 @@ export function install(size) {
     `installing ${wanted === "serve" ? "what the server needs: about 75 MB" : "the tools as well: about 850 MB"} (once)`,
   );
   run("npx", ["-y", PNPM, "install", "--frozen-lockfile", "--prefer-offline", "--loglevel=error", ...SIZES[wanted]]);
-  if (wanted === "all") {
-    rmSync(OWN_NODE, { recursive: true, force: true });
-  } else {
+  if (wanted === "serve") {
     // Else pnpm takes this for a whole installation, and its scripts do not find their tools.
     rmSync(join(MODULES, ".pnpm-workspace-state-v1.json"), { force: true });
     copyFileSync(LOCKFILE, SERVES);

@@ -2,7 +2,7 @@
 import type { CallWords } from "@stateful-mcp/adapters/process";
 import { Command, CommanderError } from "commander";
 import { EXIT } from "./run.ts";
-import { VERSION } from "./version.ts";
+import { COMMAND, VERSION } from "./version.ts";
 
 const AFTER_HELP = `
 Without a command it serves MCP over stdin and stdout, which is what desktop clients start.
@@ -216,6 +216,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 
   const names = program.commands.map((command) => command.name()).join(", ");
   program.showHelpAfterError(`The commands are ${names}; --help says what each does.`);
+  for (const command of program.commands)
+    command.showHelpAfterError(`What it takes: ${COMMAND} ${command.name()} --help`);
   try {
     await program.parseAsync(argv);
   } catch (error) {

@@ -43,7 +43,9 @@ describe("the command line", () => {
     expect(command.stderr).toContain("Did you mean serve?");
     expect(command.stderr).toContain("The commands are serve, console, setup");
     expect(option.code).toBe(2);
-    expect(option.stderr).toContain("--prot");
+    expect(option.stderr).toContain("unknown option '--prot'");
+    expect(option.stderr).toContain("Did you mean --port?");
+    expect(option.stderr).toContain("What it takes: bin/stateful-mcp serve --help");
   });
 
   it("ends with 2 and one line for a bad setting, whatever the command", async () => {

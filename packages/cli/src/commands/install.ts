@@ -103,19 +103,17 @@ const follow = (file: string): string => (existsSync(file) ? realpathSync(file) 
 const backupOf = (file: string): string => `${file}.before-stateful-mcp`;
 const pathFlag = ({ path }: InstallOptions): string => (path === undefined ? "" : ` --path ${JSON.stringify(path)}`);
 
-/** The built program, as it stands in a clone or an installed package; nothing that must first be published. */
-function launch({ tarball, dryRun }: InstallOptions): Launch {
+/**
+ * The built program; in a clone where none is built, the clone's command line, which needs the tools of no build and starts half a
+ * second later. Nothing that must first be published.
+ */
+function launch({ tarball }: InstallOptions): Launch {
   if (tarball !== undefined) {
     const file = resolve(tarball);
     if (!existsSync(file)) throw new AppError("invalid_input", `There is no file ${file}`);
     return launchPacked(file);
   }
-  const inSource = import.meta.url.endsWith(".ts");
-  const main = fileURLToPath(new URL(inSource ? "../../dist/main.js" : "./main.js", import.meta.url));
-  // What would be written can be shown before there is anything to start.
-  if (!dryRun && !existsSync(main)) {
-    throw new AppError("invalid_input", `${main} is not built yet; run \`bin/run build\` and try again`);
-  }
+  const main = fileURLToPath(import.meta.url.endsWith(".ts") ? fromClone() : new URL("./main.js", import.meta.url));
   // npx may clear its cache at any time, and the client would find nothing.
   if (/[\\/]_npx[\\/]/.test(main)) {
     throw new AppError(
@@ -124,6 +122,11 @@ function launch({ tarball, dryRun }: InstallOptions): Launch {
     );
   }
   return launchProgram(main);
+}
+
+function fromClone(): URL {
+  const built = new URL("../../dist/main.js", import.meta.url);
+  return existsSync(built) ? built : new URL("../../../../bin/stateful-mcp", import.meta.url);
 }
 
 function read(file: string): string | undefined {
