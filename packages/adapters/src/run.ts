@@ -25,7 +25,7 @@ const USAGE =
 /**
  * Serves the app as this process's arguments say, and ends the process: over stdio without arguments, over HTTP with `serve`. `tools`
  * and `call <tool> key=value` try it without a server; `tasks` lists the tasks that have not ended, `calls`
- * the newest calls of all processes.
+ * the newest calls of all processes; `--help` says so.
  * Settings come from the environment, with `serve --env-file` from that file as well; what the app's own code has fixed stays.
  *
  * State is kept on this machine's disk when the package `@stateful-mcp/local` is installed, in a DynamoDB table with
@@ -37,6 +37,10 @@ export function run(app: App): Promise<never> {
   return endWith(async () => {
     const [command, ...rest] = process.argv.slice(2);
     if (command === undefined) return (await import("./process/stdio.ts")).stdio(app);
+    if (command === "--help" || command === "-h") {
+      process.stdout.write(`Usage: ${USAGE}\n`);
+      return 0;
+    }
     if (command === "tools") return (await import("./process/call.ts")).listTools(app);
     if (command === "tasks") return (await import("./process/tasks.ts")).listOpenTasks(app);
     if (command === "calls") {

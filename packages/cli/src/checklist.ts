@@ -63,9 +63,18 @@ function exitCodeOf(error: unknown): number {
   return error.code === "unavailable" ? EXIT.unavailable : EXIT.failed;
 }
 
-/** What AWS has denied stands behind the message for callers, in the causes; a denial has one remedy for every action. */
+/** Codes of Node.js for an address that does not answer. */
+const UNREACHABLE = /^(ECONN\w+|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/;
+
+/** What really failed stands behind the message for callers, in the causes; a denial has one remedy for every action. */
 function causeOf(error: unknown, fix: string): { detail: string; fix: string } {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    const { code = "" } = cause as NodeJS.ErrnoException;
+    if (error !== cause && UNREACHABLE.test(code))
+      return {
+        detail: messageOf(error),
+        fix: "Nothing answers there: check the network, AWS_REGION and DYNAMODB_ENDPOINT_URL",
+      };
     const [, action] = /not authorized to perform: (\w+:\w+)/.exec(cause.message) ?? [];
     if (action)
       return {

@@ -56,6 +56,7 @@ describe("doctor", () => {
     };
     const { code, stdout } = await run(["doctor"], { env });
     expect([stdout.match(/✗/g)?.length, stdout.match(/→/g)?.length]).toEqual([1, 1]);
+    expect(stdout).toContain("→ Nothing answers there: check the network, AWS_REGION and DYNAMODB_ENDPOINT_URL");
     expect(code).toBe(3);
   });
 

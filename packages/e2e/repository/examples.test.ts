@@ -1,5 +1,6 @@
 // Every example, started as a person starts it, over stdio and over HTTP, and asked by the official client.
 
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { globSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -8,6 +9,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { freePort, ServerProcess, startS3Server } from "@stateful-mcp/rig";
@@ -238,6 +240,11 @@ describe.each(["stdio", "HTTP"] as const)("over %s", (over) => {
       counter: 2,
     });
   });
+});
+
+test("--help tells what an example takes, and ends with 0", async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [...serverOf("hello-world"), "--help"]);
+  expect(stdout).toContain("Usage: without arguments the server speaks MCP over stdin and stdout; `serve` listens");
 });
 
 test("a wrong argument ends an example with 2 and a line that says what is allowed", async () => {
