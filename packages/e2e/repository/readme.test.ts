@@ -247,7 +247,7 @@ test("every page is reached from the README", () => {
   expect(PAGES.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
 });
 
-test("its client configurations start the program that the package names", () => {
+test("its client configurations start the clone's command line, which needs no build, or the packed program", () => {
   const manifest = JSON.parse(readFileSync(join(CLI, "package.json"), "utf8")) as {
     bin: Record<string, string>;
     version: string;
@@ -256,13 +256,17 @@ test("its client configurations start the program that the package names", () =>
     .blocks.filter(({ language, text }) => language === "json" && /"(mcpServers|servers)"/.test(text))
     .map(({ text }) => JSON.parse(text) as Record<string, { memory: { command: string; args: string[] } }>)
     .map(({ mcpServers, servers }) => (mcpServers ?? servers)?.memory);
-  const main = `/path/to/stateful-mcp/packages/cli/${manifest.bin["stateful-mcp"]}`;
+  const script = "bin/stateful-mcp";
+  expect(existsSync(join(ROOT, script))).toBe(true);
+  const main = `/path/to/stateful-mcp/${script}`;
   const tarball = `file:/path/to/stateful-mcp-${manifest.version}.tgz`;
   expect(configurations).toMatchObject([
     { command: "node", args: [main] },
     { command: "node", args: [main] },
     { command: "npx", args: ["-y", tarball] },
   ]);
+  // What `install` enters after a build.
+  expect(page("docs/connect.md").prose).toContain(`\`packages/cli/${manifest.bin["stateful-mcp"]}\``);
 });
 
 test("its badges install the endpoint that the server starts with", () => {
