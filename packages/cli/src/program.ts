@@ -216,7 +216,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 
   const names = program.commands.map((command) => command.name()).join(", ");
   program.showHelpAfterError(`The commands are ${names}; --help says what each does.`);
-  for (const command of program.commands)
+  // `install` shows its help itself, which lists the clients.
+  for (const command of program.commands.filter((one) => one.name() !== "install"))
     command.showHelpAfterError(`What it takes: ${COMMAND} ${command.name()} --help`);
   try {
     await program.parseAsync(argv);
