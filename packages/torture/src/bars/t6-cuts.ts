@@ -4,7 +4,7 @@ import { acceptedContent, builtinTools, defineTool, inputRequired, type Tool } f
 import * as z from "zod";
 import { defineBar } from "../bars.ts";
 import { checkTasks, type TaskHistory } from "../checkers/tasks.ts";
-import { callApp } from "./calls.ts";
+import { callApp, resend } from "./calls.ts";
 import { Cluster, MovedClock } from "./rig.ts";
 import { inParallel, Tally } from "./tally.ts";
 import { inProcess, TASK_LEASE_MS, tableOf, until } from "./task-rig.ts";
@@ -109,7 +109,7 @@ async function cutAt(cluster: Cluster, name: string, n: number, committed: boole
   );
   const last = again === undefined ? undefined : await other.settle(again);
   tally.expect(last?.status === "completed", () => `${job}: the task is ${last?.status}: ${last?.outcome}`);
-  const noted = await callApp(second.app, "get_notes", { session_id: name, limit: 1000 });
+  const noted = await resend(() => callApp(second.app, "get_notes", { session_id: name, limit: 1000 }));
   const notes = "result" in noted ? noted.result.notes : [];
   const own = (notes as string[]).filter((note) => note.startsWith(`${job} begun`) || note.startsWith(`${job} ended`));
   tally.expect(own.join() === `${job} begun,${job} ended`, () => `${job}: its notes are ${own}`);
