@@ -1,13 +1,23 @@
 // Takes the pictures of the console that the docs show: `tsx console-pictures.ts <url>`, of a server that was started for it alone. It
 // stores examples there, so it is not for a server with memories of one's own. Of one that asks for a token it takes the page that
 // does, of `test/console-tasks-server.ts` the page about tasks.
-import { chromium } from "playwright-core";
+import { readFileSync } from "node:fs";
+import { chromium, type Page } from "playwright-core";
+import { MEMORY_PAGE } from "./build-console-app.ts";
 
 const [url = ""] = process.argv.slice(2);
 if (!URL.canParse(url)) throw new Error("Give the address of a server, such as http://127.0.0.1:3333");
 const OUT = new URL("../../docs/console/", import.meta.url);
 
+interface ToolResult {
+  readonly structuredContent?: { readonly note_id: string };
+}
+
 async function call(client: string, name: string, input: object): Promise<{ note_id: string }> {
+  return (await resultOf(client, name, input)).structuredContent ?? { note_id: "" };
+}
+
+async function resultOf(client: string, name: string, input: object): Promise<ToolResult> {
   const [program, version] = client.split(" ");
   const envelope = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -28,8 +38,7 @@ async function call(client: string, name: string, input: object): Promise<{ note
       params: { name, arguments: input, _meta: envelope },
     }),
   });
-  const { result } = (await response.json()) as { result: { structuredContent?: { note_id: string } } };
-  return result.structuredContent ?? { note_id: "" };
+  return ((await response.json()) as { result: ToolResult }).result;
 }
 
 const CLAUDE = "claude-code 3.1.0";
@@ -70,6 +79,12 @@ async function beginTasks(): Promise<void> {
     });
 }
 
+async function save(page: Page, file: string): Promise<void> {
+  await page.evaluate("document.activeElement?.blur()");
+  await page.screenshot({ path: new URL(`${file}.png`, OUT).pathname });
+  await page.close();
+}
+
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium-headless-shell",
   args: ["--no-sandbox", "--font-render-hinting=none"],
@@ -91,6 +106,7 @@ const PICTURES = {
     ["value", "/session/release-plan/value/checklist", "light"],
     ["search", "/search?q=tuesday", "light"],
     ["calls", "/calls", "light"],
+    ["call", "/calls", "light"],
     ["service", "/service", "light"],
     ["fleet", "/fleet", "light"],
     ["tools", "/tools", "light"],
@@ -105,6 +121,7 @@ for (const [file, hash, colorScheme] of PICTURES[kind]) {
   // Records of calls are left within a second, counts within a minute.
   for (const [name, ready] of [
     ["calls", "svg"],
+    ["call", "svg"],
     ["service", "table"],
     ["fleet", "table"],
   ])
@@ -113,14 +130,43 @@ for (const [file, hash, colorScheme] of PICTURES[kind]) {
         await page.reload();
         await page.locator("main h1").first().waitFor();
       }
+  if (file === "call") {
+    await page.getByRole("link", { name: "add_note" }).first().click();
+    await page.getByText("Sizes").waitFor();
+  }
   if (file === "search") await page.locator("mark").first().waitFor();
   if (file === "tool") {
     await page.getByLabel("Arguments, as JSON").fill('{\n  "session_id": "garden",\n  "note": "Water the roses."\n}');
     await page.getByRole("button", { name: /^Run/ }).click();
     await page.getByRole("heading", { name: "Result" }).waitFor();
   }
-  await page.evaluate("document.activeElement?.blur()");
-  await page.screenshot({ path: new URL(`${file}.png`, OUT).pathname });
-  await page.close();
+  await save(page, file);
 }
+/** The MCP App in a frame without rights, as a host shows it within a conversation. */
+async function takeApp(): Promise<void> {
+  const page = await browser.newPage({ viewport: { width: 800, height: 620 }, colorScheme: "light" });
+  await page.exposeFunction("forward", (name: string, input: object) => resultOf(CLAUDE, name, input));
+  await page.setContent(hostOf(readFileSync(MEMORY_PAGE, "utf8")));
+  const app = page.frameLocator("iframe");
+  await app.locator("[data-app-status=ready]").waitFor({ state: "attached" });
+  await app.getByRole("link", { name: "release-plan" }).first().click();
+  await app.getByRole("heading", { level: 1, name: "release-plan" }).waitFor();
+  await save(page, "app");
+}
+
+const hostOf = (html: string) => `<!doctype html><html lang="en"><title>A conversation</title>
+<style>body { margin: 0 } iframe { width: 100%; height: 100vh; border: 0 }</style>
+<iframe sandbox="allow-scripts" srcdoc="${html.replaceAll("&", "&amp;").replaceAll('"', "&quot;")}"></iframe>
+<script>
+const { contentWindow } = document.querySelector("iframe");
+const tell = (message) => contentWindow.postMessage({ jsonrpc: "2.0", ...message }, "*");
+addEventListener("message", async ({ source, data: { id, method, params } }) => {
+  if (source !== contentWindow) return;
+  if (method === "ui/initialize") tell({ id, result: { protocolVersion: "2026-01-26", hostInfo: { name: "host", version: "1" },
+    hostCapabilities: { serverTools: {} }, hostContext: { theme: "light" } } });
+  if (method === "tools/call") tell({ id, result: await forward(params.name, params.arguments) });
+});
+</script></html>`;
+
+if (kind === "ready") await takeApp();
 await browser.close();
