@@ -49,7 +49,9 @@ test.each(globSync("{*.md,docs/**/*.md,packages/*/README.md}", { cwd: ROOT }))(
     const named = [
       ...readFileSync(join(ROOT, page), "utf8").matchAll(/`((?:packages|cdk|bin|docs|examples)\/[\w./-]+\.\w+)`/g),
     ];
-    expect(named.map((match) => match[1] ?? "").filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+    // What a build makes is there after it; that its page names the right file, readme.test.ts holds.
+    const paths = named.map((match) => match[1] ?? "").filter((path) => !path.includes("/dist/"));
+    expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   },
 );
 
