@@ -59,7 +59,7 @@ export class SqliteFile {
       return await patiently(performance.now() + OPEN_PATIENCE_MS, () => {
         const database = new DatabaseSync(path, { timeout: 0 });
         try {
-          prepareFile(database, schema);
+          prepareFile(database, path, schema);
           return new SqliteFile(path, database);
         } catch (error) {
           // A connection that stays open would keep its lock, and other processes waiting for it.
@@ -165,20 +165,29 @@ async function patiently<T>(deadline: number, work: () => T): Promise<T> {
   }
 }
 
-function prepareFile(database: DatabaseSync, schema: string): void {
+/** Of the tables that this release knows, as the file says it. 0: there are none yet. */
+const FILE_VERSION = 1;
+
+function prepareFile(database: DatabaseSync, path: string, schema: string): void {
   requireVersion(database);
+  // Before anything is changed: what a later release keeps, this one could only lose.
+  const found = versionOf(database);
+  if (found > FILE_VERSION)
+    throw unavailable(
+      `${path} was written by a later release (its version is ${found}; this one knows ${FILE_VERSION}). Use that release, or choose another directory (STATEFUL_MCP_DATA_DIR).`,
+    );
   // Every commit reaches the disk before it is acknowledged; on macOS only this asks the drive to write its cache out.
   database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON");
   // Nothing is written to a file that is complete already.
-  if (!isEmpty(database)) return;
+  if (found !== 0) return;
   database.exec("BEGIN IMMEDIATE");
   // Another process may have made the tables while this one waited for its turn.
-  if (isEmpty(database)) database.exec(`${schema}; PRAGMA user_version = 1`);
+  if (versionOf(database) === 0) database.exec(`${schema}; PRAGMA user_version = ${FILE_VERSION}`);
   database.exec("COMMIT");
 }
 
-const isEmpty = (database: DatabaseSync): boolean =>
-  (database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version === 0;
+const versionOf = (database: DatabaseSync): number =>
+  (database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
 
 /** @throws AppError `invalid_input` on a Node.js without SQLite. */
 function loadSqlite(): typeof import("node:sqlite") {

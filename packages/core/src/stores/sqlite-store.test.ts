@@ -1,8 +1,18 @@
 // The SQLite store: the contracts, several connections on one file, sweeping, and what a person is told when the file cannot be used.
 import { once } from "node:events";
-import { copyFileSync, mkdtempSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, it, test } from "vitest";
 import { AppError } from "../errors.ts";
@@ -145,6 +155,17 @@ describe("one file", () => {
     writeFileSync(path, "not a database, but longer than its header would be".repeat(50));
     await expect(SqliteStore.open(path)).rejects.toMatchObject({ code: "unavailable", message: /damaged.*backup/ });
     expect(statSync(path).size).toBe(2550);
+  });
+
+  it("of a later release is left as it is, and says so", async () => {
+    const path = newPath();
+    await (await SqliteStore.open(path)).close();
+    const later = new DatabaseSync(path);
+    later.exec("PRAGMA user_version = 2");
+    later.close();
+    const before = readFileSync(path);
+    await expect(SqliteStore.open(path)).rejects.toMatchObject({ code: "unavailable", message: /later release/ });
+    expect(readFileSync(path).equals(before)).toBe(true);
   });
 
   it("cut short is told as damaged", async () => {
