@@ -4,7 +4,7 @@ export type { EncryptionProps, StackEncryptionProps } from "./encryption.ts";
 export { FargateMcpServer } from "./fargate-server.ts";
 export type { FargateMcpServerProps } from "./fargate-server-props.ts";
 export type { FrontDoorProps } from "./front-door.ts";
-export { grantItemTables, type ItemTable, itemTablesEnvironment } from "./item-tables.ts";
+export { grantItemTables, type ItemTable, itemTablesEnvironment, type NamedItemTable } from "./item-tables.ts";
 export { LambdaMcpServer } from "./lambda-server.ts";
 export type { LambdaMcpServerProps } from "./lambda-server-props.ts";
 export { type MonitoredServer, ServerMonitoring, type ServerMonitoringProps, type Signal } from "./monitoring.ts";

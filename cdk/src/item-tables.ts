@@ -1,12 +1,26 @@
 // Tables of the user's own that the item tools of a server may reach: what its role is allowed, and what its process is told.
 import { IAM_GRANTS, type IamFeature } from "@stateful-mcp/core/iam";
-import type { ITable, ITableV2 } from "aws-cdk-lib/aws-dynamodb";
+import type { Stack } from "aws-cdk-lib";
+import { type ITable, type ITableV2, Table } from "aws-cdk-lib/aws-dynamodb";
 import { Grant, type IGrantable } from "aws-cdk-lib/aws-iam";
+import { acknowledge } from "./checks.ts";
+import { spelled } from "./spelled.ts";
 
 /** A table of the user's own, and how far the item tools may go there. */
 export interface ItemTable {
   /** The table. */
   readonly table: ITable | ITableV2;
+  /**
+   * Whether agents may change items.
+   * @default false: they may only read
+   */
+  readonly write?: boolean;
+}
+
+/** A table of the user's own by its name, in the stack's account and region. */
+export interface NamedItemTable {
+  /** The name of the table. */
+  readonly name: string;
   /**
    * Whether agents may change items.
    * @default false: they may only read
@@ -40,4 +54,20 @@ export function grantItemTables(grantee: IGrantable, tables: readonly ItemTable[
     allow("items", one);
     if (one.write) allow("itemWrites", one);
   }
+}
+
+/** What a stack's server is told of tables that are named, and how it is allowed to use them. */
+export function namedItemTables(stack: Stack, named: readonly NamedItemTable[] = []) {
+  const tables = named.map(({ name, write = false }) => {
+    const table = Table.fromTableName(stack, `ItemTable${name}`, name);
+    const arn = spelled(stack.resolve(table.tableArn));
+    acknowledge(stack, {
+      [`IAM5[Resource::${arn}/index/*]`]: "All indexes of that one table: the item tools query them.",
+    });
+    return { table, write };
+  });
+  return {
+    environment: tables.length > 0 ? itemTablesEnvironment(tables) : {},
+    grant: (server: IGrantable) => grantItemTables(server, tables),
+  };
 }

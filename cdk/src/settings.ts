@@ -1,5 +1,6 @@
 // What `-c name=value` and the context of cdk.json can say, checked. Knows no resources.
 import type { Node } from "constructs";
+import type { NamedItemTable } from "./item-tables.ts";
 
 /** What a CDK app's context says, under the names and with the meanings of the table of settings in docs/deploy.md. */
 export interface Settings {
@@ -18,6 +19,7 @@ export interface Settings {
   readonly oauthIssuer?: string;
   readonly oauthAudience?: string;
   readonly oauthClients: readonly string[];
+  readonly itemTables?: readonly NamedItemTable[];
   readonly alarmEmail?: string;
   readonly gatewayLogRole: boolean;
   readonly vpcId?: string;
@@ -85,6 +87,11 @@ export const SETTINGS = {
     allowed: "client ids, separated by commas",
     description: "the clients whose tokens are accepted; needed where tokens have no audience (Amazon Cognito)",
     fits: /^\S+$/,
+  },
+  itemTables: {
+    allowed: "names of tables, each with `:rw` where agents may write, separated by commas",
+    description: "offers the item tools [on these tables of yours](#item-tools-on-tables-of-yours)",
+    fits: /^[A-Za-z0-9_.-]{3,255}(:rw)?(, ?[A-Za-z0-9_.-]{3,255}(:rw)?)*$/,
   },
   alarmEmail: { allowed: "an e-mail address", description: "where alarms are sent", fits: /^\S+@\S+$/ },
   allowedCidr: {
@@ -185,6 +192,10 @@ export function readSettings(node: Node): Settings {
     .map((name) => [name, list(name)] as const)
     .filter(([, parts]) => parts.length > 0);
   const longest = text("longestRequestSeconds");
+  const itemTables = list("itemTables").map((part): NamedItemTable => {
+    const [name = "", mode] = part.split(":");
+    return { name, write: mode === "rw" };
+  });
   const settings: Settings = {
     ...Object.fromEntries(single.map((name) => [name, text(name)]).filter(([, value]) => value !== undefined)),
     ...Object.fromEntries(lists),
@@ -196,6 +207,7 @@ export function readSettings(node: Node): Settings {
     gatewayLogRole: text("gatewayLogRole") !== "false",
     allowedCidrs: list("allowedCidr"),
     oauthClients: list("oauthClients"),
+    ...(itemTables.length > 0 && { itemTables }),
     ...(longest !== undefined && { longestRequestSeconds: Number(longest) }),
   };
   requireConsistent(settings);

@@ -16,6 +16,7 @@ import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket } from "aws-c
 import { Construct } from "constructs";
 import { acknowledge, requireWhole } from "./checks.ts";
 import { type EncryptionProps, grantThrough } from "./encryption.ts";
+import { spelled } from "./spelled.ts";
 
 /** Where a server keeps its state. */
 export interface IStateTable {
@@ -161,12 +162,4 @@ function acknowledgeObjects({ grantPrincipal }: IGrantable, bucket: IBucket): vo
     return [];
   };
   grantPrincipal.node.addValidation({ validate });
-}
-
-function spelled(arn: Readonly<Record<string, unknown>>): string {
-  const [reference] = Object.values(arn);
-  if ("Fn::GetAtt" in arn) return `<${(reference as string[]).join(".")}>`;
-  if ("Fn::GetStackOutput" in arn) return JSON.stringify(arn);
-  const [, parts] = reference as [string, (string | { Ref: string })[]];
-  return parts.map((part) => (typeof part === "string" ? part : `<${part.Ref}>`)).join("");
 }

@@ -30,6 +30,14 @@ describe("settings", () => {
     });
   });
 
+  it("name tables of one's own, and where agents may write", () => {
+    const tables = [
+      { name: "orders", write: true },
+      { name: "archive", write: false },
+    ];
+    expect(read({ itemTables: "orders:rw, archive" })).toMatchObject({ itemTables: tables });
+  });
+
   it("are the same from the command line, which knows only text, and from cdk.json", () => {
     expect(read({ blobs: "true" })).toEqual(read({ blobs: true }));
     expect(read({ gatewayLogRole: "false" })).toEqual(read({ gatewayLogRole: false }));
@@ -53,6 +61,7 @@ describe("settings", () => {
     ["availabilityZones", "eu-central-1a", "two or more zones"],
     ["subnetIds", "a,b", "ids of subnets"],
     ["blobs", "yes", "true or false"],
+    ["itemTables", "orders:write", "`:rw` where agents may write"],
     ["existingTable", "no spaces", "a table name"],
     ["allowedCidr", "everybody", "203.0.113.7/32"],
     ["certificateArn", "arn:aws:iam::123456789012:role/x", "the ARN of a certificate"],

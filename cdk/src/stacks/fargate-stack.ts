@@ -4,6 +4,7 @@ import type { Construct } from "constructs";
 import { keyFor } from "../encryption.ts";
 import { FargateMcpServer } from "../fargate-server.ts";
 import type { FargateMcpServerProps } from "../fargate-server-props.ts";
+import { namedItemTables } from "../item-tables.ts";
 import { vpcFor } from "../network.ts";
 import { certificateOf, finish, hostedZoneOf, type ServerStackProps, stateOf } from "./server-stack.ts";
 
@@ -20,14 +21,17 @@ export class FargateStack extends Stack {
     super(scope, id, { description: "MCP server on Fargate", ...props });
     const key = keyFor(this, props);
     const state = stateOf(this, props, key);
+    const items = namedItemTables(this, props.itemTables);
     this.server = new FargateMcpServer(this, "Server", {
       ...props,
+      environment: { ...items.environment, ...props.environment },
       ...key,
       ...vpcFor(this, props),
       state,
       certificate: certificateOf(this, props),
       ...hostedZoneOf(this, props),
     });
+    items.grant(this.server);
     finish(this, this.server, state, props);
     const { cluster, serviceName } = this.server.service;
     new CfnOutput(this, "RestartCommand", {

@@ -2,6 +2,7 @@
 import { Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { keyFor } from "../encryption.ts";
+import { namedItemTables } from "../item-tables.ts";
 import { LambdaMcpServer } from "../lambda-server.ts";
 import type { LambdaMcpServerProps } from "../lambda-server-props.ts";
 import { vpcFor } from "../network.ts";
@@ -20,16 +21,19 @@ export class LambdaStack extends Stack {
     super(scope, id, { description: "MCP server on Lambda", ...props });
     const key = keyFor(this, props);
     const state = stateOf(this, props, key);
+    const items = namedItemTables(this, props.itemTables);
     // Settings may be about FargateStack alone: public subnets, or isolated ones of a network that it makes.
     const { vpc } = props.vpcId !== undefined && !props.subnetIds ? {} : vpcFor(this, props);
     this.server = new LambdaMcpServer(this, "Server", {
       ...props,
+      environment: { ...items.environment, ...props.environment },
       ...key,
       ...(vpc ? { vpc } : { isolated: false }),
       state,
       certificate: certificateOf(this, props),
       ...hostedZoneOf(this, props),
     });
+    items.grant(this.server);
     finish(this, this.server, state, props);
   }
 }

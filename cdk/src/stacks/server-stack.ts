@@ -6,6 +6,7 @@ import { type ITopic, Topic } from "aws-cdk-lib/aws-sns";
 import { EmailSubscription } from "aws-cdk-lib/aws-sns-subscriptions";
 import type { Access, AccessProps } from "../access.ts";
 import type { EncryptionProps, StackEncryptionProps } from "../encryption.ts";
+import type { NamedItemTable } from "../item-tables.ts";
 import { type MonitoredServer, ServerMonitoring } from "../monitoring.ts";
 import type { NetworkIdsProps } from "../network.ts";
 import { type IStateTable, StateTable, type StateTableNames } from "../state-table.ts";
@@ -13,6 +14,11 @@ import { type IStateTable, StateTable, type StateTableNames } from "../state-tab
 export interface ServerStackProps extends StackProps, AccessProps, StackEncryptionProps, NetworkIdsProps {
   /** Where state is kept: what a StateStack made, or the names of a table (and a bucket) that exist. */
   readonly state: IStateTable | StateTableNames;
+  /**
+   * Tables of yours that the item tools reach, in the stack's account and region.
+   * @default none
+   */
+  readonly itemTables?: readonly NamedItemTable[];
   /**
    * Where alarms are sent. AWS asks the address for its consent first.
    * @default nowhere: alarms only show in the console
