@@ -1,6 +1,6 @@
 // One story, lived by every official client over every transport against real processes on one data directory: what was
 // acknowledged is there after kill -9, for the next process on the next port.
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -66,8 +66,6 @@ async function killInTheMiddle(server: Connection, sessionId: string): Promise<s
 /** A data directory, and the one server that runs on it. */
 async function stage({ connect, revision }: Pair) {
   const directory = await mkdtemp(join(tmpdir(), "end-to-end-"));
-  // The server may be another user's process.
-  await chmod(directory, 0o777);
   const env = { MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: directory };
   const ports = new Set<number>();
   let server: Connection | undefined;
