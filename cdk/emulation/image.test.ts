@@ -168,7 +168,7 @@ describe.skipIf(reason !== undefined)(`the image${reason === undefined ? "" : ` 
     const args = [vitest, "run", "--config", ".config/vitest.config.ts", "wire/end-to-end"];
     const { stdout } = await promisify(execFile)(process.execPath, args, {
       cwd: REPOSITORY,
-      env: { ...process.env, END_TO_END_COMMAND: command },
+      env: { ...process.env, END_TO_END_COMMAND: command, END_TO_END_USER: User },
     });
     expect(stdout).toMatch(/8 passed/);
   });

@@ -14,6 +14,8 @@ const CLI = ["--import", import.meta.resolve("tsx"), fileURLToPath(new URL("../.
 const [COMMAND, ...ARGUMENTS]: [string, ...string[]] = process.env.END_TO_END_COMMAND
   ? JSON.parse(process.env.END_TO_END_COMMAND)
   : [process.execPath, ...CLI];
+/** The owner of its data, as numbers of a user and a group, where the server is another user's process. */
+export const OWNER = process.env.END_TO_END_USER?.split(":").map(Number);
 const INFO = { name: "end-to-end", version: "1" };
 
 export type Structured = Record<string, unknown>;

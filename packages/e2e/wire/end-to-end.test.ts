@@ -1,10 +1,10 @@
 // One story, lived by every official client over every transport against real processes on one data directory: what was
 // acknowledged is there after kill -9, for the next process on the next port.
-import { mkdtemp, rm } from "node:fs/promises";
+import { chown, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { type Connection, PAIRS, type Pair } from "./clients.ts";
+import { type Connection, OWNER, PAIRS, type Pair } from "./clients.ts";
 
 const BURST = 30;
 
@@ -66,6 +66,7 @@ async function killInTheMiddle(server: Connection, sessionId: string): Promise<s
 /** A data directory, and the one server that runs on it. */
 async function stage({ connect, revision }: Pair) {
   const directory = await mkdtemp(join(tmpdir(), "end-to-end-"));
+  if (OWNER) await chown(directory, OWNER[0] ?? 0, OWNER[1] ?? 0);
   const env = { MCP_STATE_BACKEND: "local", STATEFUL_MCP_DATA_DIR: directory };
   const ports = new Set<number>();
   let server: Connection | undefined;
