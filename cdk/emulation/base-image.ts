@@ -32,6 +32,7 @@ export function makeBaseImage(buildah: (args: string[]) => string, name: string,
     }
     mkdirSync(join(root, "tmp"), { mode: 0o1777 });
     mkdirSync(join(root, "root"));
+    mkdirSync(join(root, "etc"), { recursive: true });
     writeFileSync(join(root, "etc/passwd"), "root:x:0:0::/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n");
     writeFileSync(join(root, "etc/group"), "root:x:0:\nnode:x:1000:\n");
     const container = buildah(["from", "scratch"]).trim();
