@@ -1,4 +1,4 @@
-// A token that may write and not read learns nothing of what is stored: whatever it writes, the answers are those of other content.
+// A token that may write and not read learns nothing of what is stored: its answers are the same for any content.
 import { expect, it } from "vitest";
 import { createApp } from "../../app.ts";
 import { parseTokens } from "../../auth/tokens.ts";
@@ -27,7 +27,7 @@ async function serverWith(note: string, value: unknown) {
   return { app, send, call, noteId: body.note_id as string };
 }
 
-it("is answered alike whatever is stored", async () => {
+it("gets the same answers for any stored content", async () => {
   const guessed = ["The code is 4711.", 4711] as const;
   const worlds = await Promise.all(
     [guessed, ["The code is 4712.", 4712], ["No code.", "text"]].map(([note, value]) =>
