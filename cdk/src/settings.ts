@@ -196,6 +196,11 @@ export function readSettings(node: Node): Settings {
     const [name = "", mode] = part.split(":");
     return { name, write: mode === "rw" };
   });
+  const twice = itemTables.find(({ name }, at) => itemTables.findIndex((one) => one.name === name) !== at);
+  if (twice)
+    throw new TypeError(
+      `itemTables is ${JSON.stringify(text("itemTables"))}, which has ${twice.name} twice; name each table once`,
+    );
   const settings: Settings = {
     ...Object.fromEntries(single.map((name) => [name, text(name)]).filter(([, value]) => value !== undefined)),
     ...Object.fromEntries(lists),

@@ -61,6 +61,7 @@ describe("settings", () => {
     ["availabilityZones", "eu-central-1a", "two or more zones"],
     ["subnetIds", "a,b", "ids of subnets"],
     ["blobs", "yes", "true or false"],
+    ["itemTables", "orders:rw,orders", "name each table once"],
     ["itemTables", "orders:write", "`:rw` where agents may write"],
     ["existingTable", "no spaces", "a table name"],
     ["allowedCidr", "everybody", "203.0.113.7/32"],
