@@ -106,6 +106,7 @@ export class LegacyHttp {
     admit: () => boolean,
   ): Promise<string | Response | undefined> {
     if (!accepts(post, "application/json") && !accepts(post, "text/event-stream")) return undefined;
+    // Why it cannot be read is said by `fetch`, which reads it again.
     const session = await this.#session(post, caller).catch(() => undefined);
     if (!session || session instanceof Response || !admit()) return undefined;
     this.#touch(caller, session);
@@ -197,6 +198,7 @@ export class LegacyHttp {
     const transport = this.#newTransport(caller, undefined, "", false);
     await this.#connect(transport, request, caller);
     const text = await transport.respond([message], false, { authInfo: caller.authInfo, request });
+    // This transport becomes no stream, so the answer is a text.
     const answer = JSON.parse(text as string) as { result?: { protocolVersion?: string } };
     // Refused: nothing was created, so nothing is left.
     if (!answer.result?.protocolVersion) return Response.json(answer);
