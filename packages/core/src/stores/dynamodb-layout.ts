@@ -205,6 +205,10 @@ export function requireChange(change: Change, options: UpdateOptions): void {
     throw new RangeError(`A change names one attribute twice: ${names.join(", ")}.`);
   if (change.bury && (change.set || change.increment || change.copy))
     throw new RangeError("A burial leaves no attributes: set, increment and copy have no place in it.");
+  if (change.versions === 0 && options.on !== "live" && !change.bury)
+    throw new RangeError(
+      "A change that may bring an entry to life counts as a version: version 0 means that none lives.",
+    );
   if (options.operation && Object.hasOwn(change.forget?.slots ?? {}, options.operation.slot))
     throw new RangeError("An operation cannot forget its own slot.");
 }

@@ -84,7 +84,10 @@ export interface Change {
   bury?: true;
   /** Forgets these slots, if each still holds the given stamp, and raises the watermark to `watermark` (never lowers it). */
   forget?: { readonly slots: Readonly<Record<string, number>>; readonly watermark: number };
-  /** By how much the version grows; default 1. More than 1 for merged changes; 0 when the data stays as it is. */
+  /**
+   * By how much the version grows; default 1. More than 1 for merged changes; 0 when the data stays as it is: for a live entry or
+   * a burial only, because an entry that lives has version 1 or more.
+   */
   versions?: number;
 }
 

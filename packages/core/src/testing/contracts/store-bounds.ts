@@ -283,6 +283,8 @@ export function describeBounds(get: () => StoreHarness): void {
         () => store.update(key, { set: { n: 1 }, remove: ["n"] }, live),
         () => store.update(key, { bury: true, set: { n: 1 } }, live),
         () => store.update(key, { expiresAt: 5, expiresAtIfNone: 5 }, live),
+        () => store.update(key, { set: { n: 1 }, versions: 0 }, live),
+        () => store.update(key, { set: { n: 1 }, versions: 0 }, { on: "dead" }),
         () => store.update(key, {}, { ...live, operation: { slot: "w", stamp: 0 } }),
         () =>
           store.update(

@@ -76,10 +76,11 @@ const command = fc.oneof(
   { weight: 1, arbitrary: waits },
 );
 
-/** An operation may not forget its own slot. */
+/** An operation may not forget its own slot, and a change without a version of its own brings nothing to life. */
 const possible = (given: Command): boolean =>
   given.do !== "update" ||
-  !(given.options.operation && given.change.forget && given.options.operation.slot in given.change.forget.slots);
+  (!(given.options.operation && given.change.forget && given.options.operation.slot in given.change.forget.slots) &&
+    !(given.change.versions === 0 && given.options.on !== "live"));
 
 class Model {
   item: Item | undefined;
