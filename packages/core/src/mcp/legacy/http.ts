@@ -169,7 +169,12 @@ export class LegacyHttp {
 
   async #inSession(posted: LegacyPost, caller: LegacyCaller, post: Post): Promise<Response> {
     const session = await this.#session(posted, caller);
-    if (session instanceof Response) return session;
+    if (session instanceof Response) {
+      // What counts where it runs does not run, so that the look for the session counts instead.
+      const uncounted = post.messages.every((message) => isCountedByItsCall(message, this.#options.services));
+      if (session.status === 404 && uncounted) await this.#admit(caller, 1);
+      return session;
+    }
     this.#touch(caller, session);
     const list = this.#options.plainPath === false ? undefined : this.#lists.answer(post, session, caller);
     if (list !== undefined) return respond(list, session);

@@ -47,6 +47,13 @@ function instance(options: AppOptions = {}) {
   return { app, send, open };
 }
 
+const call = (id: number) => ({
+  jsonrpc: "2.0",
+  id,
+  method: "tools/call",
+  params: { name: "list_sessions", arguments: {} },
+});
+
 describe("a limit of 5 calls a minute", () => {
   const LIMIT = 5;
   it.each([
@@ -91,6 +98,21 @@ describe("a limit of 5 calls a minute", () => {
     const refused =
       statuses.filter((status) => status === 429).length + (answers.match(/"code":"rate_limited"/g)?.length ?? 0);
     expect(refused).toBeGreaterThanOrEqual(20 - LIMIT);
+  });
+});
+
+describe("a request in a session that is not there", () => {
+  it.each([
+    ["tools/call", { id: 1, method: "tools/call", params: { name: "session_info", arguments: { session_id: "s" } } }],
+    ["resources/read", { id: 1, method: "resources/read", params: { uri: "session://sessions" } }],
+    ["ping", { id: 1, method: "ping" }],
+    ["a batch of calls", [call(1), call(2)]],
+  ])("counts as a call: %s", async (_, message) => {
+    const { send } = instance({ limits: { callsPerMinute: 5 } });
+    const body = Array.isArray(message) ? message : { jsonrpc: "2.0", ...message };
+    const statuses = [];
+    for (let i = 0; i < 8; i++) statuses.push((await send("POST", body, `guess-${i}`)).status);
+    expect(statuses).toEqual([404, 404, 404, 404, 404, 429, 429, 429]);
   });
 });
 
