@@ -175,6 +175,28 @@ describe("a plain call of the 2025 era", () => {
     expect(SESSION.exec(answer)?.[1]).toBe(session);
   });
 
+  it("runs once where it is cancelled and its client reads JSON alone", async () => {
+    waiting = Promise.withResolvers();
+    gone = Promise.withResolvers();
+    const { port, taken, lines } = await served();
+    const [, session = ""] = SESSION.exec(await post(port, inSession(INITIALIZE), INITIALIZE)) ?? [];
+    const body = legacyCall("waits", {});
+    const readsJson = inSession(body, session).map(([name, value]): [string, string] => [
+      name,
+      name === "accept" ? "application/json" : value,
+    ]);
+    const under = post(port, readsJson, body);
+    await waiting.promise;
+    waiting = Promise.withResolvers();
+    const again = waiting.promise.then(() => "a second run");
+    const cancel = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 7 } });
+    await post(port, inSession(cancel, session), cancel);
+    await gone.promise;
+    expect(await Promise.race([under, again])).toMatch(/^HTTP\/1.1 202 Accepted\r$/m);
+    expect(taken).toEqual([false, false, true]);
+    expect(lines.filter(({ level }) => level === "error")).toEqual([]);
+  });
+
   it("is handed on where its session is not there, with one line that says so", async () => {
     const { port, taken, lines } = await served();
     const body = legacyCall("echo", { text: "ä" });

@@ -298,6 +298,37 @@ describe("a call that takes a while", () => {
     await call.text();
     expect(aborted).toBe(true);
   });
+
+  it.each([
+    ["alone", (call: object) => call],
+    ["in a batch", (call: object) => [call]],
+  ])("is run once and has no answer where it is cancelled and its client reads JSON alone, %s", async (_, wrapped) => {
+    const begun = Promise.withResolvers<void>();
+    let runs = 0;
+    const waiting = defineTool({
+      name: "waiting",
+      description: "Waits until it is cancelled.",
+      input: z.object({}),
+      output: z.object({}),
+      session: "none",
+      run: (_, { signal }) =>
+        new Promise((resolve) => {
+          runs += 1;
+          signal.addEventListener("abort", () => resolve({}));
+          begun.resolve();
+        }),
+    });
+    const { apps } = fleet(1, { tools: [waiting] });
+    const [app] = apps as [App];
+    const opening = await post(app, { jsonrpc: "2.0", id: 0, method: "initialize", params: initialize });
+    const headers = { "mcp-session-id": String(opening.headers.get("mcp-session-id")) };
+    const call = { jsonrpc: "2.0", id: 7, method: "tools/call", params: { name: "waiting" } };
+    const answer = post(app, wrapped(call), { ...headers, accept: "application/json" });
+    await begun.promise;
+    await post(app, { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 7 } }, headers);
+    const { status } = await answer;
+    expect([status, await (await answer).text(), runs]).toEqual([202, "", 1]);
+  });
 });
 
 describe("the stream of a session", () => {

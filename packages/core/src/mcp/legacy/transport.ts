@@ -95,7 +95,7 @@ export class LegacyTransport implements Transport {
     return new Promise((resolve) => this.#prepared.set(id, resolve));
   }
 
-  /** Hands the client's messages to the server; resolves to the JSON of all answers, or to a stream that may go on for a while. */
+  /** Hands the client's messages to the server; resolves to the JSON of all answers, or to a response: a stream, or none. */
   respond(messages: readonly JSONRPCMessage[], batch: boolean, extra: MessageExtraInfo): Promise<string | Response> {
     this.#muted = false;
     this.#batch = batch;
@@ -218,9 +218,15 @@ export class LegacyTransport implements Transport {
     if (this.#sse) await this.#sending;
     else {
       clearTimeout(this.#timer);
-      this.#resolve?.(JSON.stringify(this.#batch ? this.#answers : this.#answers[0]));
+      this.#resolve?.(this.#said());
     }
     await this.close();
+  }
+
+  /** All answers as JSON; without any, because what was asked has been cancelled, a response with no content. */
+  #said(): string | Response {
+    if (this.#answers.length === 0) return new Response(null, { status: 202, headers: this.#options.headers });
+    return JSON.stringify(this.#batch ? this.#answers : this.#answers[0]);
   }
 
   /** Looks for what reached other instances: answers to our requests, and cancellations. Only a stream waits long enough to need it. */
