@@ -1,6 +1,16 @@
 // The real command on real files. What it enters is started by the test of the tarball.
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { launchPacked } from "../src/install/launch.ts";
 import { run, temporaryDirectory } from "./process.ts";
@@ -76,6 +86,27 @@ describe("install", () => {
     expect(readdirSync(join(file, ".."))).toEqual([]);
   });
 
+  it("writes through no link that a folder of another's holds under its names, and reads none", async () => {
+    const { folder, file, install, text } = prepare(BEFORE);
+    const elsewhere = join(folder, "elsewhere");
+    writeFileSync(elsewhere, "mine");
+    symlinkSync(elsewhere, `${file}.before-stateful-mcp`);
+    expect(await install("--undo", "--yes")).toMatchObject({ code: 2, stdout: "" });
+    expect(text()).toBe(BEFORE);
+    expect((await install("--yes")).code).toBe(0);
+    expect(readFileSync(elsewhere, "utf8")).toBe("mine");
+    expect(lstatSync(`${file}.before-stateful-mcp`).isSymbolicLink()).toBe(false);
+    expect(readFileSync(`${file}.before-stateful-mcp`, "utf8")).toBe(BEFORE);
+    expect((await install("--undo", "--yes")).code).toBe(0);
+    expect(text()).toBe(BEFORE);
+  });
+
+  it("writes out what would hide a part of the difference from a person at a terminal", async () => {
+    const { install } = prepare(`{\r\n  // \u001b[2J\u202e\r\n  "mcpServers": {}\r\n}\r\n`);
+    const { stdout } = await install("--dry-run");
+    expect(stdout).toContain(`${String.raw`  // \u001b[2J\u202e`}\n`);
+  });
+
   it("leaves a broken configuration alone and says where it is broken", async () => {
     const { file, install, text } = prepare('{\n  "mcpServers": {,\n');
     const { code, stderr } = await install("--yes");
@@ -108,7 +139,10 @@ describe("install", () => {
     const { file } = prepare(BEFORE);
     const { code, stdout } = await run(["install", "cursor", "--path", file, "--dry-run"]);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/main\.[jt]s/);
+    const built = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+    expect(stdout).toContain(
+      existsSync(built) ? built : fileURLToPath(new URL("../../../bin/stateful-mcp", import.meta.url)),
+    );
   });
 
   it("names the clients and ends with 2 when none is given", async () => {

@@ -1,8 +1,8 @@
 // `install <client>`: enters this server into a client's configuration. Shows the difference first, writes after a yes, and
 // keeps what was there beside the file, so that `--undo` can put it back.
 import {
-  copyFileSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   realpathSync,
@@ -20,7 +20,7 @@ import { CLIENTS, type ClientName, configEntry, configPaths, type Launch } from 
 import { difference, withEntry } from "../install/edit.ts";
 import { withYamlEntry } from "../install/edit-yaml.ts";
 import { launchPacked, launchProgram } from "../install/launch.ts";
-import { EXIT, messageOf } from "../run.ts";
+import { EXIT, messageOf, printable } from "../run.ts";
 import { COMMAND } from "../version.ts";
 
 export interface InstallOptions {
@@ -51,10 +51,10 @@ async function enter(client: ClientName, file: string, options: InstallOptions):
   if (!(await agreed(file, before ?? "", after, options))) return refused(options);
   const backup = backupOf(file);
   mkdirSync(dirname(file), { recursive: true });
+  const mode = existsSync(file) ? statSync(file).mode & 0o777 : 0o600;
   // An empty backup stands for a file that was not there.
-  if (before === undefined) writeFileSync(backup, "", { mode: 0o600 });
-  else copyFileSync(file, backup);
-  replace(file, after);
+  put(backup, before === undefined ? "" : readFileSync(file), mode);
+  put(file, after, mode);
   say(`Written to ${file}; what was there is in ${backup}.`);
   say(`Restart the client. To take it back: ${COMMAND} install ${client} --undo${pathFlag(options)}`);
   return EXIT.done;
@@ -66,16 +66,19 @@ async function undo(file: string, options: InstallOptions): Promise<number> {
   if (then === undefined) {
     throw new AppError("invalid_input", `There is nothing to undo: ${backup} does not exist`);
   }
+  // As it can lie in a folder of another's: what it leads to would be shown and put there.
+  if (lstatSync(backup).isSymbolicLink())
+    throw new AppError("invalid_input", `${backup} is a link, which is none of ours: remove it`);
   if (!(await agreed(file, read(file) ?? "", then, options))) return refused(options);
   if (then === "") rmSync(file, { force: true });
-  else replace(file, then);
+  else put(file, then, statSync(backup).mode & 0o777);
   rmSync(backup);
   return say(then === "" ? `${file} is gone, as before.` : `${file} is as it was before.`);
 }
 
 /** Shows what changes, and asks. */
 async function agreed(file: string, before: string, after: string, { dryRun, yes }: InstallOptions): Promise<boolean> {
-  say(difference(file, before, after).trimEnd());
+  say(printable(difference(file, before, after).replaceAll("\r\n", "\n").trimEnd()));
   if (dryRun) return false;
   if (yes) return true;
   if (!process.stdin.isTTY) {
@@ -146,10 +149,11 @@ function edited(client: ClientName, file: string, text: string, entry: { path: s
   }
 }
 
-/** In one step: a client that reads meanwhile sees the old text or the new one. */
-function replace(file: string, text: string): void {
+/** In one step: a client that reads meanwhile sees the old text or the new one. A link of either name is replaced, not followed. */
+function put(file: string, content: string | Buffer, mode: number): void {
   const next = `${file}.${process.pid}.tmp`;
-  writeFileSync(next, text, { mode: existsSync(file) ? statSync(file).mode & 0o777 : 0o600 });
+  rmSync(next, { force: true });
+  writeFileSync(next, content, { mode, flag: "wx" });
   renameSync(next, file);
 }
 
