@@ -43,6 +43,9 @@ it("shows what a server says of itself, and tells the terminal nothing", async (
   await runChecks([{ ...passing, run: async () => "evil\u001b[2J\u009b1m" }, failing(new Error("\u202eno"))]);
   expect(printed).toContain("evil\\u001b[2J\\u009b1m");
   expect(printed).toContain("\\u202eno");
+  printed = "";
+  await runChecks([failing(new Error("\u009b1m"))], { json: true });
+  expect(printed).toContain(String.raw`"\u009b1m"`);
 });
 
 it("prints one JSON document when asked", async () => {

@@ -52,7 +52,7 @@ export async function runChecks(checks: readonly Check[], { json }: ReportOption
     break;
   }
   const failures = outcomes.filter(({ ok }) => !ok).length;
-  if (json) say(JSON.stringify({ ok: failures === 0, checks: outcomes }, null, 2));
+  if (json) say(printable(JSON.stringify({ ok: failures === 0, checks: outcomes }, null, 2)));
   else say(failures === 0 ? "All is well." : `${failures} ${failures === 1 ? "check" : "checks"} failed.`);
   return code;
 }

@@ -30,7 +30,7 @@ export async function listCalls(app: App, words: CallWords = {}): Promise<number
   };
   return withApp(app, words, async ({ journal }) => {
     const { calls, searched } = await journal.calls(filter);
-    if (json) for (const call of calls) process.stdout.write(`${JSON.stringify(call)}\n`);
+    if (json) for (const call of calls) process.stdout.write(`${printable(JSON.stringify(call))}\n`);
     else if (calls.length === 0)
       process.stdout.write(
         searched > 0

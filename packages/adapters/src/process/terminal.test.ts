@@ -47,3 +47,18 @@ it("shows the fields of every other line on the same line", async () => {
   logger.warn({ reason: "origin", remote: "127.0.0.1" }, "Refused");
   await expect.poll(lines).toEqual(['WARN: Refused {"reason":"origin","remote":"127.0.0.1"}\n']);
 });
+
+it("shows what a program says of itself as text: no command to the terminal, and no line of its own", async () => {
+  const { logger, lines } = terminal();
+  const given = "A\u001b]0;title\u0007\u009b2J\u202e\nERROR: made up";
+  const shown = String.raw`A\u001b]0;title\u0007\u009b2J\u202e\u000aERROR: made up`;
+  logger.info({ ...CALL, client: given, outcome: "ok" }, "call");
+  logger.warn({ origin: given }, "refused");
+  logger.error({ err: new Error(given) }, given);
+  await expect.poll(lines).toHaveLength(3);
+  const [call, refused, error = ""] = lines();
+  expect(call).toBe(`INFO: add_note ok in 3 ms, by ${shown}\n`);
+  expect(refused).toBe(`WARN: refused {"origin":"${shown}"}\n`);
+  expect(error).toContain(`ERROR: ${shown}`);
+  expect(error).not.toMatch(/(?!\n)\p{Cc}|\u202e|^ERROR: made up/mu);
+});

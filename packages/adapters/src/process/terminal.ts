@@ -2,6 +2,7 @@
 // line stays as it was logged. What it leaves out is in the JSON lines that other readers get.
 import type { LogFields } from "@stateful-mcp/core/runtime";
 import pretty from "pino-pretty";
+import { printable } from "./printable.ts";
 
 /** Of a call's line: the sentence has what matters of them. */
 const OF_A_CALL = [
@@ -22,8 +23,8 @@ const OF_A_CALL = [
 const WELL = ["ok", "replayed", "task", "input_required"];
 
 /** Writes lines to `destination`, a file descriptor (stderr by default). */
-export const terminalStream = (destination: number | NodeJS.WritableStream = 2) =>
-  pretty({
+export const terminalStream = (destination: number | NodeJS.WritableStream = 2): { write(line: string): unknown } => {
+  const shown = pretty({
     destination,
     sync: true,
     messageKey: "message",
@@ -33,6 +34,14 @@ export const terminalStream = (destination: number | NodeJS.WritableStream = 2) 
     singleLine: true,
     messageFormat: sentence,
   });
+  return { write: (line) => shown.write(`${JSON.stringify(JSON.parse(line, plain))}\n`) };
+};
+
+/** What programs say of themselves is in the lines of their calls. Only a stack has lines of its own. */
+const plain = (name: string, value: unknown): unknown => {
+  if (typeof value !== "string") return value;
+  return name === "stack" ? printable(value) : printable(value).replaceAll("\n", "\\u000a");
+};
 
 /** Such as `add_note ok in 3 ms, session plan, by claude-code`. A call that failed has the id by which its other lines are found. */
 export function sentence(line: LogFields, messageKey = "message"): string {

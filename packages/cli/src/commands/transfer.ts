@@ -12,7 +12,7 @@ import {
   silentLogger,
   tokenPrincipal,
 } from "@stateful-mcp/core/runtime";
-import { EXIT } from "../run.ts";
+import { EXIT, printable } from "../run.ts";
 
 /** Whose memory it is: the one local user's, or that of a token's holder. */
 export interface TransferOptions extends LoadOptions {
@@ -42,7 +42,7 @@ export async function exportMemory(options: TransferOptions): Promise<number> {
     for await (const line of memory.export()) {
       if (line.kind === "note") notes += 1;
       if (line.kind === "value") values += 1;
-      if (!process.stdout.write(`${JSON.stringify(line)}\n`)) await once(process.stdout, "drain");
+      if (!process.stdout.write(`${printable(JSON.stringify(line))}\n`)) await once(process.stdout, "drain");
     }
   });
   say(`Exported ${notes} notes and ${values} values.`);
