@@ -285,6 +285,7 @@ export class LegacyHttp {
         eventId(stream, await events.append({ principal, session: id, stream }, message)),
       expectMessage: (address) => sessions.expectMessage(principal, id, address),
       takeMessage: (address, sinceMs) => sessions.message(principal, id, address, sinceMs),
+      watch: () => state.watched.open(caller.principal),
       beganAtMs: state.clock.now(),
     });
     transport.onerror = (error) => logger.warn({ err: error.message }, "an event was not kept");

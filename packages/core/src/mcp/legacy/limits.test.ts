@@ -4,6 +4,7 @@ import { interceptStore } from "../../../test-support/intercepted-store.ts";
 import { type App, type AppOptions, createApp } from "../../app.ts";
 import { parseTokens } from "../../auth/tokens.ts";
 import type { Clock } from "../../clock.ts";
+import type { Principal } from "../../principal.ts";
 import { MemoryStore } from "../../stores/memory-store.ts";
 
 const ALICE = "a".repeat(32);
@@ -227,6 +228,40 @@ describe("the stream of a session", () => {
     await second.body?.cancel();
     await expect.poll(async () => (await send("GET", undefined, await open())).status).toBe(200);
   });
+});
+
+describe("questions that no person answers", () => {
+  it("are looked for less often the more there are of one caller", async () => {
+    let reads = 0;
+    const store = interceptStore(new MemoryStore(), (request, send) => {
+      if (request.method === "get") reads += 1;
+      return send();
+    });
+    const { app, send } = instance({ store, confirm: ["delete_session"] });
+    const asks = { ...INITIALIZE, capabilities: { elicitation: {} } };
+    const begun = await send("POST", { jsonrpc: "2.0", id: 1, method: "initialize", params: asks });
+    const session = String(begun.headers.get("mcp-session-id"));
+    const principal = (await parseTokens(`alice=${ALICE}`).find(ALICE)) as Principal;
+    await app.call({ name: "create_session", arguments: { name: "plan" }, principal });
+    const ask = (id: number) => ({
+      ...{ jsonrpc: "2.0", id, method: "tools/call" },
+      params: { name: "delete_session", arguments: { session_id: "plan" } },
+    });
+    for (let batch = 0; batch < 3; batch++) {
+      const calls = Array.from({ length: 100 }, (_, at) => ask(batch * 100 + at));
+      const stream = await send("POST", calls, session);
+      let asked = 0;
+      for await (const chunk of stream.body?.values({ preventCancel: true }) ?? []) {
+        asked += Buffer.from(chunk).toString().split("elicitation/create").length - 1;
+        if (asked === 100) break;
+      }
+    }
+    reads = 0;
+    const since = performance.now();
+    await expect.poll(() => reads, { timeout: 60_000 }).toBeGreaterThanOrEqual(300);
+    // 64 looks in a second, and those of one batch that were about to be made; it was twice for each question.
+    expect(reads).toBeLessThan(200 + (64 * (performance.now() - since)) / 1_000);
+  }, 90_000);
 });
 
 describe("resources/subscribe", () => {

@@ -9,6 +9,7 @@ import type {
   RequestId,
   Transport,
 } from "@modelcontextprotocol/server";
+import type { WatchingStream } from "../../state/watched.ts";
 import { backoff, pause } from "../../waiting.ts";
 import { openSse, type SseStream } from "../sse.ts";
 
@@ -35,6 +36,8 @@ export interface LegacyTransportOptions {
   expectMessage(address: string): Promise<void>;
   /** A message that reached another instance, left under this address at or after a time. */
   takeMessage(address: string, sinceMs: number): Promise<unknown>;
+  /** Begins to look for such messages, together with all else that its caller looks for. */
+  watch(): WatchingStream;
 }
 
 export const responseAddress = (id: RequestId): string => `response:${id}`;
@@ -233,10 +236,12 @@ export class LegacyTransport implements Transport {
   async #poll(): Promise<void> {
     const over = new AbortController();
     this.#over = over;
+    const watching = this.#options.watch();
     let round = 0;
     const pauseMs = backoff(POLL_FIRST_MS, POLL_MAX_MS, 1.5);
     while (!this.#ended) {
-      await pause(pauseMs(), over.signal);
+      watching.watches(this.#asked.size + this.#open.size);
+      await pause(watching.pauseMs(pauseMs()), over.signal);
       round += 1;
       const cancellations = round % ROUNDS_PER_CANCELLATION_LOOK === 0 ? [...this.#open].map(cancelAddress) : [];
       const addresses = [...[...this.#asked.keys()].map(responseAddress), ...cancellations];
@@ -245,5 +250,6 @@ export class LegacyTransport implements Transport {
         if (message !== undefined) this.deliver(address, message as JSONRPCMessage);
       }
     }
+    watching.end();
   }
 }
