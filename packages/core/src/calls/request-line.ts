@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import type { CallRecord } from "../call-record.ts";
 import type { LogFields } from "../logger.ts";
+import { ANONYMOUS_PRINCIPAL } from "../principal.ts";
 import type { TableUse } from "../stores/state-store.ts";
 import { cutText } from "../text.ts";
 import type { TraceContext } from "../trace.ts";
@@ -48,7 +49,11 @@ export function tellRequest(
 ): void {
   const durationMs = Math.round((performance.now() - started) * 10) / 10;
   const used = table && { table_requests: table.requests, table_attempts: table.attempts, table_units: table.units };
-  logger.info({ ...fields, ...used, duration_ms: durationMs, outcome }, message);
+  // Strangers' calls are let in in bounded numbers, their other requests are not.
+  const isBounded = fields.principal !== ANONYMOUS_PRINCIPAL.id || (message === "call" && outcome !== "rate_limited");
+  const { tells, untold } = isBounded ? { tells: true, untold: 0 } : state.crowd.line();
+  if (untold > 0) logger.info({ count: untold }, "requests without a line of their own: more than 600 in a minute");
+  if (tells) logger.info({ ...fields, ...used, duration_ms: durationMs, outcome }, message);
   observer?.call(recordOf(fields, { at: state.clock.now(), durationMs, outcome, table }));
 }
 

@@ -65,6 +65,7 @@ export function guard(app: Hono<Bindings>, options: GuardOptions): void {
     if (foreignHost) return refuse(c, "host", host ?? "", foreignHost);
     const origin = c.req.header("origin");
     if (origin !== undefined && !mayCall(origin, host)) return refuse(c, "origin", origin, foreignPage(origin));
+    if (origin === undefined && isFromForeignPage(c)) return refuse(c, "origin", "", foreignPage(undefined));
     await next();
     // On the answer itself: `c.header` would make a new one, which costs more than all the rest of this.
     dress(c.res);
@@ -82,6 +83,17 @@ export function guard(app: Hono<Bindings>, options: GuardOptions): void {
   );
 }
 
+/**
+ * Whether a browser says that another origin's page asks, as it does for pictures, scripts and frames without naming the page. What such a
+ * page is answered it cannot read, but it could have a memory read again and again, and tell its size by the time. A link that a
+ * person follows is theirs.
+ */
+function isFromForeignPage({ req }: RequestContext): boolean {
+  const site = req.header("sec-fetch-site");
+  if (site !== "cross-site" && site !== "same-site") return false;
+  return req.header("sec-fetch-mode") !== "navigate" || req.header("sec-fetch-dest") !== "document";
+}
+
 /** Gives an answer the headers that all answers have. */
 export function dress({ headers }: Response): void {
   headers.set("X-Content-Type-Options", "nosniff");
@@ -89,7 +101,9 @@ export function dress({ headers }: Response): void {
   headers.delete("Connection");
 }
 
-function foreignPage(origin: string): Response {
-  const message = `Pages of ${JSON.stringify(cutText(origin, 100))} may not call this server. Its operator can allow them in STATEFUL_MCP_ALLOWED_ORIGINS.`;
+/** `origin`: undefined where the browser names none. */
+function foreignPage(origin: string | undefined): Response {
+  const shown = origin === undefined ? "other origins" : JSON.stringify(cutText(origin, 100));
+  const message = `Pages of ${shown} may not call this server. Its operator can allow them in STATEFUL_MCP_ALLOWED_ORIGINS.`;
   return Response.json({ jsonrpc: "2.0", error: { code: -32_000, message }, id: null }, { status: 403 });
 }

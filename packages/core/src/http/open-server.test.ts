@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type App, type AppOptions, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
+import type { LogFields, Logger } from "../logger.ts";
 import { MemoryStore } from "../stores/memory-store.ts";
 import { movableClock } from "../testing/contracts/store-harness.ts";
 
@@ -126,6 +127,32 @@ describe("calls a minute", () => {
     const authorization = `Bearer ${"a".repeat(32)}`;
     const answers = repeated(60, () => closed.tool("session_info", "192.0.2.1", HANDLE, { authorization }));
     expect(refusedOf(await statuses(answers))).toBe(0);
+  });
+});
+
+describe("lines in the log", () => {
+  it.each<[string, string, object]>([
+    ["messages that are none", "/mcp", { no: "message" }],
+    ["calls that are too many", "/tools/get_notes", HANDLE],
+    ["2025-era requests without a session", "/mcp", { jsonrpc: "2.0", id: 1, method: "ping" }],
+  ])("are bounded where %s come in any number, and then say how many had none", async (_, path, body) => {
+    const lines: { fields: LogFields; message: string }[] = [];
+    const info = (fields: LogFields, message: string) => void lines.push({ fields, message });
+    const logger: Logger = { debug: () => {}, info, warn: () => {}, error: () => {} };
+    const { send, tool, clock } = open({ logger, limits: { anonymousCallsPerMinute: 1 } });
+    expect((await tool("get_notes", "192.0.2.1", HANDLE)).status).toBe(404);
+    lines.length = 0;
+    for (let i = 0; i < 700; i++) await (await send(path, "192.0.2.1", body)).body?.cancel();
+    expect(lines).toHaveLength(600);
+    clock.advance(60);
+    // A call that is let in has its own line, and the next that is not tells of the others.
+    expect((await tool("get_notes", "192.0.2.1", HANDLE)).status).toBe(404);
+    await send(path, "192.0.2.1", body);
+    expect(lines.slice(600).map(({ fields }) => fields.count ?? fields.outcome)).toEqual([
+      "session_not_found",
+      100,
+      lines[0]?.fields.outcome,
+    ]);
   });
 });
 

@@ -106,6 +106,33 @@ describe("a web page or another name for this machine", () => {
     expect(await everywhere({ origin })).toEqual(new Set([403]));
   });
 
+  it.each([
+    [
+      "another site's picture",
+      { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image" },
+    ],
+    [
+      "another port's script",
+      { "sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "script" },
+    ],
+    [
+      "another site's frame",
+      { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe" },
+    ],
+    ["a request that says no more", { "sec-fetch-site": "cross-site" }],
+  ])("is refused where it asks without an Origin: %s", async (_, headers: Fields) => {
+    const { send } = server();
+    for (const path of ["/memory/export", "/mcp/list_tools", "/mcp", "/docs", "/health", "/nothing"])
+      expect([path, (await send("GET", path, headers)).status]).toEqual([path, 403]);
+  });
+
+  it("that leads a person here, in a tab of their own, is let do so, and the server's own pages may ask", async () => {
+    const { send } = server();
+    const followed = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
+    for (const headers of [followed, { "sec-fetch-site": "same-origin" }, { "sec-fetch-site": "none" }])
+      expect((await send("GET", "/docs", headers)).status).toBe(200);
+  });
+
   it("is refused by its Origin also where tokens are asked for and any Host may lead", async () => {
     const { send } = server({ access: { mode: "tokens", tokens: parseTokens(TOKEN) } });
     const headers = { authorization: `Bearer ${TOKEN}`, host: "mcp.example.com" };

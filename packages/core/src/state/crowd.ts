@@ -7,6 +7,8 @@ import type { Principal } from "../principal.ts";
 
 /** What all networks together may do in one process, as a multiple of what one of them may. */
 const NETWORKS_AT_THEIR_LIMIT = 10;
+/** Log lines of requests that no bound lets in, as many as one network has calls by default: a flood of them must not fill a disk. */
+const LINES_PER_MINUTE = 600;
 
 interface Bound {
   /** In words that complete "Your network has reached its limit of 5 …". */
@@ -62,8 +64,13 @@ export class Crowd {
   readonly #sessions: Window;
   readonly #tasks: Window;
   readonly #bytes: Window;
+  readonly #kept: Window;
+  readonly #clock: Clock;
+  #minute = 0;
+  #lines = 0;
 
   constructor(limits: Limits, clock: Clock) {
+    this.#clock = clock;
     const { anonymousCallsPerMinute: calls, anonymousSessionsPerHour, anonymousTasksPerHour } = limits;
     const window = (what: string, limit: number, windowSeconds: number) =>
       new Window({ what, limit, windowSeconds }, clock);
@@ -72,6 +79,7 @@ export class Crowd {
     this.#sessions = window("new sessions this hour", anonymousSessionsPerHour, 3_600);
     this.#tasks = window("new tasks this hour", anonymousTasksPerHour, 3_600);
     this.#bytes = window("bytes sent this hour", limits.anonymousBytesPerHour, 3_600);
+    this.#kept = window("bytes kept this hour", limits.anonymousBytesPerHour, 3_600);
   }
 
   /** Counts a call of an anonymous caller; others have bounds of their own. @throws AppError `rate_limited` */
@@ -79,9 +87,33 @@ export class Crowd {
     if (kind === "anonymous") this.#calls.admit(network);
   }
 
+  /**
+   * Counts a request that was not let in, or that counts as none. `tells`: it has a line in the log. `untold`: how many had none in the
+   * minute that is over.
+   */
+  line(): { tells: boolean; untold: number } {
+    const minute = Math.floor(this.#clock.now() / 60_000);
+    const untold = minute === this.#minute ? 0 : Math.max(0, this.#lines - LINES_PER_MINUTE);
+    if (minute !== this.#minute) this.#lines = 0;
+    this.#minute = minute;
+    this.#lines += 1;
+    return { tells: this.#lines <= LINES_PER_MINUTE, untold };
+  }
+
   /** Counts what one has sent. @throws AppError `rate_limited` */
   admitBytes({ kind, network }: Principal, bytes: number): void {
     if (kind === "anonymous") this.#bytes.admit(network, bytes);
+  }
+
+  /** Whether so much of what one was told may be kept, for a client that comes back for it. Counts it if so. */
+  keeps({ kind, network }: Principal, bytes: number): boolean {
+    if (kind !== "anonymous") return true;
+    try {
+      this.#kept.admit(network, bytes);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Counts a look at a task. @throws AppError `rate_limited` */

@@ -282,7 +282,9 @@ export class LegacyHttp {
       streams,
       priming: protocolVersion >= PRIMING_SINCE,
       record: async (stream, message) =>
-        eventId(stream, await events.append({ principal, session: id, stream }, message)),
+        state.crowd.keeps(caller.principal, Buffer.byteLength(message))
+          ? eventId(stream, await events.append({ principal, session: id, stream }, message))
+          : undefined,
       expectMessage: (address) => sessions.expectMessage(principal, id, address),
       takeMessage: (address, sinceMs) => sessions.message(principal, id, address, sinceMs),
       watch: () => state.watched.open(caller.principal),

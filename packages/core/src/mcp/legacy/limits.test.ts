@@ -1,9 +1,11 @@
 // What a caller of the 2025 era can make a server keep, hold and do is bounded, whatever kind of request it sends.
 import { afterEach, describe, expect, it } from "vitest";
+import * as z from "zod";
 import { interceptStore } from "../../../test-support/intercepted-store.ts";
 import { type App, type AppOptions, createApp } from "../../app.ts";
 import { parseTokens } from "../../auth/tokens.ts";
 import type { Clock } from "../../clock.ts";
+import { defineTool } from "../../define/tool.ts";
 import type { Principal } from "../../principal.ts";
 import { MemoryStore } from "../../stores/memory-store.ts";
 
@@ -227,6 +229,38 @@ describe("the stream of a session", () => {
     expect(await ended(first)).toBe(true);
     await second.body?.cancel();
     await expect.poll(async () => (await send("GET", undefined, await open())).status).toBe(200);
+  });
+});
+
+describe("what strangers are told on the way", () => {
+  it("is kept for who comes back up to a bound, and told all the same beyond it", async () => {
+    let kept = 0;
+    const store = interceptStore(new MemoryStore(), (request, send) => {
+      if (request.method === "create" && request.pk.includes("#E#")) kept += 1;
+      return send();
+    });
+    const talks = defineTool({
+      name: "talks",
+      description: "Says twenty things before it ends.",
+      input: z.object({}),
+      output: z.object({ ended: z.boolean() }),
+      session: "none",
+      run: (_, { logToClient }) => {
+        for (let i = 0; i < 20; i++) logToClient("info", `${i}`.padEnd(800, "x"));
+        return { ended: true };
+      },
+    });
+    // All together ten times as much.
+    const limits = { anonymousBytesPerHour: 1_000 };
+    const { send } = instance({ store, tools: [talks], access: { mode: "anonymous" }, limits });
+    const begun = await send("POST", { jsonrpc: "2.0", id: 1, method: "initialize", params: INITIALIZE });
+    const session = String(begun.headers.get("mcp-session-id"));
+    const asked = { jsonrpc: "2.0", id: 7, method: "tools/call", params: { name: "talks", arguments: {} } };
+    const told = await (await send("POST", asked, session)).text();
+    expect(told.split("notifications/message").length - 1).toBe(20);
+    expect(told).toContain('"ended":true');
+    // Eleven of them, and the answer.
+    expect(kept).toBe(12);
   });
 });
 

@@ -28,8 +28,8 @@ export interface LegacyTransportOptions {
   readonly streams: boolean;
   /** Whether the client reads a first event without data (from 2025-11-25 on), which makes even a silent stream resumable. */
   readonly priming: boolean;
-  /** Keeps a message for resumption; resolves to its event id. */
-  record(stream: string, message: string): Promise<string>;
+  /** Keeps a message for resumption; resolves to its event id, or to undefined where there is no room to keep it. */
+  record(stream: string, message: string): Promise<string | undefined>;
   /** When the call began, in milliseconds since the epoch: what was left before was meant for another that had the same id. */
   readonly beganAtMs: number;
   /** Makes room for a message that may reach another instance. */
