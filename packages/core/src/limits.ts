@@ -22,7 +22,7 @@ export interface Limits {
   anonymousSessionsPerHour: number;
   /** The same for calls that become tasks, per hour. */
   anonymousTasksPerHour: number;
-  /** The same for bytes of request bodies, per hour: what strangers send is kept for a day, and a disk has an end. */
+  /** The same for bytes of request bodies, per hour, and as much of what 2025-era calls tell on the way: both are kept, and a disk has an end. */
   anonymousBytesPerHour: number;
   /** Bytes of one request body. */
   bodyMaxBytes: number;

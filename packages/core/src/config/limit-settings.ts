@@ -38,7 +38,8 @@ export const LIMIT_SETTINGS = {
   }),
   anonymousBytesPerHour: limit("ANONYMOUS_BYTES_PER_HOUR", "anonymousBytesPerHour", 0, 1_000_000_000_000, {
     unit: "bytes",
-    description: "The same for bytes of request bodies, per hour; 0 in any of the four: no limit",
+    description:
+      "The same for bytes of request bodies, per hour, and as much of what 2025-era calls tell on the way, which is kept for who comes back; 0 in any of the four: no limit",
   }),
   bodyMaxBytes: limit("BODY_MAX_BYTES", "bodyMaxBytes", 1024, 64 * 1_048_576, {
     unit: "bytes",
