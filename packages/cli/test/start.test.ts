@@ -68,8 +68,9 @@ it("over stdio, on local state, loads no package that its first answer does not 
   expect(own).toBeLessThanOrEqual(OWN_MODULES_MAX);
 });
 
+const REVISION = "2026-07-28";
 const META = {
-  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/protocolVersion": REVISION,
   "io.modelcontextprotocol/clientCapabilities": {},
 };
 const modern = (id: number, method: string, params: object = {}) => ({
@@ -89,18 +90,29 @@ it("as published, loads the official SDK for what is not plain, and not before",
   writeFileSync(join(program, "package.json"), '{"type":"module"}');
   const [probe, loaded] = [join(folder, "probe.mjs"), join(folder, "loaded")];
   writeFileSync(probe, PROBE);
-  const loadedFor = async (...messages: object[]) => {
+  const begin = (...commandLine: string[]) => {
     writeFileSync(loaded, "");
-    const env = { PATH: process.env.PATH, HOME: folder, MCP_STATE_BACKEND: "memory", LOADED: loaded };
-    const { child, ended } = watch(spawn(process.execPath, ["--import", probe, join(program, "main.js")], { env }));
+    const env = {
+      PATH: process.env.PATH,
+      HOME: folder,
+      MCP_STATE_BACKEND: "memory",
+      STATEFUL_MCP_CONSOLE: "off",
+      LOADED: loaded,
+    };
+    return watch(spawn(process.execPath, ["--import", probe, join(program, "main.js"), ...commandLine], { env }));
+  };
+  const filesOfTheSdk = () =>
+    readFileSync(loaded, "utf8")
+      .trim()
+      .split("\n")
+      .filter((url) => url.startsWith("file:") && readFileSync(fileURLToPath(url), "utf8").includes(OF_THE_SDK));
+  const loadedFor = async (...messages: object[]) => {
+    const { child, ended } = begin();
     child.stdin.end(messages.map((message) => `${JSON.stringify(message)}\n`).join(""));
     const { stdout, stderr } = await ended;
     const answered = messages.filter((message) => "id" in message).length;
     expect(stdout.trim().split("\n"), stderr).toHaveLength(answered);
-    return readFileSync(loaded, "utf8")
-      .trim()
-      .split("\n")
-      .filter((url) => url.startsWith("file:") && readFileSync(fileURLToPath(url), "utf8").includes(OF_THE_SDK));
+    return filesOfTheSdk();
   };
   const initialized = { jsonrpc: "2.0", method: "notifications/initialized" };
   const key = { name: "get_value", arguments: { key: "a" } };
@@ -111,6 +123,38 @@ it("as published, loads the official SDK for what is not plain, and not before",
   );
   expect(await loadedFor(INITIALIZE, initialized, list, call)).toEqual([]);
   expect(await loadedFor(modern(0, "resources/list"))).not.toEqual([]);
+
+  const { child, ended, logged } = begin("serve", "--port", "0");
+  const [, url = ""] = await logged(/"url":"(http:[^"]+)\/mcp"/);
+  const post = async (body: ReturnType<typeof modern>, name = "") => {
+    const accept = "application/json, text/event-stream";
+    const standard = {
+      "Content-Type": "application/json; charset=utf-8",
+      Accept: accept,
+      "MCP-Protocol-Version": REVISION,
+    };
+    const headers = { ...standard, "Mcp-Method": body.method, ...(name && { "Mcp-Name": name }) };
+    const answer = await fetch(`${url}/mcp`, { method: "POST", headers, body: JSON.stringify(body) });
+    expect([answer.status, await answer.json()]).toMatchObject([200, { result: {} }]);
+  };
+  expect((await fetch(`${url}/health`)).status).toBe(200);
+  await post(modern(0, "server/discover"));
+  await post(modern(1, "tools/list"));
+  await post(modern(2, "tools/call", key), key.name);
+  expect(
+    (
+      await fetch(`${url}/tools/get_value`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: '{"key":"a"}',
+      })
+    ).status,
+  ).toBe(200);
+  expect(filesOfTheSdk()).toEqual([]);
+  await post(modern(3, "resources/list"));
+  expect(filesOfTheSdk()).not.toEqual([]);
+  child.kill();
+  await ended;
 });
 
 it("keeps compiled code in a data directory that is there already, and only in one that others cannot write", async () => {

@@ -2,7 +2,6 @@
 // AppError, never with a crash.
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
-import { isJsonContentType } from "@modelcontextprotocol/server";
 import { AppError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import type { Principal } from "../principal.ts";
@@ -10,6 +9,16 @@ import { type CallerRoom, Room } from "../room.ts";
 import type { Crowd } from "../state/crowd.ts";
 import type { State } from "../state/state.ts";
 import { cutText } from "../text.ts";
+
+/** What nearly all clients send. */
+const SURELY_JSON = /^application\/json(?:; ?charset=utf-8)?$/i;
+
+/** Whether a Content-Type says JSON. Of unusual spellings the official SDK judges, which need not be loaded for the others. */
+async function isJson(type: string | null): Promise<boolean> {
+  if (type !== null && SURELY_JSON.test(type)) return true;
+  const { isJsonContentType } = await import("@modelcontextprotocol/server");
+  return isJsonContentType(type);
+}
 
 /** The bodies that are being read. */
 export class Bodies {
@@ -28,7 +37,7 @@ export class Bodies {
     const arriving = new Arriving(this.#room.of(principal));
     try {
       const type = request.headers.get("content-type");
-      if (!isJsonContentType(type)) throw wrongType("JSON", "application/json");
+      if (!(await isJson(type))) throw wrongType("JSON", "application/json");
       const bytes = await bodyOf(request, this.#maxBytes, arriving);
       this.#crowd.admitBytes(principal, bytes.byteLength);
       return jsonOf(bytes);

@@ -1,5 +1,4 @@
 // Turns away what comes under a foreign name or from a foreign page, and tells browsers what they may do with answers. Knows no route.
-import { hostHeaderValidationResponse, localhostAllowedHostnames } from "@modelcontextprotocol/server";
 import type { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { Access } from "../auth/access.ts";
@@ -41,7 +40,16 @@ export function hostNames({
   return checksHost ? knownNames(allowedHosts) : undefined;
 }
 
-const knownNames = (allowedHosts: readonly string[]): string[] => [...localhostAllowedHostnames(), ...allowedHosts];
+const LOCALHOST = ["localhost", "127.0.0.1", "[::1]"];
+const knownNames = (allowedHosts: readonly string[]): string[] => [...LOCALHOST, ...allowedHosts];
+
+/** What is wrong with a Host header, as the official SDK says it, which need not be loaded for this; undefined: nothing. */
+export function faultOfHost(host: string | undefined, names: readonly string[]): string | undefined {
+  if (!host) return "Missing Host header";
+  const name = URL.parse(`http://${host}`)?.hostname;
+  if (name === undefined) return `Invalid Host header: ${host}`;
+  return names.includes(name) ? undefined : `Invalid Host: ${name}`;
+}
 
 export function guard(app: Hono<Bindings>, options: GuardOptions): void {
   const { allowedHosts, allowedOrigins, refusals } = options;
@@ -61,8 +69,8 @@ export function guard(app: Hono<Bindings>, options: GuardOptions): void {
   };
   app.use(async (c, next) => {
     const host = c.req.header("host");
-    const foreignHost = hosts && hostHeaderValidationResponse(c.req.raw, hosts);
-    if (foreignHost) return refuse(c, "host", host ?? "", foreignHost);
+    const foreignHost = hosts && faultOfHost(host, hosts);
+    if (foreignHost !== undefined) return refuse(c, "host", host ?? "", forbidden(foreignHost));
     const origin = c.req.header("origin");
     if (origin !== undefined && !mayCall(origin, host)) return refuse(c, "origin", origin, foreignPage(origin));
     if (origin === undefined && isFromForeignPage(c)) return refuse(c, "origin", "", foreignPage(undefined));
@@ -105,5 +113,8 @@ export function dress({ headers }: Response): void {
 function foreignPage(origin: string | undefined): Response {
   const shown = origin === undefined ? "other origins" : JSON.stringify(cutText(origin, 100));
   const message = `Pages of ${shown} may not call this server. Its operator can allow them in STATEFUL_MCP_ALLOWED_ORIGINS.`;
-  return Response.json({ jsonrpc: "2.0", error: { code: -32_000, message }, id: null }, { status: 403 });
+  return forbidden(message);
 }
+
+const forbidden = (message: string): Response =>
+  Response.json({ jsonrpc: "2.0", error: { code: -32_000, message }, id: null }, { status: 403 });

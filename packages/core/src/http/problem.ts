@@ -1,16 +1,16 @@
 // What goes wrong, as HTTP says it: an error that a caller may see, its headers, and problem+json (RFC 9457).
-import { ProtocolError, ProtocolErrorCode } from "@modelcontextprotocol/server";
 import { type Access, challengeFor } from "../auth/access.ts";
 import { AppError, ERROR_CODES } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import { codeOf, INVALID_PARAMS, isProtocolError } from "../protocol.ts";
 import type { RequestContext } from "./caller-of-request.ts";
 
 /** What is thrown, as an error that a caller may see; what is not meant for callers goes to the log. */
-export function asAppError(thrown: unknown, logger: Logger): AppError {
+export async function asAppError(thrown: unknown, logger: Logger): Promise<AppError> {
   if (thrown instanceof AppError) return thrown;
   // What a tool's author has chosen to say: its code means nothing outside of MCP.
-  if (thrown instanceof ProtocolError)
-    return new AppError(thrown.code === ProtocolErrorCode.InvalidParams ? "invalid_input" : "internal", thrown.message);
+  if (await isProtocolError(thrown))
+    return new AppError(codeOf(thrown) === INVALID_PARAMS ? "invalid_input" : "internal", (thrown as Error).message);
   logger.error({ err: thrown }, "unexpected error");
   return new AppError("internal", "Something failed inside the server.");
 }

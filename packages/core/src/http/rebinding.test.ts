@@ -1,7 +1,9 @@
+import { hostHeaderValidationResponse } from "@modelcontextprotocol/server";
 import { describe, expect, it } from "vitest";
 import type { AppOptions } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { testApp } from "../testing/test-app.ts";
+import { faultOfHost } from "./guard.ts";
 
 type Fields = Record<string, string>;
 
@@ -78,6 +80,29 @@ const TOKEN = "t".repeat(32);
 describe("a web page or another name for this machine", () => {
   it("is tried in at least 40 ways", () => {
     expect(HOSTILE_HOSTS.length + HOSTILE_ORIGINS.length).toBeGreaterThanOrEqual(40);
+  });
+
+  it("is judged as the official SDK judges it", async () => {
+    const names = ["localhost", "127.0.0.1", "[::1]", "mcp.example"];
+    const right = [
+      "localhost",
+      "localhost:3333",
+      "LOCALHOST",
+      "127.1:3333",
+      "[::1]:1",
+      "[0::1]",
+      "mcp.example:443",
+      "mcp。example",
+    ];
+    for (const host of [...HOSTILE_HOSTS, ...right]) {
+      // The SDK reads a request's headers and no more of it.
+      const request = { headers: { get: () => host } } as unknown as Request;
+      const refused = (await hostHeaderValidationResponse(request, names)?.json()) as
+        | { error: { message: string } }
+        | undefined;
+      expect([host, faultOfHost(host, names)]).toEqual([host, refused?.error.message]);
+    }
+    expect(right.filter((host) => faultOfHost(host, names) !== undefined)).toEqual([]);
   });
 
   const everywhere = async (headers: Fields) => {

@@ -71,7 +71,7 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
     } catch (thrown) {
       if (thrown instanceof TaskGoesOn)
         return answer(c, { result: { ...thrown.details, message: thrown.message } }, 202);
-      const error = asAppError(thrown, services.logger);
+      const error = await asAppError(thrown, services.logger);
       const headers = headersFor(error, c, callers.access);
       return answer(c, { error: error.message, code: error.code, ...error.details }, error.status, headers);
     }
@@ -86,7 +86,7 @@ export function serveRest(app: Hono<Bindings>, options: RestOptions): void {
     } catch (thrown) {
       if (thrown instanceof TaskGoesOn)
         return answer(c, { success: true, ...thrown.details, message: thrown.message }, 202);
-      const error = asAppError(thrown, services.logger);
+      const error = await asAppError(thrown, services.logger);
       const headers = headersFor(error, c, callers.access);
       const body = { success: false, error: error.message, code: error.code, ...error.details };
       return answer(c, body, error.status, headers);

@@ -1,6 +1,6 @@
 // Every HTTP route. Checks Host and Origin, finds out who calls, and hands the request to MCP or to a plain JSON route.
 import { randomUUID } from "node:crypto";
-import { type AuthInfo, createMcpHandler, isLegacyRequest, type McpServerFactory } from "@modelcontextprotocol/server";
+import type { AuthInfo, McpServerFactory } from "@modelcontextprotocol/server";
 import { Hono } from "hono/tiny";
 import type { Access } from "../auth/access.ts";
 import type { ToolResult } from "../calls/call-tool.ts";
@@ -11,10 +11,10 @@ import { AppError } from "../errors.ts";
 import { HTTP_KEY, type OverHttp, PRINCIPAL_KEY, TIME_LIMIT_KEY, UNSENT_KEY } from "../mcp/call-source.ts";
 import { LegacyHttp } from "../mcp/legacy/http.ts";
 import type { LegacyState } from "../mcp/legacy/state.ts";
-import { createListens, isListen } from "../mcp/listen.ts";
 import { faultOfMessage } from "../mcp/message-check.ts";
 import { withoutNulls } from "../mcp/nulls.ts";
 import type { ServerInfo } from "../mcp/offer.ts";
+import type { Official } from "../mcp/official.ts";
 import { type PlainCaller, PlainPath, plainRequest } from "../mcp/plain.ts";
 import { tellUnanswered } from "../mcp/requests.ts";
 import { RAN_KEY } from "../mcp/spans.ts";
@@ -84,12 +84,8 @@ export interface Router {
 export function createRouter(options: RouterOptions): Router {
   const { services, access, metrics } = options;
   const { name: service, version } = options.server;
-  const handler = createMcpHandler(options.mcp, {
-    legacy: "reject",
-    onerror: (error) => services.logger.debug({ err: error.message }, "rejected"),
-  });
+  const official = new LazyOfficial(services, options.mcp);
   const plainPath = new PlainPath(services, options.server, options.subscriptions);
-  const listens = createListens({ services, mcp: options.mcp });
   const legacy = new LegacyHttp({
     services,
     legacy: options.legacy,
@@ -152,7 +148,7 @@ export function createRouter(options: RouterOptions): Router {
     try {
       message.body = withoutNulls(await bodies.readJson(request, principal));
     } catch (thrown) {
-      const error = asAppError(thrown, services.logger);
+      const error = await asAppError(thrown, services.logger);
       const code = error.code === "invalid_input" ? -32_700 : -32_000;
       const body = { jsonrpc: "2.0", error: { code, message: error.message }, id: null };
       return c.json(body, error.status as 400, headersFor(error, c, access));
@@ -170,20 +166,21 @@ export function createRouter(options: RouterOptions): Router {
     const plain = options.plainPath === false ? undefined : plainRequest(request.headers, parsedBody);
     if (plain && plainPath.takes(plain)) {
       http.taken = true;
-      const sdk = (ran?: Promise<ToolResult>) =>
-        handler.fetch(request, { authInfo: withRun(authInfo, ran), parsedBody });
+      const sdk = async (ran?: Promise<ToolResult>) =>
+        (await official.load()).fetch(request, { authInfo: withRun(authInfo, ran), parsedBody });
       const { timeLimitMs } = c.env;
       const source = { principal, timeLimitMs, http, unsent: caller.unsent, signal: request.signal, sdk };
       const answer = await answerInTime(plainPath.answer(plain, source));
       return typeof answer === "string" ? new Response(answer, { headers: JSON_HEADERS }) : answer;
     }
-    if (legacy.plainCall(request, parsedBody) || (await isLegacyRequest(request, parsedBody)))
-      return legacy.fetch(request, { principal, authInfo }, parsedBody);
+    if (legacy.plainCall(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
+    const { fetch, listens, isLegacyRequest, isListen } = await official.load();
+    if (await isLegacyRequest(request, parsedBody)) return legacy.fetch(request, { principal, authInfo }, parsedBody);
     if (options.subscriptions && isListen(parsedBody)) {
       await services.state.admit(principal);
       return listens.fetch(request, parsedBody, principal, authInfo);
     }
-    return answerInTime(handler.fetch(request, { authInfo, parsedBody }));
+    return answerInTime(fetch(request, { authInfo, parsedBody }));
   };
 
   const shortWay: ShortWayParts = {
@@ -194,8 +191,8 @@ export function createRouter(options: RouterOptions): Router {
     bodies,
     unsent,
     plainPath,
-    bySdk: (request, parsedBody, caller, ran) =>
-      handler.fetch(request, { authInfo: withRun(authInfoOf(caller), ran), parsedBody }),
+    bySdk: async (request, parsedBody, caller, ran) =>
+      (await official.load()).fetch(request, { authInfo: withRun(authInfoOf(caller), ran), parsedBody }),
     legacyCall: (post, message) => {
       const call = legacy.plainCall(post, message);
       if (!call) return undefined;
@@ -214,12 +211,12 @@ export function createRouter(options: RouterOptions): Router {
     const message = `There is nothing at ${cutText(c.req.path, 100)}. The routes are: ${known}.`;
     return problem(c, new AppError("not_found", message), access);
   });
-  app.onError((thrown, c) => problem(c, asAppError(thrown, services.logger), access));
+  app.onError(async (thrown, c) => problem(c, await asAppError(thrown, services.logger), access));
 
   const endStreams = async () => {
     refusals.flush();
     legacy.close();
-    await listens.close();
+    await official.endStreams();
   };
   return {
     fetch: async (request, carried = {}) => {
@@ -234,9 +231,45 @@ export function createRouter(options: RouterOptions): Router {
     endStreams,
     close: async () => {
       plainPath.close();
-      await Promise.all([handler.close(), endStreams()]);
+      await Promise.all([official.close(), endStreams()]);
     },
   };
+}
+
+/** What the official SDK answers, which is loaded for the first request that asks for it. */
+class LazyOfficial {
+  readonly #services: Services;
+  readonly #mcp: McpServerFactory;
+  #loaded: Promise<Official> | undefined;
+  #streamsEnd = false;
+
+  constructor(services: Services, mcp: McpServerFactory) {
+    this.#services = services;
+    this.#mcp = mcp;
+  }
+
+  load(): Promise<Official> {
+    this.#loaded ??= this.#load();
+    return this.#loaded;
+  }
+
+  async #load(): Promise<Official> {
+    const { createOfficial } = await import("../mcp/official.ts");
+    const official = createOfficial(this.#services, this.#mcp);
+    // Closed before any was opened: those that are asked for now are refused.
+    if (this.#streamsEnd) await official.listens.close();
+    return official;
+  }
+
+  /** From now on there are no streams. */
+  async endStreams(): Promise<void> {
+    this.#streamsEnd = true;
+    await (await this.#loaded)?.listens.close();
+  }
+
+  async close(): Promise<void> {
+    await (await this.#loaded)?.close();
+  }
 }
 
 /** A message that was posted, once it has been read. */

@@ -112,7 +112,7 @@ export class ShortWay {
     const caller = { principal, timeLimitMs: undefined, http, unsent: unsent.answerTo(principal, onSent) };
     const answer = await asked
       .answer(caller, read.admit)
-      .catch((thrown: unknown) => failure(asAppError(thrown, services.logger)));
+      .catch(async (thrown: unknown) => failure(await asAppError(thrown, services.logger)));
     if (answer === undefined) return undefined;
     if (typeof answer !== "string") {
       answer.headers.set("X-Request-Id", requestId);

@@ -1,27 +1,20 @@
 // 2025-era sessions over Streamable HTTP, on any instance: no transport outlives its request. What a session is lies in the
 // table; each POST builds a server, restores the session in it, and connects it to a LegacyTransport.
-import {
-  type AuthInfo,
-  isJSONRPCNotification,
-  isJSONRPCRequest,
-  type JSONRPCMessage,
-  type McpServerFactory,
-  parseJSONRPCMessage,
-  SUPPORTED_PROTOCOL_VERSIONS,
-} from "@modelcontextprotocol/server";
+import type { AuthInfo, JSONRPCMessage, JSONRPCRequest, McpServerFactory } from "@modelcontextprotocol/server";
 import { LRUCache } from "lru-cache";
 import type { Services } from "../../calls/services.ts";
 import type { UnsentAnswer } from "../../calls/unsent.ts";
 import { AppError } from "../../errors.ts";
 import { PAGE_MAX_BYTES } from "../../limits.ts";
 import type { Principal } from "../../principal.ts";
+import { LEGACY_REVISIONS } from "../../protocol.ts";
 import { cutText } from "../../text.ts";
 import { UNSENT_KEY } from "../call-source.ts";
 import type { ServerInfo } from "../offer.ts";
 import { openSse } from "../sse.ts";
 import { HeldStreams } from "./held-streams.ts";
 import { accepts, respond, rpcError, SESSION_HEADER } from "./http-answers.ts";
-import { addressOf, faultOfInitialize, isCountedByItsCall, isInitialize, restoring } from "./messages.ts";
+import { addressOf, isRequest, restoring } from "./messages.ts";
 import {
   answerPlainly,
   ConstantLists,
@@ -64,9 +57,19 @@ export interface LegacyPost {
 interface Post {
   readonly messages: readonly JSONRPCMessage[];
   readonly batch: boolean;
+  /** Whether one of them has been counted; a call counts where it runs. */
+  readonly counted: boolean;
   /** Its one message, where that is a plain call. */
   readonly plain?: PlainCall;
 }
+
+/** What a POST brings whose message is a plain call, which has been checked. */
+const onePlain = (message: unknown, plain: PlainCall): Post => ({
+  messages: [message as JSONRPCMessage],
+  batch: false,
+  counted: false,
+  plain,
+});
 
 const BATCH_MAX = 100;
 /** Texts of up to 16 KB, of which most fleets see a handful. */
@@ -90,7 +93,7 @@ export class LegacyHttp {
   plainCall({ headers }: Pick<LegacyPost, "headers">, body: unknown): PlainCall | undefined {
     if (this.#options.plainPath === false || headers.get("mcp-method") !== null) return undefined;
     const version = headers.get("mcp-protocol-version");
-    if (version !== null && !SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return undefined;
+    if (version !== null && !LEGACY_REVISIONS.includes(version)) return undefined;
     return plainCall(body, this.#options.services);
   }
 
@@ -110,7 +113,7 @@ export class LegacyHttp {
     const session = await this.#session(post, caller).catch(() => undefined);
     if (!session || session instanceof Response || !admit()) return undefined;
     this.#touch(caller, session);
-    return this.#exchange(post, caller, session, { messages: [message as JSONRPCMessage], batch: false, plain: call });
+    return this.#exchange(post, caller, session, onePlain(message, call));
   }
 
   /** Answers GET, POST and DELETE of 2025-era clients. `body` is the parsed body of a POST. */
@@ -140,23 +143,26 @@ export class LegacyHttp {
       return rpcError(406, -32_000, "Not Acceptable: accept application/json and text/event-stream.");
     const { services, plainPath = true } = this.#options;
     const plain = plainPath ? plainCall(body, services) : undefined;
-    if (plain) return this.#inSession(posted, caller, { messages: [body as JSONRPCMessage], batch: false, plain });
+    if (plain) return this.#inSession(posted, caller, onePlain(body, plain));
     const batch = Array.isArray(body);
     const given: unknown[] = Array.isArray(body) ? body : [body];
     if (given.length === 0 || given.length > BATCH_MAX)
       return rpcError(400, -32_600, `A batch holds 1 to ${BATCH_MAX} messages; this one has ${given.length}.`);
-    const messages: JSONRPCMessage[] = [];
-    for (const one of given) {
-      try {
-        messages.push(parseJSONRPCMessage(one));
-      } catch {
-        return rpcError(400, -32_600, "Invalid Request: not a JSON-RPC message.");
-      }
+    const { faultOfInitialize, isCountedByItsCall, isInitialize, parsed } = await import("./checked-messages.ts");
+    const messages = parsed(given);
+    if (!messages) return rpcError(400, -32_600, "Invalid Request: not a JSON-RPC message.");
+    const counted = messages.filter((message) => !isCountedByItsCall(message, services));
+    await this.#admit(caller, counted.length);
+    const requests = messages.filter(isRequest);
+    if (batch) this.#requireRoom(caller, requests.filter((one) => counted.includes(one)).length);
+    if (messages.some(isInitialize)) {
+      const [initialize] = requests;
+      if (messages.length !== 1 || !initialize)
+        return rpcError(400, -32_600, "initialize must be alone in its request.");
+      const fault = faultOfInitialize(initialize);
+      if (fault !== undefined) return rpcError(400, -32_602, fault, {}, initialize.id);
+      return this.#initialize(request, caller, initialize);
     }
-    await this.#admit(caller, messages.filter((message) => !isCountedByItsCall(message, services)).length);
-    if (batch) this.#requireRoom(caller, messages);
-    if (messages.some(isInitialize)) return this.#initialize(request, caller, messages);
-    const requests = messages.filter(isJSONRPCRequest);
     const twice = requests.find(({ id }, at) => requests.findIndex((other) => other.id === id) !== at);
     if (twice)
       return rpcError(
@@ -164,21 +170,20 @@ export class LegacyHttp {
         -32_600,
         `Two requests of this batch have the id ${JSON.stringify(twice.id)}. Give each its own.`,
       );
-    return this.#inSession(posted, caller, { messages, batch });
+    return this.#inSession(posted, caller, { messages, batch, counted: counted.length > 0 });
   }
 
   async #inSession(posted: LegacyPost, caller: LegacyCaller, post: Post): Promise<Response> {
     const session = await this.#session(posted, caller);
     if (session instanceof Response) {
       // What counts where it runs does not run, so that the look for the session counts instead.
-      const uncounted = post.messages.every((message) => isCountedByItsCall(message, this.#options.services));
-      if (session.status === 404 && uncounted) await this.#admit(caller, 1);
+      if (session.status === 404 && !post.counted) await this.#admit(caller, 1);
       return session;
     }
     this.#touch(caller, session);
     const list = this.#options.plainPath === false ? undefined : this.#lists.answer(post, session, caller);
     if (list !== undefined) return respond(list, session);
-    if (post.messages.some(isJSONRPCRequest)) {
+    if (post.messages.some(isRequest)) {
       const answer = await this.#exchange(posted, caller, session, post);
       return typeof answer === "string" ? respond(answer, session) : answer;
     }
@@ -190,12 +195,7 @@ export class LegacyHttp {
     this.#options.services.state.background.run(this.#options.legacy.sessions.touch(principal.id, session));
   }
 
-  async #initialize(request: Request, caller: LegacyCaller, messages: readonly JSONRPCMessage[]): Promise<Response> {
-    const [message] = messages;
-    if (messages.length !== 1 || !message || !isJSONRPCRequest(message))
-      return rpcError(400, -32_600, "initialize must be alone in its request.");
-    const fault = faultOfInitialize(message);
-    if (fault !== undefined) return rpcError(400, -32_602, fault, {}, message.id);
+  async #initialize(request: Request, caller: LegacyCaller, message: JSONRPCRequest): Promise<Response> {
     // A client whose session has ended may still carry its id: it begins another one.
     const id = request.headers.get(SESSION_HEADER);
     if (id !== null && id.length <= 128 && (await this.#options.legacy.sessions.find(caller.principal.id, id)))
@@ -250,7 +250,7 @@ export class LegacyHttp {
       closeServer?.();
     };
     for (const message of messages) {
-      if (!isJSONRPCRequest(message) || message.method !== "logging/setLevel") continue;
+      if (!isRequest(message) || message.method !== "logging/setLevel") continue;
       const { level } = (message.params ?? {}) as { level?: unknown };
       // The SDK refuses others.
       if (typeof level === "string" && LOG_LEVELS.includes(level))
@@ -307,7 +307,7 @@ export class LegacyHttp {
     if (address === undefined) return;
     const here = this.#transports.get(`${caller.principal.id} ${session.id}`) ?? [];
     for (const transport of here) if (transport.deliver(address, message)) return;
-    const awaited = !isJSONRPCNotification(message);
+    const awaited = !("method" in message);
     await this.#options.legacy.sessions.leaveMessage(caller.principal.id, session.id, address, message, awaited);
   }
 
@@ -317,12 +317,10 @@ export class LegacyHttp {
   }
 
   /** A batch of lists multiplies what no call counts: each is taken to have a page. @throws AppError `rate_limited` */
-  #requireRoom({ authInfo }: LegacyCaller, messages: readonly JSONRPCMessage[]): void {
+  #requireRoom({ authInfo }: LegacyCaller, lists: number): void {
     const unsent = authInfo.extra?.[UNSENT_KEY] as UnsentAnswer | undefined;
-    const { services } = this.#options;
-    const lists = messages.filter((one) => isJSONRPCRequest(one) && !isCountedByItsCall(one, services));
-    unsent?.requireRoom(lists.length * PAGE_MAX_BYTES);
-    unsent?.add(lists.length * PAGE_MAX_BYTES);
+    unsent?.requireRoom(lists * PAGE_MAX_BYTES);
+    unsent?.add(lists * PAGE_MAX_BYTES);
   }
 
   async #delete(request: Request, caller: LegacyCaller): Promise<Response> {
@@ -383,8 +381,8 @@ export class LegacyHttp {
     if (id === null)
       return rpcError(400, -32_000, "Mcp-Session-Id is missing. Send initialize first and pass on its header.");
     const version = headers.get("mcp-protocol-version");
-    if (version !== null && !SUPPORTED_PROTOCOL_VERSIONS.includes(version)) {
-      const known = SUPPORTED_PROTOCOL_VERSIONS.join(", ");
+    if (version !== null && !LEGACY_REVISIONS.includes(version)) {
+      const known = LEGACY_REVISIONS.join(", ");
       return rpcError(
         400,
         -32_000,

@@ -1,13 +1,13 @@
 // One GET of a 2025-era client: from where a stream goes on, and the loop that delivers what other instances keep for it. Knows the
 // table's event log and an open stream; knows no HTTP.
-import { isJSONRPCErrorResponse, isJSONRPCResultResponse, type JSONRPCMessage } from "@modelcontextprotocol/server";
+import type { JSONRPCMessage, JSONRPCNotification } from "@modelcontextprotocol/server";
+import { versionOf } from "../../calls/call-resource.ts";
 import type { Services } from "../../calls/services.ts";
 import type { Principal } from "../../principal.ts";
 import { backoff, pause } from "../../waiting.ts";
 import type { SseStream } from "../sse.ts";
 import { cannotResume, type StreamEvent, type StreamPlace } from "./events.ts";
 import type { LegacyState } from "./state.ts";
-import { tellChanges } from "./subscribe.ts";
 import { streamBeganAt } from "./transport.ts";
 import type { LegacySession } from "./transport-sessions.ts";
 
@@ -121,12 +121,30 @@ export async function deliver(
   }
 }
 
+/**
+ * Tells of what has changed since a session's client was told last. Resolves to how much it has subscribed to. What is told is
+ * noted afterwards: a crash in between tells twice, never not at all.
+ */
+async function tellChanges(
+  services: Services,
+  { subscriptions }: LegacyState,
+  { principal, session, signal }: { principal: Principal; session: string; signal: AbortSignal },
+  tell: (message: JSONRPCNotification) => Promise<unknown>,
+): Promise<number> {
+  const all = await subscriptions.list(principal.id, session);
+  for (const { uri, version: seen } of all) {
+    const version = await versionOf(services, { principal, transportSession: session }, { uri }, signal);
+    if (version === seen) continue;
+    await tell({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } });
+    await subscriptions.told(principal.id, session, { uri, version });
+  }
+  return all.length;
+}
+
 /** True when the call that opened this stream must be over: its time limit and a margin have passed. */
 function isOver({ state: { clock, limits } }: Services, stream: string): boolean {
   return clock.now() - streamBeganAt(stream) > limits.callTimeoutMs + CALL_MARGIN_MS;
 }
 
-const isAnswer = (message: string): boolean => {
-  const parsed = JSON.parse(message) as JSONRPCMessage;
-  return isJSONRPCResultResponse(parsed) || isJSONRPCErrorResponse(parsed);
-};
+/** Of a message that a server here has sent. */
+const isAnswer = (message: string): boolean => !("method" in (JSON.parse(message) as object));

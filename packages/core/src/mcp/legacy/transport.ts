@@ -2,16 +2,11 @@
 // once; becomes an event stream, kept in the table so that it can be resumed anywhere, as soon as the call has something to say
 // before its answer or takes a while.
 import { randomBytes } from "node:crypto";
-import type {
-  JSONRPCMessage,
-  JSONRPCRequest,
-  MessageExtraInfo,
-  RequestId,
-  Transport,
-} from "@modelcontextprotocol/server";
+import type { JSONRPCMessage, MessageExtraInfo, RequestId, Transport } from "@modelcontextprotocol/server";
 import type { WatchingStream } from "../../state/watched.ts";
 import { backoff, pause } from "../../waiting.ts";
 import { openSse, type SseStream } from "../sse.ts";
+import { cancelAddress, isRequest, responseAddress } from "./messages.ts";
 
 /** A call that has not answered by then is likely to be waited for: from then on it can be resumed. */
 const STREAM_AFTER_MS = 400;
@@ -40,16 +35,10 @@ export interface LegacyTransportOptions {
   watch(): WatchingStream;
 }
 
-export const responseAddress = (id: RequestId): string => `response:${id}`;
-export const cancelAddress = (id: RequestId): string => `cancel:${typeof id}:${id}`;
-
 /** A call's stream is named after when its call began: the process that is asked for it then knows whether something can still come. */
 const newStreamName = (nowMs: number): string => `${nowMs.toString(36)}-${randomBytes(9).toString("base64url")}`;
 /** Milliseconds since the epoch; 0 for a name that was never given. */
 export const streamBeganAt = (name: string): number => Number.parseInt(/^([0-9a-z]{8})-/.exec(name)?.[1] ?? "0", 36);
-
-/** Every message here has been checked: what a client sent when it came in, the rest by the SDK. Its schemas are dear. */
-const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message;
 
 /** Milliseconds after which a client should come back to a stream that was closed on purpose. */
 const RETRY_MS = 1000;
