@@ -30,7 +30,7 @@ it("leads from an empty folder to a tool of one's own that answers in a client a
   const settings = { PORT: String(port), STATEFUL_MCP_DATA_DIR: join(folder, "data") };
   const PATH = `${dirname(process.execPath)}:${process.env.PATH}`;
   const environment = {
-    ...process.env,
+    ...withoutPnpm(process.env),
     ...settings,
     PATH,
     npm_config_prefer_offline: "true",
@@ -125,6 +125,12 @@ it("leads from an empty folder to a tool of one's own that answers in a client a
     [".gitignore", "README.md", "deploy", "package-lock.json", "package.json", "src", "tsconfig.json", "vendor"],
   ]);
 });
+
+/** A reader's shell has none of what pnpm hands to the scripts that `bin/run` starts, and of what npm does not know it warns. */
+function withoutPnpm(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const unknown = /^npm_config_(reporter|verify_deps_before_run|npm_globalconfig|_jsr_registry)$/;
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !unknown.test(name)));
+}
 
 /** The script behind the page's first line, which packs into the given folder. */
 function packing(): (folder: string) => string {
