@@ -80,7 +80,10 @@ describe("install", () => {
 
   it("makes a missing file, and --undo removes it", async () => {
     const { file, install, text } = prepare();
-    expect((await install("--yes")).code).toBe(0);
+    expect(await install("--yes")).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`${file}, which is new.`),
+    });
     expect(Object.keys(JSON.parse(text()))).toEqual(["mcpServers"]);
     expect((await install("--undo", "--yes")).code).toBe(0);
     expect(readdirSync(join(file, ".."))).toEqual([]);
@@ -135,7 +138,7 @@ describe("install", () => {
     expect(stdout).toContain('"servers"');
   });
 
-  it("shows with --dry-run what it would write before the program is built", async () => {
+  it("enters the built program, or the command line of a clone in which none is built", async () => {
     const { file } = prepare(BEFORE);
     const { code, stdout } = await run(["install", "cursor", "--path", file, "--dry-run"]);
     expect(code).toBe(0);

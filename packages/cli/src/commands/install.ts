@@ -55,7 +55,9 @@ async function enter(client: ClientName, file: string, options: InstallOptions):
   // An empty backup stands for a file that was not there.
   put(backup, before === undefined ? "" : readFileSync(file), mode);
   put(file, after, mode);
-  say(`Written to ${file}; what was there is in ${backup}.`);
+  say(
+    before === undefined ? `Written to ${file}, which is new.` : `Written to ${file}; what was there is in ${backup}.`,
+  );
   say(`Restart the client. To take it back: ${COMMAND} install ${client} --undo${pathFlag(options)}`);
   return EXIT.done;
 }
