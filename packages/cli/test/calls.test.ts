@@ -28,7 +28,7 @@ it("lists what a server and a stdio process did, once they have ended, with filt
 
   const all = await run(["calls"], { env });
   const [head, ...lines] = all.stdout.trimEnd().split("\n");
-  expect(head).toMatch(/^time +call +outcome +ms +client/);
+  expect(head).toMatch(/^time \(UTC\) +call +outcome +ms +client/);
   expect(lines).toHaveLength(3);
   expect(lines[0]).toMatch(/get_notes +ok +\d+ +probe 7 +local .*:\d+ stdio$/);
   expect(lines[1]).toMatch(/tools\/call +not_found /);

@@ -383,7 +383,7 @@ describe("serve", () => {
     other.close();
     expect(ended).toMatchObject({ code: 1, stdout: "" });
     oneLine(ended.stderr);
-    expect(ended.stderr).toContain(`Port ${port} on 127.0.0.1 is in use`);
+    expect(ended.stderr).toMatch(new RegExp(`Port ${port} on 127.0.0.1 is in use by another program: .* with --port `));
   });
 
   it("answers a probe of HTTP/1.0 without Host, and nothing else that lacks one", async () => {

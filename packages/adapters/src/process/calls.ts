@@ -18,7 +18,7 @@ export interface CallWords extends LoadOptions {
   json?: true;
 }
 
-const HEAD = ["time", "call", "outcome", "ms", "client", "principal", "session", "request", "process"] as const;
+const HEAD = ["time (UTC)", "call", "outcome", "ms", "client", "principal", "session", "request", "process"] as const;
 
 /** Prints a line for each call, the newest first. Resolves with the exit code. @throws AppError `invalid_input` */
 export async function listCalls(app: App, words: CallWords = {}): Promise<number> {

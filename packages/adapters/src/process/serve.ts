@@ -111,8 +111,10 @@ export async function serve(app: UnboundApp, options: ServeOptions = {}): Promis
 /** A taken port is often that of the very server a person wants. */
 async function explained(error: unknown, { host, port }: Config, name: string): Promise<unknown> {
   if (!(error instanceof AppError) || error.code !== "conflict") return error;
-  if (!(await saysItIs(name, host, port))) return error;
-  const message = `${inUse(name, host, port)}, else choose another port with --port (0 takes a free one)`;
+  const taken = (await saysItIs(name, host, port))
+    ? `${inUse(name, host, port)}, else`
+    : `Port ${port} on ${host} is in use by another program: stop that, or`;
+  const message = `${taken} choose another port with --port (0 takes a free one)`;
   return new AppError("conflict", message, { cause: error });
 }
 
