@@ -113,14 +113,15 @@ describe.each(kinds)("an event of %s", (_, eventOf) => {
 /** What the Fetch standard does to a header's value: spaces and tabs around it go. */
 const trimmed = (text: string, wide: boolean): string => (wide ? text.trim() : text.replace(/^[\t ]+|[\t ]+$/g, ""));
 
-it.each(["/.well-known/../health", "/.well-known/%2e%2e/mcp", "/a/.%2E/mcp", "/./mcp", "/..", "/a/..\\mcp"])(
-  "a path with dot segments is refused, because the front door saw another: %s",
-  (path) => {
-    for (const event of [restEvent({ path }), httpEvent({ path })])
-      expect(() => read(event)).toThrow(expect.objectContaining({ code: "invalid_input" }));
-    expect(new URL(read(restEvent({ path: "/.well-known/a..b/..." })).url).pathname).toBe("/.well-known/a..b/...");
-  },
-);
+it.each([
+  ...["/.well-known/../health", "/.well-known/%2e%2e/mcp", "/a/.%2E/mcp", "/./mcp", "/..", "/a/..\\mcp"],
+  // Some front doors hand a path on decoded, in which `%3f` ends nothing.
+  ...["/.well-known/?/../../mcp", "/.well-known/#/../../mcp"],
+])("a path with dot segments is refused, because the front door saw another: %s", (path) => {
+  for (const event of [restEvent({ path }), httpEvent({ path })])
+    expect(() => read(event)).toThrow(expect.objectContaining({ code: "invalid_input" }));
+  expect(new URL(read(restEvent({ path: "/.well-known/a..b/..." })).url).pathname).toBe("/.well-known/a..b/...");
+});
 
 describe("an event that is not as its front door usually makes it", () => {
   const context = { domainName: "api.example" };

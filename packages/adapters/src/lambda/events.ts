@@ -90,7 +90,8 @@ export function toRequest(event: LambdaEvent, signal: AbortSignal): Request {
     // The client's own word on the length may be of another encoding of it.
     headers.delete("content-length");
     if (body) headers.set("content-length", String(body.byteLength));
-    if (hasDotSegments(isHttpEvent(event) ? event.rawPath : event.path))
+    // Nothing follows the path, and signs that would end it in an address are encoded below.
+    if (hasDotSegments((isHttpEvent(event) ? event.rawPath : event.path).replace(/[?#]/g, "-")))
       throw new AppError("invalid_input", DOT_SEGMENTS_REFUSED);
     return new Request(urlOf(event), { method, headers, signal, ...(body && { body }) });
   } catch (error) {
