@@ -77,19 +77,26 @@ export class Bodies {
     }
   }
 
-  /** A body of `type` as text, and the SHA-256 of its bytes in hex. @throws AppError as `readJson`. */
-  async readText(
+  /**
+   * Works on a body of `type` as text, with the SHA-256 of its bytes in hex. It counts as under way until that is done: such a text is
+   * large, and work on it may take minutes. @throws AppError as `readJson`.
+   */
+  async withText<T>(
     request: Request,
     principal: Principal,
     { type, maxBytes }: { type: string; maxBytes: number },
-  ): Promise<{ text: string; hash: string }> {
+    work: (text: string, hash: string) => Promise<T>,
+  ): Promise<T> {
     const given = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
     if (given !== type) throw wrongType("lines of JSON", type);
     const arriving = new Arriving(this.#room.of(principal));
-    try {
+    const read = async (): Promise<[text: string, hash: string]> => {
       const bytes = await bodyOf(request, maxBytes, arriving);
       this.#crowd.admitBytes(principal, bytes.byteLength);
-      return { text: textOf(bytes), hash: createHash("sha256").update(bytes).digest("hex") };
+      return [textOf(bytes), createHash("sha256").update(bytes).digest("hex")];
+    };
+    try {
+      return await work(...(await read()));
     } finally {
       arriving.end();
     }

@@ -1,5 +1,6 @@
 // Export and import over HTTP: what goes out comes back, to the same caller alone, and a second time it adds nothing.
 import { afterEach, describe, expect, it } from "vitest";
+import { holding } from "../../test-support/intercepted-store.ts";
 import { type App, createApp } from "../app.ts";
 import { parseTokens } from "../auth/tokens.ts";
 import { MemoryStore } from "../stores/memory-store.ts";
@@ -109,6 +110,27 @@ describe("memory over HTTP", () => {
     reading = false;
     // At least one turn of the event loop for each 25 lines, less what begins and ends it.
     expect(turns).toBeGreaterThan(lines / 25 - 10);
+  });
+
+  it("is held for one caller up to a bound while it is written, not only while it comes in", async () => {
+    const { store, reached, open } = holding(new MemoryStore(), ({ pk, sk }) => `${pk} ${sk}`.includes("held"));
+    const { put } = server({ access, store, limits: { arrivingBytesPerCaller: 1_000 } });
+    const at = "2026-11-28T08:00:00Z";
+    const file = (session_id: string) =>
+      [
+        { kind: "header", format: "stateful-mcp/1", exported_at: at, principal: "x" },
+        { kind: "session", session_id, created_at: at, ttl_seconds: 0 },
+        { kind: "note", text: "x".repeat(500), at, by: "x", client: "y" },
+      ]
+        .map((line) => `${JSON.stringify(line)}\n`)
+        .join("");
+    const first = put(ALICE, file("held"));
+    await reached;
+    expect((await put(ALICE, file("other"))).status).toBe(429);
+    expect((await put(BOB, file("other"))).status).toBe(200);
+    open();
+    expect((await first).status).toBe(200);
+    expect((await put(ALICE, file("other"))).status).toBe(200);
   });
 
   it("is refused in plain words where it is no export, too large, of another type or for others", async () => {

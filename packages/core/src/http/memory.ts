@@ -64,9 +64,12 @@ export function serveMemory(app: Hono<Bindings>, { services, callers, bodies }: 
     const dryRun = c.req.query("dry_run") ?? "false";
     if (dryRun !== "true" && dryRun !== "false")
       throw new AppError("invalid_input", "dry_run is neither true nor false. Leave it out to import.");
-    const { text, hash } = await bodies.readText(c.req.raw, principal, { type: LINES, maxBytes: IMPORT_MAX_BYTES });
-    const admitted = eachLine(text, () => services.state.admit(principal));
-    return c.json(await memory.import(admitted, { fileId: hash, dryRun: dryRun === "true" }));
+    const take = (text: string, fileId: string) =>
+      memory.import(
+        eachLine(text, () => services.state.admit(principal)),
+        { fileId, dryRun: dryRun === "true" },
+      );
+    return c.json(await bodies.withText(c.req.raw, principal, { type: LINES, maxBytes: IMPORT_MAX_BYTES }, take));
   });
 }
 
