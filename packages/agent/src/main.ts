@@ -35,6 +35,7 @@ const program = new Command("agent")
 A tool may have a question of its own, such as whether to delete what it was told to. It is put to you: yes and its fields,
 no, or cancel. Without a terminal the answer is no.`,
   )
+  .showHelpAfterError("Without an account: --model scripted. --help says more.")
   .exitOverride();
 
 try {

@@ -277,8 +277,9 @@ describe("the command line", () => {
       ["--model", "scripted", "--url", "x"],
       ["--model", "scripted", "--max-rounds", "0"],
     ]) {
-      const { code, stdout } = await converse(commandLine, []);
+      const { code, stdout, stderr } = await converse(commandLine, []);
       expect([code, stdout]).toEqual([2, ""]);
+      expect(stderr).toContain("Without an account: --model scripted.");
     }
   });
 

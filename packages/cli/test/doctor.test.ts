@@ -63,6 +63,7 @@ describe("doctor", () => {
   it("asks for tokens where other machines can call", async () => {
     const { code, stdout } = await run(["doctor"], { env: { HOST: "0.0.0.0", PORT: "0" } });
     expect(stdout).toMatch(/✗ who may call over HTTP: Other machines can reach 0\.0\.0\.0: set MCP_AUTH_TOKEN/);
+    expect(stdout).toContain("`bin/stateful-mcp token <name>` mints a token");
     expect(code).toBe(2);
   });
 

@@ -1,6 +1,7 @@
 // `demo-table`: makes and fills a small table, and says how to try the item tools on it.
 import { type LoadOptions, loadConfig, openBackend } from "@stateful-mcp/adapters/process";
 import { EXIT } from "../run.ts";
+import { COMMAND } from "../version.ts";
 
 export async function demoTable(name: string, options: LoadOptions): Promise<number> {
   const config = loadConfig(options);
@@ -16,7 +17,7 @@ export async function demoTable(name: string, options: LoadOptions): Promise<num
   say(`
 Serve it, readable and writable:
 
-  DYNAMODB_TABLE_NAME=${name} STATEFUL_MCP_ITEM_MODES=${name}:rw stateful-mcp serve
+  DYNAMODB_TABLE_NAME=${name} STATEFUL_MCP_ITEM_MODES=${name}:rw ${COMMAND} serve
 
 Then ask for the open orders:
 

@@ -16,7 +16,7 @@ import {
 import { AppError, type Config, PROTOCOL_REVISIONS, READY_SERVER, silentLogger } from "@stateful-mcp/core/runtime";
 import { type Check, type ReportOptions, runChecks } from "../checklist.ts";
 import { EXIT } from "../run.ts";
-import { VERSION } from "../version.ts";
+import { COMMAND, VERSION } from "../version.ts";
 
 /** How long the server that the doctor starts may take to answer, in milliseconds. */
 const ANSWER_MS = 20_000;
@@ -82,7 +82,7 @@ const backend = (found: Findings): Check => ({
 
 const table = (found: Findings): Check => ({
   name: "table and TTL",
-  fix: "Run `stateful-mcp setup`, which creates what is missing and changes nothing else",
+  fix: `Run \`${COMMAND} setup\`, which creates what is missing and changes nothing else`,
   essential: true,
   run: async () => {
     const { table: name, backend: kind } = found.config!;
@@ -148,7 +148,7 @@ const ACCESS = {
 
 const access = (found: Findings): Check => ({
   name: "who may call over HTTP",
-  fix: "Follow what the line above says; `stateful-mcp token <name>` mints a token",
+  fix: `Follow what the line above says; \`${COMMAND} token <name>\` mints a token`,
   run: async () => ACCESS[chooseAccess(found.config!, { kind: "http", allowAnonymous: false }, silentLogger).mode],
 });
 
