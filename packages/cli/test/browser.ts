@@ -29,17 +29,23 @@ export interface OpenedPage {
   readonly complaints: string[];
 }
 
+/** A tab in a context of its own, which ends with the test. */
+export async function newPage(options: BrowserContextOptions = {}): Promise<Page> {
+  started ??= chromium.launch({ executablePath: EXECUTABLE!, args: ["--no-sandbox"] });
+  const context = await (await started).newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  onTestFinished(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  return page;
+}
+
 /** Opens an address in a tab of a context of its own, which ends with the test. `prepare` is given the tab before. */
 export async function open(
   url: string,
   options: BrowserContextOptions = {},
   prepare?: (page: Page) => Promise<unknown>,
 ): Promise<OpenedPage> {
-  started ??= chromium.launch({ executablePath: EXECUTABLE!, args: ["--no-sandbox"] });
-  const context = await (await started).newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  onTestFinished(() => context.close());
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
+  const page = await newPage(options);
   const { origin } = new URL(url);
   const foreign: string[] = [];
   const complaints: string[] = [];
