@@ -38,6 +38,6 @@ export const codeOf = (thrown: unknown): number | undefined =>
 /** Whether a tool threw an error of the protocol. One that has no number is none, so that the SDK is loaded only where one may be. */
 export async function isProtocolError(thrown: unknown): Promise<boolean> {
   if (codeOf(thrown) === undefined) return false;
-  const { ProtocolError } = await import("@modelcontextprotocol/server");
+  const { ProtocolError } = await import("./sdk.ts");
   return thrown instanceof ProtocolError;
 }

@@ -27,7 +27,7 @@ export const missingTasks = (): Promise<MissingRequiredClientCapabilityError> =>
 
 /** The protocol's answer to a request that needs what its client does not declare. */
 export async function missing(requiredCapabilities: ClientCapabilities): Promise<MissingRequiredClientCapabilityError> {
-  const sdk = await import("@modelcontextprotocol/server");
+  const sdk = await import("../sdk.ts");
   return new sdk.MissingRequiredClientCapabilityError({ requiredCapabilities });
 }
 
@@ -117,7 +117,7 @@ export async function resultOf(outcome: TaskOutcome | undefined): Promise<Record
   }
   if (!outcome) throw new AppError("internal", "The task's result is gone.");
   const { code, message, data } = outcome.protocolError;
-  const { ProtocolError } = await import("@modelcontextprotocol/server");
+  const { ProtocolError } = await import("../sdk.ts");
   throw new ProtocolError(code, message, data);
 }
 

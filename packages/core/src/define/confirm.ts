@@ -41,7 +41,7 @@ export async function confirmation(
       { beforeEffect: true, details: { needs: "confirm" } },
     );
   }
-  const { acceptedContent, inputRequired } = await import("@modelcontextprotocol/server");
+  const { acceptedContent, inputRequired } = await import("../sdk.ts");
   // An answer without the state that was given out with the question is one that no person was asked for.
   if (asking.requestState === ASKED) {
     if (acceptedContent(asking.answers, QUESTION, form)?.confirm === true) return undefined;

@@ -16,7 +16,7 @@ const SURELY_JSON = /^application\/json(?:; ?charset=utf-8)?$/i;
 /** Whether a Content-Type says JSON. Of unusual spellings the official SDK judges, which need not be loaded for the others. */
 async function isJson(type: string | null): Promise<boolean> {
   if (type !== null && SURELY_JSON.test(type)) return true;
-  const { isJsonContentType } = await import("@modelcontextprotocol/server");
+  const { isJsonContentType } = await import("../sdk.ts");
   return isJsonContentType(type);
 }
 

@@ -91,7 +91,7 @@ export function taskTools(options: {
       if (!view) throw noTask(task_id);
       admit(view);
       if (view.questions && capabilities.elicitation) {
-        const { inputRequired } = await import("@modelcontextprotocol/server");
+        const { inputRequired } = await import("../../sdk.ts");
         return inputRequired({ inputRequests: view.questions as InputRequests });
       }
       return { ...taskOf(view), ...outcomeOf(view) };
