@@ -7,6 +7,7 @@ import { AppError } from "../errors.ts";
 import { findJsonFault, toWellFormedJson } from "../json.ts";
 import { NESTING_MAX_LEVELS } from "../limits.ts";
 import { ANONYMOUS_PRINCIPAL, LOCAL_PRINCIPAL, type Principal } from "../principal.ts";
+import { checkJson } from "../schema-check.ts";
 import { type Caller, ownerOf } from "../state/caller.ts";
 import type { TaskRef } from "../state/task-head.ts";
 import { cutText, nestsDeeperThan } from "../text.ts";
@@ -106,7 +107,7 @@ export function parseInput(tool: Tool, given: unknown): Record<string, unknown> 
     const message = `${tool.name}: ${cutText(fault.path.join(".") || "arguments", 200)}: ${fault.why}.`;
     throw new AppError("invalid_input", message, { details: { field: String(field) } });
   }
-  const parsed = tool.input.safeParse(withoutNullOptions(tool, given ?? {}));
+  const parsed = checkJson(tool.input, withoutNullOptions(tool, given ?? {}));
   if (parsed.success) return parsed.data;
   const allowed = Object.keys(tool.input.shape).join(", ");
   throw new AppError(

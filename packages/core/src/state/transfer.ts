@@ -6,6 +6,7 @@ import { epochSeconds } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { findJsonFault, parseJson } from "../json.ts";
 import type { Principal } from "../principal.ts";
+import { checkJson } from "../schema-check.ts";
 import { cutText } from "../text.ts";
 import type { Caller } from "./caller.ts";
 import type { SessionParts } from "./session-parts.ts";
@@ -152,7 +153,7 @@ function parsed(text: string, number: number): ExportLine {
   const value = parseJson(text, `Line ${number} of the import`);
   const fault = findJsonFault(value);
   if (fault) throw wrong(number, `${cutText(fault.path.join("."), 100)}: ${fault.why}`);
-  const result = LINE.safeParse(value);
+  const result = checkJson(LINE, value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   throw wrong(number, `${issue?.path.join(".") || "kind"}: ${issue?.message}`);
