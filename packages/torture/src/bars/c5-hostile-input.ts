@@ -184,7 +184,6 @@ async function overStdio(lines: number, random: Random): Promise<string[]> {
       }
     });
     child.once("exit", () => resolve(false));
-    setTimeout(() => resolve(false), HANG_MS).unref();
   });
   child.stdin.on("error", () => {});
   child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params: INITIALIZE })}\n`);
@@ -194,7 +193,9 @@ async function overStdio(lines: number, random: Random): Promise<string[]> {
       await new Promise((resolve) => child.stdin.once("drain", resolve));
   }
   child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: "good", method: "ping" })}\n`);
-  if (!(await answered)) violations.push("stdio: a good request was not answered after hostile ones.");
+  const hung = new Promise<boolean>((resolve) => void setTimeout(() => resolve(false), HANG_MS).unref());
+  if (!(await Promise.race([answered, hung])))
+    violations.push("stdio: a good request was not answered after hostile ones.");
   child.kill("SIGKILL");
   return violations;
 }
