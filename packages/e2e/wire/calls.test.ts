@@ -32,7 +32,7 @@ test("calls of a server of one's own are logged under its name and listed by its
     new Set(["task-server"]),
   );
   const [head, line, ...rest] = (await run(["calls", "--tool", "notes"])).stdout.trimEnd().split("\n");
-  expect(head).toMatch(/^time +call +outcome/);
+  expect(head).toMatch(/^time \(UTC\) +call +outcome/);
   expect(line).toMatch(/ notes +ok +\d+ .* stdio$/);
   expect(rest).toEqual([]);
   const wrong = await run(["calls", "--tol", "notes"]);
