@@ -1,4 +1,4 @@
-// Checks JSON that a caller sent against a schema, so that whatever it holds is an issue of the schema and never an exception.
+// Checks JSON that a caller sent against a schema, so that what is wrong with it is an issue of the schema and never an exception.
 import type { z } from "zod";
 
 /** Members that decide what an object is as a number or a text. */

@@ -1,4 +1,4 @@
-// What the official SDK answers of 2026-era messages over HTTP: whatever is not plain, and streams of changes. Loaded when the first such
+// What the official SDK answers of 2026-era messages over HTTP: all that is not plain, and streams of changes. Loaded when the first such
 // message comes, because the SDK is a third of all code. Knows no routes.
 import { createMcpHandler, isLegacyRequest, type McpServerFactory } from "@modelcontextprotocol/server";
 import type { Services } from "../calls/services.ts";
