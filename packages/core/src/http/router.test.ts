@@ -28,6 +28,45 @@ function server(options: AppOptions = {}) {
 
 const echo = { name: "echo_cached", arguments: { text: "hi" } };
 
+const REVISION = "2026-07-28";
+const META = {
+  "io.modelcontextprotocol/protocolVersion": REVISION,
+  "io.modelcontextprotocol/clientCapabilities": {},
+};
+
+describe("what is not plain", () => {
+  const headers = { accept: "application/json, text/event-stream", "mcp-protocol-version": REVISION };
+  const started = async (before: boolean) => {
+    const { app, send, post } = server();
+    const ask = (method: string, more: object = {}) =>
+      post(
+        "/mcp",
+        { jsonrpc: "2.0", id: 1, method, params: { ...more, _meta: META } },
+        { ...headers, "mcp-method": method },
+      );
+    await send("GET", "/healthz");
+    if (before) expect((await ask("resources/list")).status).toBe(200);
+    return { app, ask };
+  };
+  const WAYS = [
+    ["asked before", true],
+    ["never asked before", false],
+  ] as const;
+
+  it.each(WAYS)("is no stream once the process drains, where the official SDK was %s", async (_, before) => {
+    const { app, ask } = await started(before);
+    app.drain();
+    const { text } = await ask("subscriptions/listen", { notifications: { resourcesListChanged: true } });
+    expect(text).toContain("about to end");
+  });
+
+  it.each(WAYS)("is not answered once the app has ended, where the official SDK was %s", async (_, before) => {
+    const { app, ask } = await started(before);
+    await app.close();
+    expect((await ask("resources/list")).status).toBe(500);
+  });
+});
+
 describe("health", () => {
   it("has the shapes that monitors of earlier servers expect", async () => {
     const { send } = server({ name: "notes", table: "mcp_state" });

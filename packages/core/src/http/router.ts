@@ -242,6 +242,7 @@ class LazyOfficial {
   readonly #mcp: McpServerFactory;
   #loaded: Promise<Official> | undefined;
   #streamsEnd = false;
+  #closed = false;
 
   constructor(services: Services, mcp: McpServerFactory) {
     this.#services = services;
@@ -256,8 +257,9 @@ class LazyOfficial {
   async #load(): Promise<Official> {
     const { createOfficial } = await import("../mcp/official.ts");
     const official = createOfficial(this.#services, this.#mcp);
-    // Closed before any was opened: those that are asked for now are refused.
+    // What was ended before it was there refuses what is asked of it now.
     if (this.#streamsEnd) await official.listens.close();
+    if (this.#closed) await official.close();
     return official;
   }
 
@@ -268,6 +270,7 @@ class LazyOfficial {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await (await this.#loaded)?.close();
   }
 }
