@@ -1,5 +1,5 @@
 // 2025-era sessions over Streamable HTTP, on any instance: no transport outlives its request. What a session is lies in the
-// table; each POST builds a server, restores the session in it, and connects it to a LegacyTransport.
+// table; a POST that is not plain builds a server, restores the session in it, and connects it to a LegacyTransport.
 import type { AuthInfo, JSONRPCMessage, JSONRPCRequest, McpServerFactory } from "@modelcontextprotocol/server";
 import { LRUCache } from "lru-cache";
 import type { Services } from "../../calls/services.ts";
